@@ -1,0 +1,131 @@
+/*
+ * plimsoll.h - talk to the allocator that knows the memory limit.
+ *
+ * Works with the library linked, preloaded, or (with PLIM_OPTIONAL defined before the include)
+ * absent: then test plim_present() first; the other functions must not be called without it.
+ *
+ * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise a function
+ * returns 0 or a negative errno value, may be called from any thread, and must not be called from a
+ * signal handler. -ENOSYS: the library is there but PLIMSOLL=off.
+ */
+#ifndef PLIMSOLL_H
+#define PLIMSOLL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PLIM_VERSION_MAJOR 0
+#define PLIM_VERSION_MINOR 1
+#define PLIM_VERSION_PATCH 0
+
+#if defined(PLIM_OPTIONAL)
+#define PLIM_API __attribute__((weak))
+#else
+#define PLIM_API
+#endif
+
+/* How near the limit is, in the words of the kernel's vmpressure. Each level includes the ones below:
+ * LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called.
+ * CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7). */
+enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
+
+/* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes. */
+PLIM_API enum plim_level plim_level(void);
+
+struct plim_pressure {
+    size_t size; /* of this struct, as the library knows it: fields may be added at its end */
+    enum plim_level level;
+    uint64_t usage;      /* what the kernel counts against the limit, less what it can drop itself */
+    uint64_t soft_limit;
+    uint64_t hard_limit;
+    uint64_t target;     /* bytes asked of this call */
+};
+
+/* Lets go of about p->target bytes and returns how many bytes it let go. Runs on the library's
+ * watcher thread, one call at a time, with all signals blocked and about 1 MiB of stack. May allocate,
+ * free, block, and add or remove reclaimers. Must not throw or longjmp out. */
+typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
+
+/* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
+ * kept) appears in statistics. arg is the caller's and must live until remove returns.
+ * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use). */
+PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from);
+
+/* No call of it begins after this returns. Waits for one that runs, except when called from inside
+ * it. -ENOENT: no such id. */
+PLIM_API int plim_reclaimer_remove(int id);
+
+/* An eventfd that turns readable when the level changes: read 8 bytes, then plim_level(). The
+ * library's own: do not close it; the same one each time, made by the first call. Inherited over
+ * fork, closed on exec. Returns it, or -EMFILE and the like. */
+PLIM_API int plim_pressure_fd(void);
+
+struct plim_stats {
+    size_t size; /* set by the caller to sizeof(struct plim_stats) */
+    enum plim_level level;
+    uint32_t cannot_meet_limit; /* 1: reclaiming gave too little for 10 s */
+    uint64_t usage;             /* as in plim_pressure; UINT64_MAX where no limit is known */
+    uint64_t committed;         /* pages the heap holds, used or not */
+    uint64_t active;            /* of those, in use */
+    uint64_t looks;             /* times the usage was read */
+    uint64_t purges;            /* times free pages were given back before their age */
+    uint64_t purged_bytes;
+    uint64_t reclaimer_calls;
+    uint64_t reclaimer_asked_bytes;
+    uint64_t reclaimer_freed_bytes; /* as they say */
+    uint64_t reclaim_cpu_ns;        /* CPU time spent purging and in reclaimers */
+    uint64_t throttle_ns;           /* time that allocating threads were made to wait */
+    uint64_t failed_requests;       /* requests refused by PLIMSOLL_ON_LIMIT=fail */
+    uint64_t watcher_wakeups;
+};
+
+/* Fills at most s->size bytes and sets s->size to what it filled. -EINVAL: size under 8. */
+PLIM_API int plim_stats(struct plim_stats *s);
+
+struct plim_limits {
+    size_t size; /* set by the caller */
+    uint32_t cgroup_version; /* of the memory controller: 1, 2, or 0 */
+    uint32_t cpus;           /* as plim_cpus() */
+    uint64_t hard;           /* memory.max or its like, the smallest over all levels */
+    uint64_t high;           /* memory.high, likewise */
+    uint64_t soft;           /* what is aimed at, for the level that binds */
+    char path[256];          /* own memory cgroup as a directory, cut if longer; "" if none */
+};
+PLIM_API int plim_limits(struct plim_limits *l);
+
+/* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. It stays below the hard one. */
+PLIM_API int plim_set_limit(uint64_t bytes);
+
+/* Purges free pages and, if that is not enough, has reclaimers called; waits for them at most 1 s.
+ * From inside a reclaimer it only purges. Returns the bytes given back to the kernel. */
+PLIM_API uint64_t plim_reclaim(uint64_t bytes);
+
+/* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At least 1.
+ * For sizing pools of threads. */
+PLIM_API unsigned plim_cpus(void);
+
+/* Writes a heap profile that jeprof and pprof read. Needs MALLOC_CONF=prof:true: -ENOTSUP without;
+ * -EIO: the file could not be written. path NULL is -EINVAL. */
+PLIM_API int plim_heap_profile(const char *path);
+
+#if defined(PLIM_OPTIONAL)
+static inline int plim_present(void)
+{
+    return &plim_level != 0;
+}
+#else
+static inline int plim_present(void)
+{
+    return 1;
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

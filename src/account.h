@@ -1,0 +1,70 @@
+/*
+ * Committed bytes: pages that jemalloc holds for arenas' extents, exact, counted by the extent hooks.
+ *
+ * The hooks run under jemalloc's locks: they add, compare, and at most lower the gate.
+ */
+#ifndef PLIM_ACCOUNT_H
+#define PLIM_ACCOUNT_H
+
+#include "gate.h"
+
+enum { ACCOUNT_ARENAS = 4096 }; /* jemalloc's own limit is 4095 */
+
+struct account {
+    /* Written by the hooks on any thread, read by looks. Relaxed: only a count. */
+    _Atomic int64_t committed;
+    /* The count at which the next look is due. Written by looks. */
+    _Atomic int64_t look_at;
+    /* Metadata blocks, mapped as a whole and touched bit by bit; not part of committed. */
+    _Atomic int64_t metadata;
+    _Atomic int64_t arena[ACCOUNT_ARENAS];
+} CACHE_ALIGNED;
+
+extern struct account account;
+
+static inline void account_add(unsigned arena, int64_t bytes)
+{
+    if (arena < ACCOUNT_ARENAS)
+        atomic_fetch_add_explicit(&account.arena[arena], bytes, memory_order_relaxed);
+    int64_t now = atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
+    if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
+        atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
+        gate_set(0);
+}
+
+static inline uint64_t account_committed(void)
+{
+    int64_t c = atomic_load_explicit(&account.committed, memory_order_relaxed);
+    return c > 0 ? (uint64_t)c : 0;
+}
+
+static inline uint64_t account_arena(unsigned arena)
+{
+    int64_t c = arena < ACCOUNT_ARENAS
+                    ? atomic_load_explicit(&account.arena[arena], memory_order_relaxed)
+                    : 0;
+    return c > 0 ? (uint64_t)c : 0;
+}
+
+/* Makes the next look due once `bytes` more are committed, and opens the gate unless it is due
+ * already. `smallest` is the open gate's value. */
+static inline void account_look_after(uint64_t bytes, size_t smallest)
+{
+    int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
+    int64_t due = now + (int64_t)u64_min(bytes, (uint64_t)INT64_MAX / 2);
+    atomic_store_explicit(&account.look_at, due, memory_order_relaxed);
+    gate_set(smallest);
+    /* What was committed between the two stores has found the old mark. */
+    if (atomic_load_explicit(&account.committed, memory_order_relaxed) >= due)
+        gate_set(0);
+}
+
+/* Bytes that can still be committed before a look is due. */
+static inline uint64_t account_until_look(void)
+{
+    int64_t left = atomic_load_explicit(&account.look_at, memory_order_relaxed) -
+                   atomic_load_explicit(&account.committed, memory_order_relaxed);
+    return left > 0 ? (uint64_t)left : 0;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* The public functions of plimsoll.h, see there. */
+#include <plimsoll.h>
+
+#include "arenas.h"
+#include "fmt.h"
+#include "je.h"
+#include "reclaimers.h"
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+PLIM_EXPORT enum plim_level plim_level(void)
+{
+    return (enum plim_level)atomic_load_explicit(&runtime.level, memory_order_relaxed);
+}
+
+/* Somebody depends on levels or calls: from now on there is a watcher. */
+static void listen(void)
+{
+    atomic_store_explicit(&runtime.listeners, true, memory_order_relaxed);
+    watcher_start();
+    watcher_wake();
+}
+
+/* Before destructors of what the callbacks use; the destructor of this library would be too late. */
+static void stop_calls(void)
+{
+    reclaimers_stop(NS_PER_S);
+}
+
+PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg,
+                                   enum plim_level from)
+{
+    static _Atomic bool registered;
+    if (!runtime_ready())
+        return -ENOSYS;
+    int id = reclaimers_add(name, fn, arg, from);
+    if (id < 0)
+        return id;
+    if (!atomic_exchange(&registered, true))
+        (void)atexit(stop_calls);
+    listen();
+    return id;
+}
+
+PLIM_EXPORT int plim_reclaimer_remove(int id)
+{
+    return runtime_ready() ? reclaimers_remove(id) : -ENOSYS;
+}
+
+PLIM_EXPORT int plim_pressure_fd(void)
+{
+    if (!runtime_ready())
+        return -ENOSYS;
+    int fd = pressure_fd_get();
+    if (fd >= 0)
+        listen();
+    return fd;
+}
+
+static uint64_t count(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Both structs begin with the size that the caller knows; it gets no more than that. */
+static int hand_out(void *to, const void *from, size_t size)
+{
+    size_t room;
+    memcpy(&room, to, sizeof(room));
+    if (room < sizeof(room))
+        return -EINVAL;
+    size_t filled = room < size ? room : size;
+    memcpy(to, from, filled);
+    memcpy(to, &filled, sizeof(filled));
+    return 0;
+}
+
+PLIM_EXPORT int plim_stats(struct plim_stats *s)
+{
+    struct counters *c = &runtime.counters;
+    struct arenas_pages pages;
+    if (!runtime_ready())
+        return -ENOSYS;
+    arenas_read(&pages);
+    const struct plim_stats now = {
+        .level = plim_level(),
+        .cannot_meet_limit = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed),
+        .usage = count(&c->usage),
+        .committed = pages.committed,
+        .active = pages.active,
+        .looks = count(&c->looks),
+        .purges = count(&c->purges),
+        .purged_bytes = count(&c->purged_bytes),
+        .reclaimer_calls = count(&c->reclaimer_calls),
+        .reclaimer_asked_bytes = count(&c->reclaimer_asked),
+        .reclaimer_freed_bytes = count(&c->reclaimer_freed),
+        .reclaim_cpu_ns = count(&c->reclaim_cpu_ns),
+        .throttle_ns = count(&c->throttle_ns),
+        .failed_requests = count(&c->failed_requests),
+        .watcher_wakeups = count(&c->wakeups),
+    };
+    return hand_out(s, &now, sizeof(now));
+}
+
+PLIM_EXPORT int plim_limits(struct plim_limits *l)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    struct plim_limits now = {0};
+    if (!runtime_ready())
+        return -ENOSYS;
+    lock_take(&runtime.look_lock);
+    look_locked(0, false, &in, &d);
+    now.cgroup_version = (uint32_t)runtime.usage.cgroup.memory.version;
+    now.cpus = plim_cpus();
+    now.hard = runtime.usage.memory.hard;
+    now.high = runtime.usage.memory.high;
+    now.soft = in.limits.soft;
+    struct fmt path = FMT_INIT(now.path);
+    fmt_str(&path, runtime.usage.cgroup.memory.path);
+    lock_release(&runtime.look_lock);
+    return hand_out(l, &now, sizeof(now));
+}
+
+PLIM_EXPORT int plim_set_limit(uint64_t bytes)
+{
+    if (!runtime_ready())
+        return -ENOSYS;
+    lock_take(&runtime.look_lock);
+    usage_set_soft(&runtime.usage, &runtime.options, bytes);
+    lock_release(&runtime.look_lock);
+    gate_set(0); /* the next allocation looks */
+    watcher_wake();
+    return 0;
+}
+
+PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
+{
+    if (!runtime_ready())
+        return 0;
+    uint64_t freed = runtime_purge(bytes);
+    if (freed >= bytes || reclaimers_inside() || reclaimers_count(PLIM_CRITICAL) == 0)
+        return freed;
+    if (watcher_pass(bytes - freed, NS_PER_S))
+        freed += runtime_purge(bytes - freed);
+    return freed;
+}
+
+PLIM_EXPORT unsigned plim_cpus(void)
+{
+    return runtime_ready() ? runtime.cpus : sys_affinity_cpus();
+}
+
+PLIM_EXPORT int plim_heap_profile(const char *path)
+{
+    bool on = false;
+    size_t len = sizeof(on);
+    if (path == NULL)
+        return -EINVAL;
+    if (je_mallctl("opt.prof", &on, &len, NULL, 0) != 0 || !on)
+        return -ENOTSUP;
+    return je_mallctl("prof.dump", NULL, NULL, &path, sizeof(path)) == 0 ? 0 : -EIO;
+}

@@ -1,0 +1,245 @@
+/* jemalloc's arenas through its public controls, see arenas.h. */
+#include "arenas.h"
+
+#include "account.h"
+#include "decay_curve.h"
+#include "hooks.h"
+#include "je.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/types.h>
+
+enum {
+    MIB_MAX = 6,
+    ALL_ARENAS = 4096, /* MALLCTL_ARENAS_ALL */
+    /* While pages are aged on purpose: 200 steps of 1 s each, so that no time that really passes
+     * meanwhile counts. */
+    AGEING_DECAY_MS = 200 * 1000,
+};
+#define AGEING_STEP_NS NS_PER_S
+
+struct mib {
+    size_t at[MIB_MAX];
+    size_t len;
+};
+
+static struct {
+    size_t page;
+    /* Grown by arenas_note_created, read by all. Relaxed: an arena seen late is read next time. */
+    _Atomic unsigned count;
+    /* jemalloc's own count of pages in use, by arena; NULL until seen. Set once each. */
+    _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
+    struct mib decay_ms, decay, purge, epoch, allocated, flush, active_ptr;
+    int64_t decay_now; /* milliseconds set at present */
+} arenas;
+
+static int mib_find(const char *name, struct mib *ret)
+{
+    ret->len = MIB_MAX;
+    return -je_mallctlnametomib(name, ret->at, &ret->len);
+}
+
+/* Calls an action or writes a value; the index, where there is one, is the mib's second part. */
+static int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len)
+{
+    size_t at[MIB_MAX];
+    memcpy(at, m->at, sizeof(at));
+    at[1] = arena;
+    return -je_mallctlbymib(at, m->len, NULL, NULL, (void *)(uintptr_t)value, len);
+}
+
+static int mib_read(const struct mib *m, void *ret, size_t len)
+{
+    return -je_mallctlbymib(m->at, m->len, ret, &len, NULL, 0);
+}
+
+static int find_controls(void)
+{
+    int rc = mib_find("arena.0.dirty_decay_ms", &arenas.decay_ms);
+    rc = rc != 0 ? rc : mib_find("arena.0.decay", &arenas.decay);
+    rc = rc != 0 ? rc : mib_find("arena.0.purge", &arenas.purge);
+    rc = rc != 0 ? rc : mib_find("epoch", &arenas.epoch);
+    rc = rc != 0 ? rc : mib_find("stats.allocated", &arenas.allocated);
+    rc = rc != 0 ? rc : mib_find("thread.tcache.flush", &arenas.flush);
+    rc = rc != 0 ? rc : mib_find("experimental.arenas.0.pactivep", &arenas.active_ptr);
+    return rc;
+}
+
+static void find_active_count(unsigned arena)
+{
+    const size_t *active = NULL;
+    struct mib m = arenas.active_ptr;
+    m.at[2] = arena;
+    if (mib_read(&m, &active, sizeof(active)) == 0)
+        atomic_store_explicit(&arenas.active_pages[arena], active, memory_order_relaxed);
+}
+
+static int install_hooks(unsigned arena)
+{
+    struct mib m;
+    struct je_extent_hooks *ours = &hooks;
+    int rc = mib_find("arena.0.extent_hooks", &m);
+    return rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
+}
+
+int arenas_init(void)
+{
+    unsigned count = 0;
+    int64_t decay_ms = 0;
+    size_t len = sizeof(count), decay_len = sizeof(decay_ms);
+    int rc = -je_mallctl("arenas.narenas", &count, &len, NULL, 0);
+    rc = rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
+    rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
+    rc = rc != 0 ? rc : find_controls();
+    if (rc != 0)
+        return rc;
+    count = (unsigned)u64_min(count, ACCOUNT_ARENAS);
+    for (unsigned i = 0; i < count; i++) {
+        rc = install_hooks(i);
+        if (rc != 0)
+            return rc;
+        find_active_count(i);
+    }
+    arenas.decay_now = decay_ms;
+    atomic_store_explicit(&arenas.count, count, memory_order_relaxed);
+    return 0;
+}
+
+unsigned arenas_count(void)
+{
+    return atomic_load_explicit(&arenas.count, memory_order_relaxed);
+}
+
+void arenas_note_created(unsigned index)
+{
+    if (index >= ACCOUNT_ARENAS || arenas.page == 0)
+        return;
+    find_active_count(index);
+    unsigned count = arenas_count();
+    while (count <= index && !atomic_compare_exchange_weak_explicit(
+                                 &arenas.count, &count, index + 1, memory_order_relaxed,
+                                 memory_order_relaxed))
+        ;
+}
+
+/* jemalloc updates its counter with atomic instructions; a plain size_t is what it hands out. */
+static uint64_t arena_active(unsigned i)
+{
+    const size_t *pages = atomic_load_explicit(&arenas.active_pages[i], memory_order_relaxed);
+    return pages == NULL ? 0 : (uint64_t)__atomic_load_n(pages, __ATOMIC_RELAXED) * arenas.page;
+}
+
+static uint64_t arena_dirty(unsigned i)
+{
+    return atomic_load_explicit(&arenas.active_pages[i], memory_order_relaxed) == NULL
+               ? 0
+               : u64_less(account_arena(i), arena_active(i));
+}
+
+void arenas_read(struct arenas_pages *ret)
+{
+    *ret = (struct arenas_pages){.committed = account_committed()};
+    unsigned count = arenas_count();
+    for (unsigned i = 0; i < count; i++) {
+        ret->active += arena_active(i);
+        ret->dirty += arena_dirty(i);
+    }
+}
+
+uint64_t arenas_allocated(void)
+{
+    uint64_t epoch = 1;
+    size_t allocated = 0;
+    (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
+    (void)mib_read(&arenas.allocated, &allocated, sizeof(allocated));
+    return allocated;
+}
+
+static int set_decay(unsigned arena, int64_t ms)
+{
+    ssize_t value = (ssize_t)ms;
+    return mib_write(&arenas.decay_ms, arena, &value, sizeof(value));
+}
+
+/*
+ * Purges about `bytes` of the arena's free pages, the oldest first, by letting them age on a clock
+ * that runs ahead: setting the decay time anew makes jemalloc take all free pages for new at the
+ * next step; then as many steps pass as bring the kept share down to what is wanted.
+ */
+static bool purge_oldest(unsigned arena, uint64_t bytes, uint64_t dirty)
+{
+    /* Two steps, as jemalloc ends an epoch up to one step late by design (jitter). */
+    const uint64_t all_new = 2 * AGEING_STEP_NS;
+    unsigned steps = decay_steps_for(bytes, dirty);
+    if (steps >= DECAY_STEPS || set_decay(arena, AGEING_DECAY_MS) != 0)
+        return false;
+    bool able = je_clock_ahead(all_new);
+    if (able) {
+        (void)mib_write(&arenas.decay, arena, NULL, 0);
+        je_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
+        (void)mib_write(&arenas.decay, arena, NULL, 0);
+        je_clock_ahead(0);
+    }
+    (void)set_decay(arena, arenas.decay_now);
+    return able;
+}
+
+static unsigned dirtiest_arena(void)
+{
+    unsigned best = 0, count = arenas_count();
+    uint64_t most = 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t dirty = arena_dirty(i);
+        if (dirty > most) {
+            most = dirty;
+            best = i;
+        }
+    }
+    return best;
+}
+
+uint64_t arenas_purge(uint64_t bytes)
+{
+    uint64_t before = account_committed();
+    if (bytes == UINT64_MAX) {
+        (void)mib_write(&arenas.purge, ALL_ARENAS, NULL, 0);
+        return u64_less(before, account_committed());
+    }
+    /* Each turn deals with one arena; a second visit means that it yields no more. */
+    for (unsigned turn = 0, count = arenas_count(); turn < count; turn++) {
+        uint64_t done = u64_less(before, account_committed());
+        unsigned arena = dirtiest_arena();
+        uint64_t dirty = arena_dirty(arena);
+        if (done >= bytes || dirty == 0)
+            break;
+        if (!purge_oldest(arena, bytes - done, dirty))
+            (void)mib_write(&arenas.purge, arena, NULL, 0);
+    }
+    return u64_less(before, account_committed());
+}
+
+void arenas_set_decay(int64_t ms)
+{
+    if (ms == arenas.decay_now)
+        return;
+    arenas.decay_now = ms;
+    for (unsigned i = 0, count = arenas_count(); i < count; i++)
+        (void)set_decay(i, ms);
+}
+
+void arenas_fork_child(void)
+{
+    arenas.decay_now = INT64_MIN; /* whatever it is, set it anew */
+}
+
+void arenas_age(void)
+{
+    (void)mib_write(&arenas.decay, ALL_ARENAS, NULL, 0);
+}
+
+void arenas_flush_thread_cache(void)
+{
+    (void)je_mallctlbymib(arenas.flush.at, arenas.flush.len, NULL, NULL, NULL, 0);
+}

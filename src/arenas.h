@@ -1,0 +1,42 @@
+/*
+ * jemalloc's arenas: installing the hooks, reading their page counts, giving pages back.
+ *
+ * The one place that turns a wish ("50 MiB, the oldest first") into jemalloc's controls. Not safe
+ * from two threads at once unless said; the runtime sees to that. Never call with a jemalloc lock
+ * held, that is, from a hook.
+ */
+#ifndef PLIM_ARENAS_H
+#define PLIM_ARENAS_H
+
+#include "base.h"
+
+/* Boots jemalloc if needed and puts the hooks on every automatic arena. 0 or -errno. */
+int arenas_init(void);
+/* Automatic arenas, and those a program made through mallctl. */
+unsigned arenas_count(void);
+/* A program made arena `index` with our hooks. Any thread. */
+void arenas_note_created(unsigned index);
+
+struct arenas_pages {
+    uint64_t committed; /* bytes held by extents, in use or free */
+    uint64_t active;    /* in use */
+    uint64_t dirty;     /* free, not given back yet */
+};
+/* A few loads per arena, no lock. Any thread. */
+void arenas_read(struct arenas_pages *ret);
+/* Bytes in live allocations, by jemalloc's statistics; refreshes them (microseconds an arena). */
+uint64_t arenas_allocated(void);
+
+/* Gives back at least `bytes` of free pages, as far as there are, the oldest of an arena first;
+ * UINT64_MAX: all. Returns the bytes given back. */
+uint64_t arenas_purge(uint64_t bytes);
+/* Free pages live this long before jemalloc gives them back by itself. Cheap when unchanged. */
+void arenas_set_decay(int64_t ms);
+/* Lets free pages age in a program that makes no calls. */
+void arenas_age(void);
+/* In a forked child: a purge may have been under way in a thread that is not there. */
+void arenas_fork_child(void);
+/* Empties the calling thread's cache into the arenas. */
+void arenas_flush_thread_cache(void);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * What every module may use: attributes, small arithmetic, the "no limit" value.
+ * Includes nothing of ours and no libc header that does I/O.
+ */
+#ifndef PLIM_BASE_H
+#define PLIM_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLIM_EXPORT __attribute__((visibility("default")))
+#define PLIM_COLD __attribute__((cold, noinline))
+#define PLIM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Keeps a field that many threads write off the line of those that many read. */
+#define CACHE_LINE 64
+#define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
+
+/* A limit that is not there. */
+#define UNLIMITED UINT64_MAX
+
+#define KiB ((uint64_t)1024)
+#define MiB (1024 * KiB)
+#define GiB (1024 * MiB)
+
+#define NS_PER_MS ((uint64_t)1000000)
+#define NS_PER_S ((uint64_t)1000000000)
+
+static inline uint64_t u64_min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t u64_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline uint64_t u64_clamp(uint64_t v, uint64_t lo, uint64_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* a - b, or 0 where that would be negative. */
+static inline uint64_t u64_less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* part/whole of v without overflow for any v; whole must not be 0. */
+static inline uint64_t u64_share(uint64_t v, uint64_t part, uint64_t whole)
+{
+    return (uint64_t)((unsigned __int128)v * part / whole);
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* The first call of all, fork and exit, see runtime.h. */
+#include "runtime.h"
+
+#include "arenas.h"
+#include "hooks.h"
+#include "je.h"
+#include "log.h"
+#include "reclaimers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct runtime runtime = {.pressure_fd = -1};
+
+/* initial-exec: reached by one instruction, and never allocated on first use. */
+_Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
+
+/* jemalloc's settings, built before its first call. It reads them, then MALLOC_CONF, which wins. */
+static char conf[512];
+const char *je_malloc_conf = conf;
+
+/* A program made for jemalloc may define this one; it comes after ours. */
+PLIM_EXPORT const char *malloc_conf __attribute__((weak));
+
+static void complain(void *arg, const char *line)
+{
+    (void)arg;
+    log_line(LOG_WARN, line);
+}
+
+/* Complaints wait for the constructor: this may run before stderr belongs to the program. */
+static void read_options(struct options *ret, options_complain_fn *told)
+{
+    extern char **environ;
+    const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
+    options_parse(env, ret, told, NULL);
+}
+
+static unsigned count_cpus(void)
+{
+    uint64_t millicpus = UNLIMITED;
+    if (runtime.options.cpus != 0)
+        return runtime.options.cpus;
+    if (cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &millicpus) < 0)
+        millicpus = UNLIMITED;
+    return cgroup_effective_cpus(sys_affinity_cpus(), millicpus);
+}
+
+/* One arena per usable CPU: more only keep free pages apart from each other. No arena of its own for
+ * large requests: it would be created later, without hooks. */
+static void build_conf(void)
+{
+    struct fmt f = FMT_INIT(conf);
+    fmt_str(&f, "narenas:");
+    fmt_u64(&f, runtime.cpus);
+    fmt_str(&f, ",oversize_threshold:0,muzzy_decay_ms:0");
+    if (malloc_conf != NULL) {
+        fmt_str(&f, ",");
+        fmt_str(&f, malloc_conf);
+    }
+}
+
+static bool keeps_off_huge_pages(void)
+{
+    bool limited = runtime.usage.level_count > 0;
+    return runtime.options.thp == THP_NEVER || (runtime.options.thp == THP_AUTO && limited);
+}
+
+static enum phase boot_hooks(void)
+{
+    hooks_avoid_huge_pages(keeps_off_huge_pages());
+    int rc = arenas_init();
+    if (rc != 0) {
+        log_line(LOG_ERROR, "jemalloc refused the extent hooks; nothing is watched");
+        return PHASE_OFF;
+    }
+    governor_init(&runtime.governor, &runtime.options, sys_now_ns());
+    return PHASE_READY;
+}
+
+/* Others that call meanwhile: this very thread passes through, another waits for the first part. */
+static bool boot_begin(void)
+{
+    uint32_t none = PHASE_NONE;
+    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_BOOTING)) {
+        atomic_store(&runtime.boot_tid, sys_tid());
+        return true;
+    }
+    while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_BOOTING &&
+           atomic_load(&runtime.boot_tid) != sys_tid())
+        sys_yield();
+    return false;
+}
+
+static void boot(void)
+{
+    if (!boot_begin())
+        return;
+    read_options(&runtime.options, NULL);
+    log_set_level(runtime.options.log);
+    if (runtime.options.enabled) {
+        usage_init(&runtime.usage, &runtime.options);
+        runtime.cpus = count_cpus();
+        build_conf();
+    }
+    atomic_store_explicit(&runtime.phase, PHASE_HOOKING, memory_order_release);
+    enum phase end = runtime.options.enabled ? boot_hooks() : PHASE_OFF;
+    atomic_store_explicit(&runtime.phase, end, memory_order_release);
+    if (end == PHASE_OFF)
+        gate_set(GATE_OFF);
+}
+
+bool runtime_ready(void)
+{
+    if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_NONE) {
+        int saved_errno = errno;
+        boot();
+        errno = saved_errno;
+    }
+    return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
+}
+
+static void fork_prepare(void)
+{
+    reclaimers_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+    reclaimers_fork_parent();
+}
+
+/* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
+static void fork_child(void)
+{
+    reclaimers_fork_child();
+    lock_reset(&runtime.look_lock);
+    watcher_fork_child();
+    pressure_fd_fork_child();
+    if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
+        return;
+    arenas_fork_child();
+    usage_close_files(&runtime.usage);
+    runtime.refreshed_ns = 0; /* it may be moved to another cgroup */
+    gate_set(0);
+}
+
+/* 101: before jemalloc's own constructor, which would start it without our settings. */
+__attribute__((constructor(101))) static void on_load(void)
+{
+    bool ready = runtime_ready();
+    struct options again;
+    read_options(&again, complain);
+    if (!ready)
+        return;
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    atomic_store(&runtime.late, true);
+    if (runtime.options.thread == THREAD_ON)
+        watcher_start();
+}
+
+__attribute__((destructor)) static void on_exit_(void)
+{
+    atomic_store(&runtime.exiting, true);
+    reclaimers_stop(NS_PER_S);
+}

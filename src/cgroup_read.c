@@ -1,0 +1,267 @@
+/* Limits: memory and CPU quota over all levels from the process's own cgroup up to the mount. */
+#include "cgroup_internal.h"
+#include "fmt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* v1 writes "no limit" as the largest multiple of the page size; sizes differ, and so do kernels.
+ */
+static const uint64_t limit_none = (uint64_t)1 << 62;
+
+bool level_up(const struct cgroup_dir *dir, size_t *path_len)
+{
+    size_t len = *path_len;
+    if (len <= dir->mount_len)
+        return false;
+    do
+        len--;
+    while (len > dir->mount_len && dir->path[len] != '/');
+    *path_len = len;
+    return true;
+}
+
+int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      const char *name, char *buf, size_t len)
+{
+    struct fmt f = {.buf = buf, .cap = len};
+    fmt_str(&f, root);
+    fmt_strn(&f, dir->path, path_len);
+    fmt_str(&f, "/");
+    fmt_str(&f, name);
+    return f.len + 1 < len ? 0 : -ENAMETOOLONG;
+}
+
+int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
+               char *buf, size_t len)
+{
+    char path[CGROUP_PATH_MAX];
+    int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
+    long got = rc < 0 ? rc : sys_read_file(path, buf, len);
+    return got < 0 ? (int)got : 0;
+}
+
+/* The next word: a number, or UNLIMITED for "max", a negative number and one past the sentinels. */
+static int parse_limit(const char **text, uint64_t *ret)
+{
+    const char *s = *text + strspn(*text, " \t");
+    bool negative = *s == '-';
+    uint64_t v;
+    if (strncmp(s, "max", 3) == 0) {
+        v = UNLIMITED;
+        s += 3;
+    } else {
+        s += negative;
+        int rc = fmt_parse_u64(s, NULL, &v);
+        if (rc == -EINVAL)
+            return rc;
+        if (rc < 0 || negative || v >= limit_none)
+            v = UNLIMITED;
+        s += strspn(s, "0123456789");
+    }
+    if (*s != '\0' && strchr(" \t\r\n", *s) == NULL)
+        return -EINVAL;
+    *text = s;
+    *ret = v;
+    return 0;
+}
+
+/* UNLIMITED as well where there is no such file, or it cannot be read or makes no sense. */
+static int read_limit(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      const char *name, uint64_t *ret)
+{
+    char buf[64];
+    const char *text = buf;
+    *ret = UNLIMITED;
+    int rc = level_read(root, dir, path_len, name, buf, sizeof(buf));
+    return rc < 0 ? rc : parse_limit(&text, ret);
+}
+
+/* 0, or why the process's own directory is gone; `rc` is what reading a file of it gave. */
+static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
+{
+    char path[CGROUP_PATH_MAX];
+    if (rc != -ENOENT && rc != -ENODEV)
+        return 0;
+    /* Controllers need not be enabled here, and the hierarchy's root has no limits. */
+    if (rc == -ENODEV ||
+        cgroup_level_file(root, dir, strlen(dir->path), "", path, sizeof(path)) < 0)
+        return rc;
+    int fd = sys_open(path, O_RDONLY | O_DIRECTORY);
+    if (fd >= 0)
+        sys_close(fd);
+    return fd == -ENOENT ? -ENOENT : 0;
+}
+
+static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t hard, uint64_t high)
+{
+    memory->hard = u64_min(memory->hard, hard);
+    memory->high = u64_min(memory->high, high);
+    if (hard == UNLIMITED && high == UNLIMITED)
+        return;
+    struct cgroup_level *last =
+        memory->level_count > 0 ? &memory->levels[memory->level_count - 1] : NULL;
+    if (last == NULL || (last->path_len != path_len && memory->level_count < CGROUP_LEVELS_MAX)) {
+        memory->levels[memory->level_count++] = (struct cgroup_level){hard, high, path_len};
+        return;
+    }
+    if (u64_min(hard, high) < u64_min(last->hard, last->high))
+        last->path_len = path_len;
+    last->hard = u64_min(last->hard, hard);
+    last->high = u64_min(last->high, high);
+}
+
+static int read_memory_v2(const char *root, const struct cgroup_dir *dir,
+                          struct cgroup_memory *memory)
+{
+    size_t len = strlen(dir->path);
+    uint64_t hard, high, swap;
+    int rc = read_limit(root, dir, len, "memory.max", &hard);
+    rc = own_gone(root, dir, rc);
+    if (rc < 0)
+        return rc;
+    for (;;) {
+        read_limit(root, dir, len, "memory.high", &high);
+        add_level(memory, len, hard, high);
+        read_limit(root, dir, len, "memory.swap.max", &swap);
+        memory->swap = u64_min(memory->swap, swap);
+        if (!level_up(dir, &len))
+            return 0;
+        read_limit(root, dir, len, "memory.max", &hard);
+    }
+}
+
+/* Before Linux 5.11 a cgroup was charged for its children only if its use_hierarchy said so, and
+ * then all below said the same. */
+static bool binds_below(const char *root, const struct cgroup_dir *dir, size_t path_len)
+{
+    uint64_t use;
+    return read_limit(root, dir, path_len, "memory.use_hierarchy", &use) < 0 || use != 0;
+}
+
+/* Smallest limits over all levels, in memory.stat of the lowest level that has one. */
+static void read_hierarchical(const char *root, const struct cgroup_dir *dir, uint64_t *ret_memory,
+                              uint64_t *ret_memsw)
+{
+    static const char *const keys[] = {"hierarchical_memory_limit", "hierarchical_memsw_limit"};
+    uint64_t values[2];
+    size_t len = strlen(dir->path);
+    *ret_memory = *ret_memsw = UNLIMITED;
+    do {
+        unsigned found;
+        if (level_stat(root, dir, len, NULL, keys, values, 2, &found) < 0)
+            continue;
+        if ((found & 1) != 0 && values[0] < limit_none)
+            *ret_memory = values[0];
+        if ((found & 2) != 0 && values[1] < limit_none)
+            *ret_memsw = values[1];
+        return;
+    } while (level_up(dir, &len));
+}
+
+/* The topmost visible directory is the hierarchy's own root: nothing above it can set limits.
+ * Saves reading memory.stat, which costs much where there are many cgroups. */
+static bool top_is_root(const char *root, const struct cgroup_dir *dir)
+{
+    char buf[2];
+    return level_read(root, dir, dir->mount_len, "release_agent", buf, sizeof(buf)) == 0;
+}
+
+static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
+                          struct cgroup_memory *memory)
+{
+    size_t own = strlen(dir->path), len = own;
+    uint64_t hard, memsw, memsw_min = UNLIMITED;
+    int rc = read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
+    rc = own_gone(root, dir, rc);
+    if (rc < 0)
+        return rc;
+    do {
+        if (len != own)
+            read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
+        read_limit(root, dir, len, "memory.memsw.limit_in_bytes", &memsw);
+        if (hard == UNLIMITED && memsw == UNLIMITED)
+            continue;
+        if (len != own && !binds_below(root, dir, len))
+            break;
+        add_level(memory, len, hard, UNLIMITED);
+        memsw_min = u64_min(memsw_min, memsw);
+    } while (level_up(dir, &len));
+    if (!top_is_root(root, dir)) {
+        read_hierarchical(root, dir, &hard, &memsw);
+        if (hard < memory->hard)
+            add_level(memory, dir->mount_len, hard, UNLIMITED);
+        memsw_min = u64_min(memsw_min, memsw);
+    }
+    /* The larger limit is on memory and swap together. */
+    if (memsw_min != UNLIMITED && memory->hard != UNLIMITED)
+        memory->swap = u64_less(memsw_min, memory->hard);
+    return 0;
+}
+
+int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cgroup_memory *ret)
+{
+    struct cgroup_memory memory;
+    memory.hard = memory.high = memory.swap = UNLIMITED;
+    memory.level_count = 0;
+    int rc = 0;
+    if (dir->path[0] != '\0' && dir->version == 2)
+        rc = read_memory_v2(root, dir, &memory);
+    else if (dir->path[0] != '\0' && dir->version == 1)
+        rc = read_memory_v1(root, dir, &memory);
+    if (rc == 0)
+        *ret = memory;
+    return rc;
+}
+
+/* Text is "quota period" or, where period_text is given, quota alone. */
+static uint64_t to_millicpus(const char *text, const char *period_text)
+{
+    uint64_t quota, period = 100000; /* the kernel's default */
+    if (parse_limit(&text, &quota) < 0 || quota == UNLIMITED || quota == 0)
+        return UNLIMITED;
+    const char *rest = period_text != NULL ? period_text : text;
+    if (rest[strspn(rest, " \t\r\n")] != '\0' &&
+        (parse_limit(&rest, &period) < 0 || period == 0 || period == UNLIMITED))
+        return UNLIMITED;
+    unsigned __int128 scaled = (unsigned __int128)quota * 1000;
+    uint64_t down = (uint64_t)(scaled / period);
+    uint64_t left = (uint64_t)(scaled % period);
+    /* A trace above a whole number of CPUs still makes use of one more. */
+    return down + (left > 0 && (left >= period - left || down % 1000 == 0));
+}
+
+int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *ret_millicpus)
+{
+    bool v1 = dir->version == 1;
+    const char *name = v1 ? "cpu.cfs_quota_us" : "cpu.max";
+    size_t len = strlen(dir->path), own = len;
+    uint64_t least = UNLIMITED;
+    char quota[64], period[64];
+    if (len == 0 || dir->version == 0) {
+        *ret_millicpus = UNLIMITED;
+        return 0;
+    }
+    do {
+        int rc = level_read(root, dir, len, name, quota, sizeof(quota));
+        int gone = len == own ? own_gone(root, dir, rc) : 0;
+        if (gone < 0)
+            return gone;
+        if (rc < 0)
+            continue;
+        period[0] = '\0';
+        if (v1 && quota[0] != '-')
+            (void)level_read(root, dir, len, "cpu.cfs_period_us", period, sizeof(period));
+        least = u64_min(least, to_millicpus(quota, v1 ? period : NULL));
+    } while (level_up(dir, &len));
+    *ret_millicpus = least;
+    return 0;
+}
+
+unsigned cgroup_effective_cpus(unsigned affinity, uint64_t quota_millicpus)
+{
+    uint64_t quota = quota_millicpus / 1000 + (quota_millicpus % 1000 != 0);
+    uint64_t cpus = u64_min(affinity, quota);
+    return cpus > 0 ? (unsigned)cpus : 1;
+}

@@ -1,0 +1,120 @@
+/* What is charged to a level: usage, the part that the kernel reclaims by itself, OOM kills. */
+#include "cgroup_internal.h"
+#include "fmt.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Sets values[i] and bit i of *ret_found for each "key number" line. */
+static void scan_keys(const char *text, const char *const *keys, uint64_t *values, unsigned count,
+                      unsigned *ret_found)
+{
+    *ret_found = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " \t\r\n:");
+        for (unsigned i = 0; i < count; i++) {
+            if (strlen(keys[i]) == word && memcmp(keys[i], text, word) == 0) {
+                const char *number = text + word + strspn(text + word, " \t:");
+                int rc = fmt_parse_u64(number, NULL, &values[i]);
+                if (rc == -ERANGE)
+                    values[i] = UNLIMITED;
+                if (rc != -EINVAL)
+                    *ret_found |= 1u << i;
+            }
+        }
+        text += word;
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+}
+
+int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
+               struct sys_file *file, const char *const *keys, uint64_t *values, unsigned count,
+               unsigned *ret_found)
+{
+    char path[CGROUP_PATH_MAX], text[8 * 1024]; /* memory.stat has 1 to 2 KiB */
+    int rc = cgroup_level_file(root, dir, path_len, "memory.stat", path, sizeof(path));
+    if (rc < 0)
+        return rc;
+    long got = file != NULL ? sys_file_read(file, path, text, sizeof(text))
+                            : sys_read_file(path, text, sizeof(text));
+    if (got < 0)
+        return (int)got;
+    scan_keys(text, keys, values, count, ret_found);
+    return 0;
+}
+
+int cgroup_read_usage(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      struct sys_file *file, uint64_t *ret_bytes)
+{
+    char path[CGROUP_PATH_MAX], text[64];
+    const char *name = dir->version == 1 ? "memory.usage_in_bytes" : "memory.current";
+    int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
+    if (rc < 0)
+        return rc;
+    long got = sys_file_read(file, path, text, sizeof(text));
+    return got < 0 ? (int)got : fmt_parse_u64(text, NULL, ret_bytes);
+}
+
+static uint64_t sum_found(const uint64_t *values, unsigned found)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; found >> i != 0; i++) {
+        if ((found >> i & 1) != 0 && __builtin_add_overflow(sum, values[i], &sum))
+            return UNLIMITED;
+    }
+    return sum;
+}
+
+int cgroup_read_reclaimable(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                            struct sys_file *file, uint64_t *ret_bytes)
+{
+    static const char *const keys[] = {"inactive_file", "active_file", "slab_reclaimable",
+                                       "total_inactive_file", "total_active_file"};
+    enum { V2 = 7, V1_OWN = 3, V1_TOTAL = 24 };
+    uint64_t values[ARRAY_LEN(keys)];
+    unsigned found;
+    int rc = level_stat(root, dir, path_len, file, keys, values, ARRAY_LEN(keys), &found);
+    if (rc < 0)
+        return rc;
+    unsigned use = dir->version == 1 ? V1_OWN : V2;
+    if (dir->version == 1 && (found & V1_TOTAL) != 0)
+        use = V1_TOTAL;
+    *ret_bytes = sum_found(values, found & use);
+    return 0;
+}
+
+int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                          uint64_t *ret)
+{
+    static const char *const key = "oom_kill";
+    char text[512];
+    unsigned found;
+    uint64_t value;
+    const char *name = dir->version == 1 ? "memory.oom_control" : "memory.events";
+    int rc = level_read(root, dir, path_len, name, text, sizeof(text));
+    if (rc < 0)
+        return rc;
+    scan_keys(text, &key, &value, 1, &found);
+    if (found == 0)
+        return -ENODATA;
+    *ret = value;
+    return 0;
+}
+
+uint64_t cgroup_ram_bytes(const char *root)
+{
+    static const char *const key = "MemTotal";
+    char path[CGROUP_PATH_MAX], text[2048];
+    struct fmt f = FMT_INIT(path);
+    unsigned found;
+    uint64_t kib;
+    if (root[0] == '\0')
+        return sys_ram_bytes();
+    fmt_str(&f, root);
+    fmt_str(&f, "/proc/meminfo");
+    if (sys_read_file(path, text, sizeof(text)) < 0)
+        return UNLIMITED;
+    scan_keys(text, &key, &kib, 1, &found);
+    return found != 0 && kib < UNLIMITED / KiB ? kib * KiB : UNLIMITED;
+}

@@ -1,0 +1,126 @@
+/* Flags, help and complaints, see cmd.h. */
+#include "cmd.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { FLAGS_MAX = 16 };
+
+static const struct cmd_flag help_flag = {'h', "help", NULL, "print this help"};
+
+void cmd_say(const char *format, ...)
+{
+    char line[8192]; /* one write, so that lines of several processes do not mix */
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    fprintf(stderr, "plimsoll: %s\n", line);
+}
+
+int cmd_bad_value(const struct cmd_verb *self, const char *what, const char *value,
+                  const char *expected)
+{
+    cmd_say("%s: bad value \"%s\" for %s, expected %s", self->name, value, what, expected);
+    return EXIT_USAGE;
+}
+
+int cmd_bad_argument(const struct cmd_verb *self, const char *argument)
+{
+    cmd_say("%s: unexpected argument \"%s\", expected: plimsoll %s %s", self->name, argument,
+            self->name, self->synopsis);
+    return EXIT_USAGE;
+}
+
+static void print_flag(const struct cmd_flag *flag, FILE *to)
+{
+    char left[64];
+    char letter[8] = "    ";
+    if (flag->letter != 0)
+        (void)snprintf(letter, sizeof(letter), "-%c, ", flag->letter);
+    (void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, flag->name,
+                   flag->value != NULL ? " " : "", flag->value != NULL ? flag->value : "");
+    fprintf(to, "  %-24s %s\n", left, flag->help);
+}
+
+void cmd_print_help(const struct cmd_verb *self, FILE *to)
+{
+    fprintf(to, "Usage: plimsoll %s %s\n\n%s\n\nFlags:\n", self->name, self->synopsis,
+            self->summary);
+    for (const struct cmd_flag *flag = self->flags; flag->name != NULL; flag++)
+        print_flag(flag, to);
+    print_flag(&help_flag, to);
+    if (self->details != NULL)
+        fprintf(to, "\n%s\n", self->details);
+}
+
+/* Our table in getopt's form; the value returned for a flag is 256 + its index, 'h' for help. */
+static void getopt_tables(const struct cmd_verb *self, struct option *longs, char *letters)
+{
+    size_t count = 0;
+    *letters++ = '+'; /* stop at the first argument that is no flag */
+    *letters++ = ':'; /* tell a missing value from an unknown flag */
+    *letters++ = help_flag.letter;
+    for (const struct cmd_flag *flag = self->flags; flag->name != NULL; flag++) {
+        if (count == FLAGS_MAX - 2)
+            break;
+        longs[count] =
+            (struct option){flag->name, flag->value != NULL ? required_argument : no_argument, NULL,
+                            256 + (int)count};
+        count++;
+        if (flag->letter == 0)
+            continue;
+        *letters++ = flag->letter;
+        if (flag->value != NULL)
+            *letters++ = ':';
+    }
+    *letters = '\0';
+    longs[count] = (struct option){help_flag.name, no_argument, NULL, help_flag.letter};
+    longs[count + 1] = (struct option){0};
+}
+
+static int complain_of_flag(const struct cmd_verb *self, int what, const char *argument)
+{
+    char letter[3] = {'-', (char)optopt, '\0'};
+    const char *shown = optopt > 0 && optopt < 256 && argument[1] != '-' ? letter : argument;
+    if (what == ':')
+        cmd_say("%s: %s needs a value, see: plimsoll %s --help", self->name, shown, self->name);
+    else
+        cmd_say("%s: bad flag \"%s\", expected one of: plimsoll %s --help", self->name, shown,
+                self->name);
+    return CMD_BAD;
+}
+
+int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char **ret_value,
+                  int *ret_rest)
+{
+    struct option longs[FLAGS_MAX];
+    char letters[2 * FLAGS_MAX + 3];
+    getopt_tables(self, longs, letters);
+
+    opterr = 0;
+    int at = optind;
+    int got = getopt_long(argc, argv, letters, longs, NULL);
+    *ret_value = optarg;
+    *ret_rest = optind;
+    if (got == -1)
+        return CMD_END;
+    if (got == '?' || got == ':')
+        return complain_of_flag(self, got, argv[at < argc ? at : argc - 1]);
+    if (got == help_flag.letter) {
+        cmd_print_help(self, stdout);
+        return CMD_HELP;
+    }
+    if (got >= 256)
+        return got - 256;
+    for (int i = 0; self->flags[i].name != NULL; i++)
+        if (self->flags[i].letter == got)
+            return i;
+    return CMD_BAD;
+}
+
+int cmd_flag_exit(int next)
+{
+    return next == CMD_HELP ? EXIT_OK : EXIT_USAGE;
+}

@@ -1,0 +1,116 @@
+/* plimsoll doctor: what Plimsoll sees of a process's limits, and what looks wrong. */
+#include "cmd.h"
+#include "doctor.h"
+
+#include "../fmt.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum flag { FLAG_ROOT, FLAG_PID, FLAG_AFFINITY, FLAG_JSON };
+
+static const struct cmd_flag flags[] = {
+    [FLAG_ROOT] = {0, "root", "DIR", "read the captured tree in DIR (DIR/proc, DIR/sys)"},
+    [FLAG_PID] = {0, "pid", "N", "look at process N; with --root, its number in the tree"},
+    [FLAG_AFFINITY] = {0, "affinity", "N", "take N as the number of CPUs it may run on"},
+    [FLAG_JSON] = {0, "json", NULL, "print JSON"},
+    {0},
+};
+
+static const char details[] =
+    "A process is looked at from here: also limits that it cannot see itself are shown.\n\n"
+    "The exit code is 0 if Plimsoll works here, with or without warnings, and 1 if it does\n"
+    "not: the library cannot be loaded, a PLIMSOLL variable is bad or turns it off, or there\n"
+    "is no process N to look at.";
+
+static int take_number(const struct cmd_verb *self, const char *name, const char *value,
+                       uint64_t *ret)
+{
+    const char *end;
+    uint64_t v;
+    if (fmt_parse_u64(value, &end, &v) < 0 || *end != '\0' || v < 1 || v > INT_MAX)
+        return cmd_bad_value(self, name, value, "a whole number of at least 1");
+    *ret = v;
+    return EXIT_OK;
+}
+
+static int take_root(const struct cmd_verb *self, const char *value, const char **ret)
+{
+    struct stat st;
+    if (stat(value, &st) < 0 || !S_ISDIR(st.st_mode) || strlen(value) >= PATH_MAX / 2)
+        return cmd_bad_value(self, "--root", value, "a directory");
+    *ret = strcmp(value, "/") == 0 ? "" : value;
+    return EXIT_OK;
+}
+
+static int take_flag(const struct cmd_verb *self, enum flag flag, const char *value,
+                     struct doctor_request *request, bool *json)
+{
+    uint64_t number = 0;
+    int code = EXIT_OK;
+    switch (flag) {
+    case FLAG_ROOT:
+        return take_root(self, value, &request->root);
+    case FLAG_PID:
+        code = take_number(self, "--pid", value, &number);
+        request->pid = (int)number;
+        break;
+    case FLAG_AFFINITY:
+        code = take_number(self, "--affinity", value, &number);
+        request->affinity = (unsigned)number;
+        break;
+    case FLAG_JSON:
+        *json = true;
+        break;
+    }
+    return code;
+}
+
+static int exit_code(const struct diagnosis *diagnosis)
+{
+    for (unsigned i = 0; i < diagnosis->finding_count; i++)
+        if (diagnosis->findings[i].weight == DOCTOR_PROBLEM)
+            return EXIT_PROBLEM;
+    return EXIT_OK;
+}
+
+static int run(const struct cmd_verb *self, int argc, char **argv)
+{
+    static struct diagnosis diagnosis; /* large */
+    struct doctor_request request = {.root = ""};
+    const char *value;
+    bool json = false;
+    int rest, next;
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        int code = take_flag(self, (enum flag)next, value, &request, &json);
+        if (code != EXIT_OK)
+            return code;
+    }
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc)
+        return cmd_bad_argument(self, argv[rest]);
+
+    int rc = doctor_gather(&request, &diagnosis);
+    if (rc < 0) {
+        cmd_say("doctor: cannot look at process %d: %s", request.pid, strerror(-rc));
+        return EXIT_PROBLEM;
+    }
+    doctor_judge(&diagnosis);
+    if (json)
+        doctor_print_json(&diagnosis);
+    else
+        doctor_print_text(&diagnosis);
+    return exit_code(&diagnosis);
+}
+
+const struct cmd_verb verb_doctor = {
+    .name = "doctor",
+    .synopsis = "[--root DIR] [--pid N] [--affinity N] [--json]",
+    .summary = "show the limits that were detected, level by level, and what looks wrong",
+    .details = details,
+    .flags = flags,
+    .run = run,
+};

@@ -1,0 +1,195 @@
+/* plimsoll doctor: what there is to know about a process and its cgroups. */
+#include "doctor.h"
+
+#include "preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+enum { ENVIRON_MAX = 256 * 1024, ENTRIES_MAX = 4096 };
+
+void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, const char *format, ...)
+{
+    if (diagnosis->finding_count == DOCTOR_FINDINGS_MAX)
+        return;
+    struct doctor_finding *finding = &diagnosis->findings[diagnosis->finding_count++];
+    va_list args;
+    finding->weight = weight;
+    va_start(args, format);
+    (void)vsnprintf(finding->text, sizeof(finding->text), format, args);
+    va_end(args);
+}
+
+static bool is_captured(const struct diagnosis *d)
+{
+    return d->request.root[0] != '\0';
+}
+
+static void take_complaint(void *diagnosis, const char *line)
+{
+    doctor_add(diagnosis, DOCTOR_PROBLEM, "%s", line);
+}
+
+/* Of another process: its environment when it was started. */
+static int read_environment(struct diagnosis *d)
+{
+    static char text[ENVIRON_MAX];
+    static const char *entries[ENTRIES_MAX];
+    char path[64];
+    size_t count = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/environ", d->request.pid);
+    long got = sys_read_file(path, text, sizeof(text));
+    if (got < 0) {
+        options_parse(NULL, &d->options, NULL, NULL);
+        return (int)got;
+    }
+    for (long at = 0; at < got && count + 1 < ENTRIES_MAX; at += (long)strlen(text + at) + 1)
+        entries[count++] = text + at;
+    entries[count] = NULL;
+    options_parse(entries, &d->options, take_complaint, d);
+    return 0;
+}
+
+static bool has_library_mapped(int pid)
+{
+    char path[64], line[4200];
+    bool found = false;
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (maps == NULL)
+        return false;
+    while (!found && fgets(line, sizeof(line), maps) != NULL)
+        found = strstr(line, "/libplimsoll.so") != NULL;
+    (void)fclose(maps);
+    return found;
+}
+
+static unsigned affinity_of(const struct doctor_request *request)
+{
+    cpu_set_t set;
+    if (request->affinity > 0)
+        return request->affinity;
+    if (request->root[0] == '\0' && request->pid > 0 &&
+        sched_getaffinity(request->pid, sizeof(set), &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    return sys_affinity_cpus();
+}
+
+/* The setting in brackets, as in "always [madvise] never". */
+static void read_thp(struct diagnosis *d)
+{
+    char path[CGROUP_PATH_MAX], text[128];
+    (void)snprintf(path, sizeof(path), "%s/sys/kernel/mm/transparent_hugepage/enabled",
+                   d->request.root);
+    if (sys_read_file(path, text, sizeof(text)) <= 0)
+        return;
+    const char *open = strchr(text, '[');
+    const char *close = open != NULL ? strchr(open, ']') : NULL;
+    if (close != NULL)
+        (void)snprintf(d->thp, sizeof(d->thp), "%.*s", (int)(close - open - 1), open + 1);
+}
+
+static uint64_t read_swap(const struct diagnosis *d)
+{
+    struct sysinfo info;
+    if (is_captured(d) || sysinfo(&info) < 0)
+        return UNLIMITED;
+    return (uint64_t)info.totalswap * info.mem_unit;
+}
+
+static void add_level(struct diagnosis *d, const struct cgroup_level *from)
+{
+    struct doctor_level *level = &d->levels[d->level_count++];
+    struct sys_file usage = {0}, stat = {0};
+    *level = (struct doctor_level){from->hard, from->high, UNLIMITED, UNLIMITED, from->path_len};
+    (void)cgroup_read_usage(d->request.root, &d->cgroup.memory, from->path_len, &usage,
+                            &level->usage);
+    (void)cgroup_read_reclaimable(d->request.root, &d->cgroup.memory, from->path_len, &stat,
+                                  &level->reclaimable);
+    sys_file_close(&usage);
+    sys_file_close(&stat);
+}
+
+/* The process's own cgroup, limited or not, and all that limit it. */
+static void gather_levels(struct diagnosis *d)
+{
+    size_t own_len = strlen(d->cgroup.memory.path);
+    if (own_len == 0)
+        return;
+    if (d->memory.level_count == 0 || d->memory.levels[0].path_len != own_len)
+        add_level(d, &(struct cgroup_level){UNLIMITED, UNLIMITED, own_len});
+    for (unsigned i = 0; i < d->memory.level_count; i++)
+        add_level(d, &d->memory.levels[i]);
+}
+
+static void gather_limits(struct diagnosis *d)
+{
+    const char *root = d->request.root;
+    d->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
+    d->millicpus = UNLIMITED;
+    (void)cgroup_read_memory(root, &d->cgroup.memory, &d->memory);
+    (void)cgroup_read_cpu(root, &d->cgroup.cpu, &d->millicpus);
+    d->ram = cgroup_ram_bytes(root);
+    d->affinity = affinity_of(&d->request);
+    d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);
+    d->effective_bytes = limits_effective_bytes(&d->memory, d->ram);
+    enum limits_source source = d->effective_bytes == UNLIMITED ? LIMITS_NONE
+                                : d->effective_bytes < d->ram   ? LIMITS_CGROUP
+                                                                : LIMITS_MACHINE;
+    d->limits = limits_from_hard(source, d->effective_bytes, &d->options);
+}
+
+/* Where run would take the library from, and whether it can be loaded at all. */
+static void gather_library(struct diagnosis *d)
+{
+    char why[400] = "";
+    int rc = preload_find(NULL, d->library, sizeof(d->library));
+    if (rc < 0) {
+        d->library[0] = '\0';
+        doctor_add(d, DOCTOR_PROBLEM, "libplimsoll.so was not found beside this command or in %s",
+                   CMD_LIBDIR);
+    } else if (preload_try(d->library, why, sizeof(why)) == -ELIBBAD) {
+        doctor_add(d, DOCTOR_PROBLEM, "%s cannot be loaded: %s", d->library, why);
+    }
+}
+
+static int resolve(struct diagnosis *d)
+{
+    const struct doctor_request *request = &d->request;
+    if (is_captured(d) || request->pid == 0)
+        return cgroup_resolve(request->root, request->pid > 0 ? request->pid : (int)getpid(),
+                              &d->cgroup);
+    return cgroup_resolve_process(request->pid, &d->cgroup);
+}
+
+int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->request = *request;
+    if (!is_captured(ret) && request->pid > 0) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/proc/%d", request->pid);
+        if (access(path, F_OK) < 0)
+            return -ESRCH;
+        int rc = read_environment(ret);
+        if (rc < 0)
+            return rc;
+        ret->preloaded = has_library_mapped(request->pid);
+    } else {
+        options_parse((const char *const *)environ, &ret->options, take_complaint, ret);
+    }
+    (void)resolve(ret);
+    gather_limits(ret);
+    gather_levels(ret);
+    read_thp(ret);
+    ret->swap = read_swap(ret);
+    if (!is_captured(ret))
+        gather_library(ret);
+    return 0;
+}

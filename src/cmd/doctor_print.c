@@ -1,0 +1,203 @@
+/* plimsoll doctor: what was found, for people and for programs. */
+#include "doctor.h"
+#include "json.h"
+
+#include "../fmt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *confidence_word(enum cgroup_confidence confidence)
+{
+    switch (confidence) {
+    case CGROUP_EXACT:
+        return "exact";
+    case CGROUP_FALLBACK:
+        return "fallback";
+    case CGROUP_NONE:
+        break;
+    }
+    return "none";
+}
+
+static const char *source_word(enum limits_source source)
+{
+    switch (source) {
+    case LIMITS_CGROUP:
+        return "cgroup";
+    case LIMITS_MACHINE:
+        return "machine";
+    case LIMITS_PROCESS:
+        return "process";
+    case LIMITS_NONE:
+        break;
+    }
+    return "none";
+}
+
+static const char *path_or_dash(const char *path)
+{
+    return path[0] != '\0' ? path : "-";
+}
+
+/* What a level's path is called: its length is part of the process's own. */
+static void level_path(const struct diagnosis *d, const struct doctor_level *level, char *buf,
+                       size_t len)
+{
+    (void)snprintf(buf, len, "%.*s", (int)level->path_len, d->cgroup.memory.path);
+}
+
+static bool binds(const struct diagnosis *d, const struct doctor_level *level)
+{
+    uint64_t tightest = u64_min(level->hard, level->high);
+    return tightest != UNLIMITED && tightest == d->effective_bytes;
+}
+
+static void print_bytes(const char *label, uint64_t bytes, const char *behind)
+{
+    char text[32];
+    struct fmt f = FMT_INIT(text);
+    fmt_bytes(&f, bytes);
+    printf("%s%s%s", label, text, behind);
+}
+
+/* A number that may be unknown rather than unlimited. */
+static void print_known(const char *label, uint64_t bytes)
+{
+    if (bytes == UNLIMITED)
+        printf("%sunknown", label);
+    else
+        print_bytes(label, bytes, "");
+}
+
+static void print_levels(const struct diagnosis *d)
+{
+    char path[CGROUP_PATH_MAX];
+    printf("Memory cgroup: %s (v%d, %s)\n", path_or_dash(d->cgroup.memory.path),
+           d->cgroup.memory.version, confidence_word(d->cgroup.memory.confidence));
+    for (unsigned i = 0; i < d->level_count; i++) {
+        const struct doctor_level *level = &d->levels[i];
+        level_path(d, level, path, sizeof(path));
+        printf("  %s%s\n", path, binds(d, level) ? "  <- binds" : "");
+        print_bytes("    limit ", level->hard, "");
+        print_bytes(", high ", level->high, "");
+        print_known(", usage ", level->usage);
+        print_known(", of that reclaimable ", level->reclaimable);
+        putchar('\n');
+    }
+}
+
+static void print_limits(const struct diagnosis *d)
+{
+    print_known("RAM: ", d->ram);
+    if (d->swap != UNLIMITED)
+        print_bytes(", swap ", d->swap, "");
+    print_bytes("\nSwap limit: ", d->memory.swap, "\n");
+    print_bytes("Effective limit: ", d->effective_bytes, "");
+    printf(" (from: %s)\n", d->effective_bytes == UNLIMITED ? "none"
+                            : d->effective_bytes < d->ram   ? "cgroup"
+                                                            : "RAM");
+    if (d->limits.source == LIMITS_NONE) {
+        puts("Soft limit: none");
+        return;
+    }
+    print_bytes("Soft limit: ", d->limits.soft, "");
+    print_bytes("; purging from ", d->limits.low, "");
+    print_bytes(", callbacks from ", d->limits.soft, "");
+    print_bytes(", critical from ", d->limits.critical, "\n");
+}
+
+static void print_cpus(const struct diagnosis *d)
+{
+    printf("CPU cgroup: %s (v%d, %s)\n", path_or_dash(d->cgroup.cpu.path), d->cgroup.cpu.version,
+           confidence_word(d->cgroup.cpu.confidence));
+    printf("CPUs: %u, affinity %u, quota ", d->effective_cpus, d->affinity);
+    if (d->millicpus == UNLIMITED)
+        puts("unlimited");
+    else
+        printf("%" PRIu64 ".%03" PRIu64 "\n", d->millicpus / 1000, d->millicpus % 1000);
+}
+
+void doctor_print_text(const struct diagnosis *d)
+{
+    print_levels(d);
+    print_limits(d);
+    print_cpus(d);
+    printf("Transparent huge pages: %s\n", d->thp[0] != '\0' ? d->thp : "unknown");
+    if (d->request.root[0] == '\0')
+        printf("Library: %s\n", path_or_dash(d->library));
+    if (d->finding_count == 0)
+        puts("Nothing looks wrong.");
+    for (unsigned i = 0; i < d->finding_count; i++)
+        printf("%s: %s\n", d->findings[i].weight == DOCTOR_PROBLEM ? "Problem" : "Warning",
+               d->findings[i].text);
+}
+
+/* null where the number is not known. */
+static json_t *json_known(uint64_t bytes)
+{
+    return bytes == UNLIMITED ? json_null() : json_number(bytes);
+}
+
+static json_t *levels_json(const struct diagnosis *d)
+{
+    char path[CGROUP_PATH_MAX];
+    json_t *list = json_array();
+    for (unsigned i = 0; i < d->level_count; i++) {
+        const struct doctor_level *level = &d->levels[i];
+        json_t *row = json_object();
+        level_path(d, level, path, sizeof(path));
+        json_object_set_new(row, "path", json_text(path));
+        json_object_set_new(row, "limit_bytes", json_limit(level->hard));
+        json_object_set_new(row, "high_bytes", json_limit(level->high));
+        json_object_set_new(row, "usage_bytes", json_known(level->usage));
+        json_object_set_new(row, "reclaimable_bytes", json_known(level->reclaimable));
+        json_object_set_new(row, "binds", json_boolean(binds(d, level)));
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+static json_t *findings_json(const struct diagnosis *d, enum doctor_weight weight)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < d->finding_count; i++)
+        if (d->findings[i].weight == weight)
+            json_array_append_new(list, json_text(d->findings[i].text));
+    return list;
+}
+
+static void set_limits_json(json_t *all, const struct diagnosis *d)
+{
+    json_object_set_new(all, "ram_bytes", json_limit(d->ram));
+    json_object_set_new(all, "soft_limit_source", json_text(source_word(d->limits.source)));
+    json_object_set_new(all, "soft_limit_bytes", json_limit(d->limits.soft));
+    json_object_set_new(all, "low_bytes", json_limit(d->limits.low));
+    json_object_set_new(all, "critical_bytes", json_limit(d->limits.critical));
+}
+
+void doctor_print_json(const struct diagnosis *d)
+{
+    json_t *all = json_object();
+    json_object_set_new(all, "version", json_number((uint64_t)d->cgroup.memory.version));
+    json_object_set_new(all, "memory_limit_bytes", json_limit(d->memory.hard));
+    json_object_set_new(all, "memory_high_bytes", json_limit(d->memory.high));
+    json_object_set_new(all, "cpus", json_millis(d->millicpus));
+    json_object_set_new(all, "path", json_text(path_or_dash(d->cgroup.memory.path)));
+    json_object_set_new(all, "confidence", json_text(confidence_word(d->cgroup.memory.confidence)));
+    json_object_set_new(all, "effective_bytes", json_limit(d->effective_bytes));
+    json_object_set_new(all, "effective_cpus", json_number(d->effective_cpus));
+    json_object_set_new(all, "cpu_version", json_number((uint64_t)d->cgroup.cpu.version));
+    json_object_set_new(all, "cpu_path", json_text(path_or_dash(d->cgroup.cpu.path)));
+    json_object_set_new(all, "affinity_cpus", json_number(d->affinity));
+    json_object_set_new(all, "swap_limit_bytes", json_limit(d->memory.swap));
+    set_limits_json(all, d);
+    json_object_set_new(all, "thp", d->thp[0] != '\0' ? json_text(d->thp) : json_null());
+    json_object_set_new(all, "library",
+                        d->library[0] != '\0' ? json_text(d->library) : json_null());
+    json_object_set_new(all, "levels", levels_json(d));
+    json_object_set_new(all, "warnings", findings_json(d, DOCTOR_WARNING));
+    json_object_set_new(all, "problems", findings_json(d, DOCTOR_PROBLEM));
+    json_print(all);
+}

@@ -1,0 +1,18 @@
+/* JSON as every verb prints it: numbers as numbers, and words where there is no number. */
+#ifndef PLIM_CMD_JSON_H
+#define PLIM_CMD_JSON_H
+
+#include "../base.h"
+
+#include <jansson.h>
+
+/* Each returns a new reference. UNLIMITED becomes "unlimited". */
+json_t *json_limit(uint64_t bytes);
+json_t *json_millis(uint64_t millis); /* thousandths as a number: 1500 is 1.5 */
+json_t *json_number(uint64_t v);
+json_t *json_text(const char *s); /* bytes that are no UTF-8 become "?" */
+
+/* Prints it on stdout with a newline and drops the reference. */
+void json_print(json_t *json);
+
+#endif

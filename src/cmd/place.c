@@ -1,0 +1,185 @@
+/* Where a new cgroup can be made, see place.h. */
+#include "place.h"
+
+#include "cgroupfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOVE_PASSES = 20 };
+
+const char *control_name(unsigned control)
+{
+    return control == CONTROL_MEMORY ? "memory" : "cpu";
+}
+
+/* "+memory +cpu", or with '-'. */
+static void control_list(char *buf, size_t len, char sign, unsigned controls)
+{
+    buf[0] = '\0';
+    for (unsigned bit = CONTROL_MEMORY; bit <= CONTROL_CPU; bit <<= 1) {
+        size_t used = strlen(buf);
+        if ((controls & bit) != 0)
+            (void)snprintf(buf + used, len - used, "%s%c%s", used > 0 ? " " : "", sign,
+                           control_name(bit));
+    }
+}
+
+static unsigned controls_missing(const char *path, unsigned controls)
+{
+    for (unsigned bit = CONTROL_MEMORY; bit <= CONTROL_CPU; bit <<= 1)
+        if (cgroupfs_has_word(path, "cgroup.subtree_control", control_name(bit)))
+            controls &= ~bit;
+    return controls;
+}
+
+static int switch_controls(const char *path, char sign, unsigned controls)
+{
+    char list[32];
+    control_list(list, sizeof(list), sign, controls);
+    return cgroupfs_write(path, "cgroup.subtree_control", list);
+}
+
+static int leaf_path(const char *path, char *leaf, size_t len)
+{
+    int n = snprintf(leaf, len, "%s/" PLACE_PREFIX "%d.caller", path, (int)getpid());
+    return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
+}
+
+static int refuse_others(pid_t pid, void *arg)
+{
+    (void)arg;
+    return pid == getpid() ? 0 : -EBUSY;
+}
+
+/* A cgroup with nobody but us in it, or one that another plimsoll run made. */
+static bool may_rearrange(const char *path)
+{
+    const char *base = strrchr(path, '/');
+    if (base != NULL && strncmp(base + 1, PLACE_PREFIX, strlen(PLACE_PREFIX)) == 0)
+        return true;
+    return cgroupfs_each_process(path, refuse_others, NULL) >= 0;
+}
+
+static int move_process(pid_t pid, void *to)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%d", (int)pid);
+    if (pid <= 0)
+        return -EBUSY; /* of a pid namespace that we do not see into */
+    int rc = cgroupfs_write(to, "cgroup.procs", text);
+    return rc == -ESRCH ? 0 : rc; /* ended meanwhile */
+}
+
+/* Moves all processes of one cgroup; those they fork meanwhile too. */
+static int move_all(const char *from, char *to)
+{
+    for (int pass = 0; pass < MOVE_PASSES; pass++) {
+        int count = cgroupfs_each_process(from, move_process, to);
+        if (count <= 0)
+            return count;
+    }
+    return -EBUSY;
+}
+
+static int move_down(const char *path)
+{
+    char leaf[CGROUP_PATH_MAX];
+    int rc = leaf_path(path, leaf, sizeof(leaf));
+    if (rc < 0)
+        return rc;
+    if (mkdir(leaf, 0755) < 0)
+        return -errno;
+    rc = move_all(path, leaf);
+    if (rc < 0) {
+        char back[CGROUP_PATH_MAX];
+        (void)snprintf(back, sizeof(back), "%s", path);
+        (void)move_all(leaf, back);
+        (void)rmdir(leaf);
+    }
+    return rc;
+}
+
+/* True if leaving this level would leave a limit behind. */
+static bool has_limits(const char *path)
+{
+    static const char *const files[] = {"memory.max", "memory.high", "memory.swap.max", "cpu.max",
+                                        "pids.max"};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char text[64];
+        if (cgroupfs_read(path, files[i], text, sizeof(text)) == 0 && strncmp(text, "max", 3) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Makes the controllers available to children of place->path. */
+static int enable(struct place *place, unsigned controls, bool own)
+{
+    unsigned missing = controls_missing(place->path, controls);
+    if (missing == 0)
+        return 0;
+    int rc = switch_controls(place->path, '+', missing);
+    if (rc == -EBUSY && own && may_rearrange(place->path)) {
+        rc = move_down(place->path);
+        if (rc < 0)
+            return rc;
+        place->moved = true;
+        rc = switch_controls(place->path, '+', missing);
+        if (rc < 0)
+            place_restore(place);
+    }
+    if (rc == 0)
+        place->enabled = missing;
+    return rc;
+}
+
+int place_find(const struct cgroup_dir *own, unsigned controls, struct place *ret)
+{
+    *ret = (struct place){.mount_len = own->mount_len};
+    (void)snprintf(ret->path, sizeof(ret->path), "%s", own->path);
+    if (own->version == 1)
+        return 0;
+
+    int first = 0;
+    size_t len = strlen(ret->path);
+    for (;;) {
+        int rc = enable(ret, controls, len == strlen(own->path));
+        if (rc == 0)
+            return 0;
+        if (first == 0)
+            first = rc;
+        if (len <= own->mount_len || has_limits(ret->path))
+            break;
+        while (ret->path[--len] != '/')
+            ;
+        ret->path[len] = '\0';
+        ret->moved = false;
+    }
+    (void)snprintf(ret->path, sizeof(ret->path), "%s", own->path);
+    return first;
+}
+
+static int refuse_if_not_leaf(const char *child, void *leaf)
+{
+    return strcmp(child, leaf) == 0 ? 0 : -EBUSY;
+}
+
+void place_restore(const struct place *place)
+{
+    char leaf[CGROUP_PATH_MAX];
+    char path[CGROUP_PATH_MAX];
+    if (!place->moved || leaf_path(place->path, leaf, sizeof(leaf)) < 0)
+        return;
+    /* A cgroup that somebody made beside the leaf needs the controllers. */
+    if (cgroupfs_each_child(place->path, refuse_if_not_leaf, leaf) < 0)
+        return;
+    if (place->enabled != 0 && switch_controls(place->path, '-', place->enabled) < 0)
+        return;
+    (void)snprintf(path, sizeof(path), "%s", place->path);
+    if (move_all(leaf, path) >= 0)
+        (void)rmdir(leaf);
+}

@@ -1,0 +1,149 @@
+/* Finding and preloading the library, see preload.h. */
+#include "preload.h"
+
+#include "../options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char preload_name[] = "LD_PRELOAD";
+
+/* Puts the absolute path of dir/name into path if there is such a file. */
+static bool try_dir(const char *dir, const char *relative, char *path, size_t len)
+{
+    static const char *const names[] = {"libplimsoll.so", "libplimsoll.so.0"};
+    char joined[PATH_MAX], absolute[PATH_MAX];
+    int n = snprintf(joined, sizeof(joined), "%s%s", dir, relative);
+    if (n < 0 || (size_t)n >= sizeof(joined) || realpath(joined, absolute) == NULL)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        n = snprintf(path, len, "%s/%s", absolute, names[i]);
+        if (n > 0 && (size_t)n < len && access(path, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool find_near_command(char *path, size_t len)
+{
+    static const char *const places[] = {"", "/..", "/../..", "/../lib"};
+    char dir[PATH_MAX];
+    ssize_t got = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+    if (got <= 0)
+        return false;
+    dir[got] = '\0';
+    *strrchr(dir, '/') = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        if (try_dir(dir, places[i], path, len))
+            return true;
+    return false;
+}
+
+int preload_find(const char *given, char *path, size_t len)
+{
+    if (given != NULL) {
+        char absolute[PATH_MAX];
+        if (realpath(given, absolute) == NULL || access(absolute, R_OK) < 0)
+            return -errno;
+        if ((size_t)snprintf(path, len, "%s", absolute) >= len)
+            return -ENAMETOOLONG;
+    } else if (!find_near_command(path, len) && !try_dir(CMD_LIBDIR, "", path, len)) {
+        return -ENOENT;
+    }
+    return strpbrk(path, " :") != NULL ? -EINVAL : 0;
+}
+
+/* The value if entry is "name=value", else NULL. */
+static const char *value_of(const char *entry, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
+}
+
+/* name=value[:more] */
+static char *entry_new(const char *name, const char *value, const char *more)
+{
+    char *entry;
+    bool join = more != NULL && more[0] != '\0';
+    int n = asprintf(&entry, "%s=%s%s%s", name, value, join ? ":" : "", join ? more : "");
+    return n < 0 ? NULL : entry;
+}
+
+char **preload_environment(char *const *env, const char *library, const char *limit)
+{
+    const char *limit_name = option_table[OPTION_LIMIT].name;
+    const char *before = NULL;
+    size_t count = 0, at = 0;
+    while (env[count] != NULL)
+        count++;
+    char **copy = calloc(count + 3, sizeof(*copy));
+    if (copy == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        const char *value = value_of(env[i], preload_name);
+        if (value != NULL)
+            before = value;
+        else if (limit == NULL || value_of(env[i], limit_name) == NULL)
+            copy[at++] = env[i];
+    }
+    copy[at] = entry_new(preload_name, library, before);
+    bool ok = copy[at++] != NULL;
+    if (limit != NULL) {
+        copy[at] = entry_new(limit_name, limit, NULL);
+        ok = copy[at++] != NULL && ok;
+    }
+    return ok ? copy : NULL;
+}
+
+/* All that comes out of fd until its end, as far as it fits, without the last newline. */
+static void read_all(int fd, char *text, size_t len)
+{
+    char surplus[512];
+    size_t used = 0;
+    ssize_t got;
+    do {
+        bool full = used + 1 >= len;
+        got = full ? read(fd, surplus, sizeof(surplus)) : read(fd, text + used, len - 1 - used);
+        if (got > 0 && !full)
+            used += (size_t)got;
+    } while (got > 0);
+    text[used] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+}
+
+int preload_try(const char *library, char *why, size_t len)
+{
+    /* Its own messages would be taken for the linker's. */
+    static char log_off[] = "PLIMSOLL_LOG=off";
+    char *env[] = {entry_new(preload_name, library, NULL), log_off, NULL};
+    char *argv[] = {(char[]){"plimsoll"}, (char[]){"--version"}, NULL};
+    int fds[2];
+    int status = -1;
+    if (env[0] == NULL || pipe2(fds, O_CLOEXEC) < 0)
+        return -ENOMEM;
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(fds[1], STDERR_FILENO);
+        (void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+        execve("/proc/self/exe", argv, env);
+        _exit(EXIT_FAILURE);
+    }
+    int rc = pid < 0 ? -errno : 0;
+    (void)close(fds[1]);
+    if (pid > 0) {
+        read_all(fds[0], why, len);
+        (void)waitpid(pid, &status, 0);
+        if (status != 0 && why[0] == '\0')
+            (void)snprintf(why, len, "a program does not run with %s", library);
+        rc = why[0] != '\0' ? -ELIBBAD : 0;
+    }
+    (void)close(fds[0]);
+    free(env[0]);
+    return rc;
+}

@@ -1,0 +1,151 @@
+/* Text without stdio, see fmt.h. */
+#include "fmt.h"
+
+#include <errno.h>
+#include <string.h>
+
+void fmt_strn(struct fmt *f, const char *s, size_t len)
+{
+    size_t room = f->cap - 1 - f->len;
+    if (len > room)
+        len = room;
+    memcpy(f->buf + f->len, s, len);
+    f->len += len;
+    f->buf[f->len] = '\0';
+}
+
+void fmt_str(struct fmt *f, const char *s)
+{
+    fmt_strn(f, s, strlen(s));
+}
+
+void fmt_u64(struct fmt *f, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    fmt_strn(f, digits + at, sizeof(digits) - at);
+}
+
+void fmt_i64(struct fmt *f, int64_t v)
+{
+    if (v < 0)
+        fmt_str(f, "-");
+    fmt_u64(f, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
+void fmt_bytes(struct fmt *f, uint64_t bytes)
+{
+    static const char *const unit[] = {" B", " KiB", " MiB", " GiB", " TiB"};
+    if (bytes == UNLIMITED) {
+        fmt_str(f, "unlimited");
+        return;
+    }
+    unsigned u = 0;
+    uint64_t scale = 1;
+    while (u + 1 < ARRAY_LEN(unit) && bytes / scale >= 1024) {
+        scale *= 1024;
+        u++;
+    }
+    fmt_u64(f, bytes / scale);
+    uint64_t tenths = u64_share(bytes % scale, 10, scale);
+    if (u > 0) {
+        fmt_str(f, ".");
+        fmt_u64(f, tenths);
+    }
+    fmt_str(f, unit[u]);
+}
+
+int fmt_parse_u64(const char *s, const char **ret_end, uint64_t *ret)
+{
+    uint64_t v = 0;
+    const char *p = s;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        uint64_t digit = (uint64_t)(*p - '0');
+        if (v > (UINT64_MAX - digit) / 10)
+            return -ERANGE;
+        v = v * 10 + digit;
+    }
+    if (p == s)
+        return -EINVAL;
+    if (ret_end != NULL)
+        *ret_end = p;
+    *ret = v;
+    return 0;
+}
+
+/* "digits[.digits]" in thousandths of a unit; further decimals are dropped. */
+static int parse_milli(const char *s, const char **ret_end, uint64_t *ret)
+{
+    uint64_t whole, milli = 0;
+    int rc = fmt_parse_u64(s, &s, &whole);
+    if (rc < 0)
+        return rc;
+    if (*s == '.') {
+        s++;
+        if (*s < '0' || *s > '9')
+            return -EINVAL;
+        for (uint64_t weight = 100; *s >= '0' && *s <= '9'; s++, weight /= 10)
+            milli += weight * (uint64_t)(*s - '0');
+    }
+    if (whole > (UINT64_MAX - milli) / 1000)
+        return -ERANGE;
+    *ret = whole * 1000 + milli;
+    *ret_end = s;
+    return 0;
+}
+
+/* The multiplier that a suffix stands for; 0 if it is none. */
+static uint64_t size_unit(const char *s)
+{
+    static const char letters[] = "KMGT";
+    uint64_t unit = 1;
+    const char *at = *s != '\0' ? strchr(letters, *s) : NULL;
+    if (at != NULL) {
+        uint64_t base = s[1] == 'i' ? 1024 : 1000;
+        for (const char *l = letters; l <= at; l++)
+            unit *= base;
+        s += base == 1024 ? 2 : 1;
+    }
+    if (*s == 'B')
+        s++;
+    return *s == '\0' ? unit : 0;
+}
+
+int fmt_parse_size(const char *s, uint64_t *ret)
+{
+    const char *end;
+    uint64_t milli;
+    uint64_t plain;
+    if (fmt_parse_u64(s, &end, &plain) == 0 && *end == '\0') {
+        *ret = plain;
+        return 0;
+    }
+    int rc = parse_milli(s, &end, &milli);
+    if (rc < 0)
+        return rc;
+    uint64_t unit = size_unit(end);
+    if (unit == 0)
+        return -EINVAL;
+    unsigned __int128 bytes = (unsigned __int128)milli * unit / 1000;
+    if (bytes > UINT64_MAX)
+        return -ERANGE;
+    *ret = (uint64_t)bytes;
+    return 0;
+}
+
+int fmt_parse_percent(const char *s, uint64_t *ret_milli_percent)
+{
+    const char *end;
+    uint64_t milli;
+    int rc = parse_milli(s, &end, &milli);
+    if (rc < 0)
+        return rc;
+    if (strcmp(end, "%") != 0)
+        return -EINVAL;
+    *ret_milli_percent = milli;
+    return 0;
+}

@@ -1,0 +1,255 @@
+/* The decisions, see governor.h. */
+#include "governor.h"
+
+/* Hysteresis: a level ends this much of the hard limit below where it begins. */
+static const uint64_t hysteresis_percent = 5;
+
+static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
+static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
+static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
+static const uint64_t watch_far_ns = NS_PER_S;
+static const uint64_t watch_near_ns = 100 * NS_PER_MS;
+static const uint64_t watch_line_ns = 20 * NS_PER_MS;
+/* Free pages worth a watcher's wake-up. */
+static const uint64_t dirty_worth = 2 * MiB;
+
+static uint64_t percent(uint64_t whole, uint64_t percent_)
+{
+    return u64_share(whole, percent_, 100);
+}
+
+/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room. */
+static uint64_t wall(const struct limits *l)
+{
+    return u64_max(l->critical, l->hard - u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB));
+}
+
+void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
+{
+    *g = (struct governor){
+        .profile = options->profile,
+        .reclaim_cpu = options->reclaim_cpu,
+        .budget_at_ns = now_ns,
+        .pass_wait_ns = pass_wait_min_ns,
+    };
+}
+
+static uint64_t level_begin(const struct limits *l, enum plim_level level)
+{
+    switch (level) {
+    case PLIM_CRITICAL:
+        return l->critical;
+    case PLIM_MEDIUM:
+        return l->soft;
+    case PLIM_LOW:
+        return l->low;
+    case PLIM_NORMAL:
+        break;
+    }
+    return 0;
+}
+
+static enum plim_level next_level(const struct governor *g, const struct limits *l, uint64_t usage)
+{
+    uint64_t slack = percent(l->hard, hysteresis_percent);
+    enum plim_level level = PLIM_NORMAL;
+    for (enum plim_level at = PLIM_CRITICAL; at > PLIM_NORMAL; at--) {
+        uint64_t begin = level_begin(l, at);
+        if (usage >= (at <= g->level ? u64_less(begin, slack) : begin)) {
+            level = at;
+            break;
+        }
+    }
+    return level;
+}
+
+/* The budget refills with time, up to what a tenth of a second's work would cost. */
+static void refill_budget(struct governor *g, uint64_t now_ns)
+{
+    uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
+    int64_t most = (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
+    g->budget_ns += (int64_t)u64_share(passed, g->reclaim_cpu, 100 * 1000);
+    if (g->budget_ns > most)
+        g->budget_ns = most;
+    g->budget_at_ns = now_ns;
+}
+
+void governor_spend(struct governor *g, uint64_t cpu_ns)
+{
+    g->budget_ns -= (int64_t)u64_min(cpu_ns, 60 * NS_PER_S);
+}
+
+/* The smallest purge worth the calls. */
+static uint64_t purge_worth(uint64_t hard)
+{
+    return u64_clamp(hard / 256, 128 * KiB, 4 * MiB);
+}
+
+/* Our part of what the group must give back, with some to spare so that parts add up. */
+static uint64_t own_share(const struct governor_input *in, uint64_t bytes)
+{
+    uint64_t part = in->committed + in->committed / 4;
+    return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
+}
+
+/*
+ * Free pages to give back. Below the critical line only as much as brings usage under the line
+ * where purging starts, within the CPU budget: what stays is reused without page faults. Past it a
+ * kill is near: whatever it costs, but still no more than leads back below the soft limit.
+ */
+static uint64_t purge_amount(const struct governor *g, const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    uint64_t projected = in->usage + in->request;
+    if (projected < l->low || in->dirty < 64 * KiB)
+        return 0;
+    if (projected >= wall(l))
+        return UINT64_MAX;
+    if (projected >= l->critical)
+        return u64_max(projected - l->soft, purge_worth(l->hard));
+    if (in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
+        return 0;
+    uint64_t want = projected - l->low + percent(l->hard, 1);
+    return u64_max(own_share(in, want), purge_worth(l->hard));
+}
+
+/* Shorter ages as the limit comes nearer. Few steps: each change starts jemalloc's ageing anew. */
+static int64_t decay_for(const struct governor *g, const struct governor_input *in)
+{
+    const int64_t far = 10000; /* jemalloc's own default */
+    uint64_t used = u64_share(100, u64_min(in->usage, in->limits.hard), in->limits.hard);
+    uint64_t low = u64_share(100, in->limits.low, in->limits.hard);
+    unsigned near_shift = used >= low ? 5 : used + 10 >= low ? 3 : used + 25 >= low ? 1 : 0;
+    if (g->profile == PROFILE_TIGHT)
+        near_shift += 2;
+    if (g->profile == PROFILE_RELAXED && near_shift > 0)
+        near_shift--;
+    return far >> near_shift;
+}
+
+/* An eighth of the room to the kernel's limit, but never across the next line unseen. */
+static uint64_t look_step(const struct governor_input *in, uint64_t usage)
+{
+    const struct limits *l = &in->limits;
+    uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
+    uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
+    if (usage < l->low)
+        step = u64_min(step, u64_max(least, l->low - usage));
+    /* A small heap under a large limit looks as it grows: limits change. */
+    return u64_min(step, u64_max(4 * MiB, in->committed / 4));
+}
+
+static bool matters(const struct governor_input *in)
+{
+    uint64_t share = u64_clamp(in->limits.hard / 16, 4 * MiB, UNLIMITED);
+    return in->committed >= share ||
+           (in->committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
+}
+
+static uint64_t watch_interval(const struct governor *g, const struct governor_input *in,
+                               uint64_t usage)
+{
+    const struct limits *l = &in->limits;
+    bool can_give = in->dirty >= dirty_worth || in->listeners;
+    if (usage >= l->soft && (can_give || in->dirty >= purge_worth(l->hard)))
+        return g->cannot_meet ? watch_near_ns : watch_line_ns;
+    if (usage >= u64_less(l->low, percent(l->hard, hysteresis_percent)))
+        return can_give ? watch_near_ns : watch_far_ns;
+    return can_give ? watch_far_ns : UINT64_MAX;
+}
+
+static void look_unlimited(struct governor *g, struct governor_decision *ret)
+{
+    *ret = (struct governor_decision){
+        .level = PLIM_NORMAL,
+        .level_changed = g->level != PLIM_NORMAL,
+        .decay_ms = 10000,
+        .look_after = 64 * MiB,
+        .watch_after_ns = UINT64_MAX,
+    };
+    g->level = PLIM_NORMAL;
+    g->over_since_ns = 0;
+}
+
+void governor_look(struct governor *g, const struct governor_input *in,
+                   struct governor_decision *ret)
+{
+    const struct limits *l = &in->limits;
+    if (l->source == LIMITS_NONE || l->hard == 0) {
+        look_unlimited(g, ret);
+        return;
+    }
+    refill_budget(g, in->now_ns);
+    enum plim_level level = next_level(g, l, in->usage);
+    uint64_t projected = in->usage + in->request;
+    uint64_t purge = purge_amount(g, in);
+    uint64_t after = u64_less(projected, u64_min(purge, in->dirty));
+    *ret = (struct governor_decision){
+        .level = level,
+        .level_changed = level != g->level,
+        .purge = purge,
+        .flush_caches = projected >= l->critical,
+        .decay_ms = decay_for(g, in),
+        .look_after = in->request + look_step(in, after),
+        .heap_matters = matters(in) || in->listeners,
+        .watch_after_ns = watch_interval(g, in, in->usage),
+        .callbacks_due = after >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
+        .no_room = after >= wall(l),
+    };
+    g->level = level;
+}
+
+uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
+{
+    const struct limits *l = &in->limits;
+    uint64_t usage = in->usage + in->request;
+    if (l->source == LIMITS_NONE || usage < l->soft)
+        return 0;
+    uint64_t want = own_share(in, usage - l->soft + percent(l->hard, 1));
+    if (usage >= l->critical)
+        return want;
+    /* Holes that earlier passes left in slabs serve new requests first; only what outgrows them
+     * needs another pass. */
+    uint64_t holes = u64_less(g->credit, u64_less(live, g->credit_live));
+    uint64_t target = u64_less(want, holes);
+    return target >= purge_worth(l->hard) / 2 ? target : 0;
+}
+
+void governor_pass_done(struct governor *g, const struct governor_pass *pass)
+{
+    uint64_t freed = u64_less(pass->live_before, pass->live_after);
+    uint64_t shown = u64_less(pass->usage_before, pass->usage_after);
+    uint64_t gave = u64_max(freed, shown);
+    g->credit = u64_less(freed, shown);
+    g->credit_live = pass->live_after;
+    if (gave < pass->asked / 20)
+        g->pass_wait_ns = u64_min(g->pass_wait_ns * 2, pass_wait_max_ns);
+    else
+        g->pass_wait_ns = pass_wait_min_ns;
+    bool useless = gave < pass->asked / 20;
+    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
+    if (!useless)
+        g->over_since_ns = 0;
+}
+
+enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
+{
+    bool over = in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft &&
+                in->dirty < purge_worth(in->limits.hard);
+    if (!over) {
+        g->over_since_ns = 0;
+        if (in->limits.source != LIMITS_NONE && in->usage < in->limits.soft) {
+            g->pass_wait_ns = pass_wait_min_ns;
+            g->next_pass_ns = 0;
+        }
+        bool was = g->cannot_meet;
+        g->cannot_meet = was && in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft;
+        return was && !g->cannot_meet ? GOVERNOR_CAN_AGAIN : GOVERNOR_SAME;
+    }
+    if (g->over_since_ns == 0)
+        g->over_since_ns = in->now_ns;
+    if (g->cannot_meet || in->now_ns - g->over_since_ns < cannot_meet_after_ns)
+        return GOVERNOR_SAME;
+    g->cannot_meet = true;
+    return GOVERNOR_CANNOT;
+}

@@ -1,0 +1,82 @@
+/*
+ * What to do at a given usage. Pure: time and measurements come in as arguments, decisions go out;
+ * it reads no clock and no file, so tests drive it through hours in microseconds.
+ *
+ * One instance, used under the runtime's look lock.
+ */
+#ifndef PLIM_GOVERNOR_H
+#define PLIM_GOVERNOR_H
+
+#include "limits.h"
+
+#include <plimsoll.h>
+
+/* What a look found. Bytes. */
+struct governor_input {
+    uint64_t now_ns;
+    struct limits limits;
+    uint64_t usage;
+    uint64_t committed;
+    uint64_t dirty;        /* free pages that a purge would give back */
+    uint64_t request;      /* an allocation about to be made; 0: none */
+    unsigned reclaimers;   /* registered, for the level that would be */
+    bool listeners;        /* somebody waits for level changes or registered a reclaimer */
+};
+
+struct governor_decision {
+    enum plim_level level;
+    bool level_changed;
+    uint64_t purge;          /* bytes of free pages to give back now; UINT64_MAX: all */
+    bool flush_caches;       /* threads empty their caches when they next look */
+    int64_t decay_ms;        /* age at which jemalloc gives free pages back by itself */
+    uint64_t look_after;     /* committed bytes until the next look */
+    bool heap_matters;       /* there should be a watcher thread */
+    uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
+    bool callbacks_due;      /* the watcher should run reclaimers now */
+    bool no_room;            /* after the purge above nothing is left between usage and the limit */
+};
+
+struct governor {
+    enum profile profile;
+    uint64_t reclaim_cpu; /* cap: thousandths of a percent of one CPU */
+
+    enum plim_level level;
+    /* CPU time that may be spent on reclaiming that no kill depends on; refills with time. */
+    int64_t budget_ns;
+    uint64_t budget_at_ns;
+
+    /* Reclaimers. */
+    uint64_t next_pass_ns; /* not before */
+    uint64_t pass_wait_ns; /* doubles while passes give little */
+    uint64_t credit;       /* bytes reclaimers freed that usage does not show yet: holes in slabs */
+    uint64_t credit_live;  /* live bytes at that time: growth since then fills the holes */
+
+    uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
+    bool cannot_meet;
+};
+
+void governor_init(struct governor *g, const struct options *options, uint64_t now_ns);
+
+void governor_look(struct governor *g, const struct governor_input *in,
+                   struct governor_decision *ret);
+
+/* Bytes to ask of reclaimers now, after purging; 0: nothing. live: bytes in live allocations. */
+uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live);
+
+/* What a pass of reclaimers gave. */
+struct governor_pass {
+    uint64_t now_ns;
+    uint64_t asked;
+    uint64_t usage_before, usage_after;
+    uint64_t live_before, live_after;
+};
+void governor_pass_done(struct governor *g, const struct governor_pass *pass);
+
+/* CPU time went into reclaiming. */
+void governor_spend(struct governor *g, uint64_t cpu_ns);
+
+/* Whether "cannot meet the limit" began or ended with the last look. */
+enum governor_meets { GOVERNOR_SAME, GOVERNOR_CANNOT, GOVERNOR_CAN_AGAIN };
+enum governor_meets governor_meets(struct governor *g, const struct governor_input *in);
+
+#endif

@@ -1,0 +1,113 @@
+/* The extent hooks, see hooks.h. They run under jemalloc's locks: count, tell the kernel, return. */
+#include "hooks.h"
+
+#include "account.h"
+#include "sys.h"
+
+#include <sys/mman.h>
+
+/* Written once at boot, before the hooks are installed. */
+static bool avoid_huge_pages;
+
+void hooks_avoid_huge_pages(bool avoid)
+{
+    avoid_huge_pages = avoid;
+}
+
+/* An arena's own metadata arrives as whole huge-page-aligned blocks, asked for as committed. */
+static bool is_metadata(size_t size, size_t alignment, bool commit)
+{
+    const size_t block = (size_t)(2 * MiB);
+    return commit && alignment == block && size % block == 0;
+}
+
+static void *hook_alloc(struct je_extent_hooks *h, void *addr, size_t size, size_t alignment,
+                        bool *zero, bool *commit, unsigned arena)
+{
+    (void)h;
+    void *p = sys_map(addr, size, alignment);
+    if (p == NULL)
+        return NULL;
+    if (addr != NULL && p != addr) { /* asked for this very place */
+        sys_unmap(p, size);
+        return NULL;
+    }
+    if (avoid_huge_pages)
+        (void)sys_madvise(p, size, MADV_NOHUGEPAGE);
+    *zero = true;
+    if (is_metadata(size, alignment, *commit))
+        atomic_fetch_add_explicit(&account.metadata, (int64_t)size, memory_order_relaxed);
+    else if (*commit)
+        account_add(arena, (int64_t)size);
+    return p;
+}
+
+/* Refused: the address space is kept, its pages go through decommit. */
+static bool hook_dalloc(struct je_extent_hooks *h, void *addr, size_t size, bool committed,
+                        unsigned arena)
+{
+    (void)h, (void)addr, (void)size, (void)committed, (void)arena;
+    return true;
+}
+
+/* An arena is destroyed (arena.<i>.destroy): here the address space does go. */
+static void hook_destroy(struct je_extent_hooks *h, void *addr, size_t size, bool committed,
+                         unsigned arena)
+{
+    (void)h;
+    sys_unmap(addr, size);
+    if (committed)
+        account_add(arena, -(int64_t)size);
+}
+
+static bool hook_commit(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
+                        size_t length, unsigned arena)
+{
+    (void)h, (void)addr, (void)size, (void)offset;
+    account_add(arena, (int64_t)length);
+    return false;
+}
+
+static bool hook_decommit(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
+                          size_t length, unsigned arena)
+{
+    (void)h, (void)size;
+    if (sys_madvise((char *)addr + offset, length, MADV_DONTNEED) != 0)
+        return true; /* locked pages: they stay, and stay counted */
+    account_add(arena, -(int64_t)length);
+    return false;
+}
+
+/* Forced purging leaves an extent committed: used only where decommit failed. */
+static bool hook_purge(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
+                       size_t length, unsigned arena)
+{
+    (void)h, (void)size, (void)arena;
+    return sys_madvise((char *)addr + offset, length, MADV_DONTNEED) != 0;
+}
+
+static bool hook_split(struct je_extent_hooks *h, void *addr, size_t size, size_t size_a,
+                       size_t size_b, bool committed, unsigned arena)
+{
+    (void)h, (void)addr, (void)size, (void)size_a, (void)size_b, (void)committed, (void)arena;
+    return false;
+}
+
+static bool hook_merge(struct je_extent_hooks *h, void *addr_a, size_t size_a, void *addr_b,
+                       size_t size_b, bool committed, unsigned arena)
+{
+    (void)h, (void)addr_a, (void)size_a, (void)addr_b, (void)size_b, (void)committed, (void)arena;
+    return false;
+}
+
+struct je_extent_hooks hooks = {
+    .alloc = hook_alloc,
+    .dalloc = hook_dalloc,
+    .destroy = hook_destroy,
+    .commit = hook_commit,
+    .decommit = hook_decommit,
+    .purge_lazy = NULL, /* no half-purged pages: RSS would lag behind the count */
+    .purge_forced = hook_purge,
+    .split = hook_split,
+    .merge = hook_merge,
+};

@@ -1,0 +1,63 @@
+/*
+ * jemalloc's public functions under the names that the build gives them (src/jemalloc/prefix, or
+ * src/jemalloc/shared.c on top of libjemalloc.so.2). Its booleans are inverted: true is failure.
+ */
+#ifndef PLIM_JE_H
+#define PLIM_JE_H
+
+#include "base.h"
+
+void *je_malloc(size_t size);
+void *je_calloc(size_t count, size_t size);
+void *je_realloc(void *ptr, size_t size);
+void je_free(void *ptr);
+int je_posix_memalign(void **ret, size_t alignment, size_t size);
+void *je_aligned_alloc(size_t alignment, size_t size);
+size_t je_malloc_usable_size(void *ptr);
+void *je_mallocx(size_t size, int flags);
+void *je_rallocx(void *ptr, size_t size, int flags);
+size_t je_xallocx(void *ptr, size_t size, size_t extra, int flags);
+size_t je_sallocx(const void *ptr, int flags);
+void je_dallocx(void *ptr, int flags);
+void je_sdallocx(void *ptr, size_t size, int flags);
+size_t je_nallocx(size_t size, int flags);
+int je_mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+int je_mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
+int je_mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
+                    size_t newlen);
+void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
+
+extern const char *je_malloc_conf;
+
+/* MALLOCX_ALIGN for a power of two. */
+#define JE_ALIGN(a) ((int)__builtin_ctzl(a))
+
+/* extent_hooks_t of jemalloc 5. */
+struct je_extent_hooks {
+    void *(*alloc)(struct je_extent_hooks *, void *addr, size_t size, size_t alignment, bool *zero,
+                   bool *commit, unsigned arena);
+    bool (*dalloc)(struct je_extent_hooks *, void *addr, size_t size, bool committed,
+                   unsigned arena);
+    void (*destroy)(struct je_extent_hooks *, void *addr, size_t size, bool committed,
+                    unsigned arena);
+    bool (*commit)(struct je_extent_hooks *, void *addr, size_t size, size_t offset, size_t length,
+                   unsigned arena);
+    bool (*decommit)(struct je_extent_hooks *, void *addr, size_t size, size_t offset,
+                     size_t length, unsigned arena);
+    bool (*purge_lazy)(struct je_extent_hooks *, void *addr, size_t size, size_t offset,
+                       size_t length, unsigned arena);
+    bool (*purge_forced)(struct je_extent_hooks *, void *addr, size_t size, size_t offset,
+                         size_t length, unsigned arena);
+    bool (*split)(struct je_extent_hooks *, void *addr, size_t size, size_t size_a, size_t size_b,
+                  bool committed, unsigned arena);
+    bool (*merge)(struct je_extent_hooks *, void *addr_a, size_t size_a, void *addr_b,
+                  size_t size_b, bool committed, unsigned arena);
+};
+
+/*
+ * jemalloc's clock, as this thread sees it, runs ahead by this much: ageing free pages at will is
+ * how some, the oldest, are purged and not all. false: this build cannot (shared libjemalloc).
+ */
+bool je_clock_ahead(uint64_t ns);
+
+#endif

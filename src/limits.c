@@ -1,0 +1,47 @@
+/* Thresholds from what was found, see limits.h. */
+#include "limits.h"
+
+/* Percent of the hard limit below the soft one where purging starts, by profile. */
+static uint64_t low_points(enum profile profile)
+{
+    switch (profile) {
+    case PROFILE_RELAXED:
+        return 2;
+    case PROFILE_TIGHT:
+        return 15;
+    case PROFILE_BALANCED:
+        break;
+    }
+    return 5;
+}
+
+static uint64_t percent_of(uint64_t whole, uint64_t milli_percent)
+{
+    return u64_share(whole, milli_percent, 100 * 1000);
+}
+
+struct limits limits_from_hard(enum limits_source source, uint64_t hard,
+                               const struct options *options)
+{
+    const struct limits none = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+    if (hard == UNLIMITED || source == LIMITS_NONE || options->limit_kind == LIMIT_OFF)
+        return none;
+    /* Room that must stay between the soft limit and the kernel's: a look comes after at least
+     * 1 % of growth, and the kernel counts in batches. */
+    uint64_t soft_max = percent_of(hard, 98 * 1000);
+    uint64_t soft = options->limit_kind == LIMIT_BYTES ? options->limit
+                                                       : percent_of(hard, options->limit);
+    soft = u64_min(soft, soft_max);
+    return (struct limits){
+        .source = source,
+        .hard = hard,
+        .soft = soft,
+        .low = u64_less(soft, percent_of(hard, low_points(options->profile) * 1000)),
+        .critical = soft + (hard - soft) / 2,
+    };
+}
+
+uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram)
+{
+    return u64_min(ram, u64_min(memory->hard, memory->high));
+}

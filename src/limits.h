@@ -1,0 +1,34 @@
+/*
+ * From what was found to what is aimed at. Pure: no clock, no file, no state.
+ */
+#ifndef PLIM_LIMITS_H
+#define PLIM_LIMITS_H
+
+#include "cgroup.h"
+#include "options.h"
+
+/* What the usage is measured against, and by whom. */
+enum limits_source {
+    LIMITS_NONE,    /* nothing limits us: nothing to watch */
+    LIMITS_CGROUP,  /* a cgroup level; usage is its charge */
+    LIMITS_MACHINE, /* RAM, where no cgroup is tighter; usage is what is not available */
+    LIMITS_PROCESS, /* bytes set by the user without a cgroup limit; usage is our resident memory */
+};
+
+/* The thresholds for one thing that binds. Ordered: low < soft <= critical <= hard. */
+struct limits {
+    enum limits_source source;
+    uint64_t hard; /* where the kernel kills, or stalls us to death (memory.high) */
+    uint64_t soft; /* where callbacks start */
+    uint64_t low;  /* where purging starts */
+    uint64_t critical;
+};
+
+/* Thresholds under `hard` bytes. hard UNLIMITED or the option off: LIMITS_NONE, all UNLIMITED. */
+struct limits limits_from_hard(enum limits_source source, uint64_t hard,
+                               const struct options *options);
+
+/* The tightest of limit, high and RAM: what doctor reports as effective. */
+uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
+
+#endif

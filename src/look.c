@@ -1,0 +1,235 @@
+/* One look: acquire, decide, act; and what allocating threads meet at the limit. See runtime.h. */
+#include "runtime.h"
+
+#include "arenas.h"
+#include "log.h"
+#include "reclaimers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const uint64_t refresh_every_ns = NS_PER_S;
+/* A thread held back sleeps so long per look at most, even if nothing makes progress. */
+static const uint64_t hold_back_ns = 20 * NS_PER_MS;
+static const uint64_t hold_back_hopeless_ns = NS_PER_MS;
+/* Before a request is refused or the program aborted, reclaimers get this long. */
+static const uint64_t last_resort_ns = NS_PER_S;
+/* Requests from here on may be refused by PLIMSOLL_ON_LIMIT=fail. */
+static const size_t large_request = GATE_OPEN;
+
+static void set_level(enum plim_level level)
+{
+    atomic_store_explicit(&runtime.level, (uint32_t)level, memory_order_relaxed);
+    pressure_fd_signal();
+    if (log_wanted(LOG_INFO)) {
+        static const char *const names[] = {"normal", "low", "medium", "critical"};
+        char text[160];
+        struct fmt f = FMT_INIT(text);
+        fmt_str(&f, "level ");
+        fmt_str(&f, names[level]);
+        fmt_str(&f, ": usage ");
+        fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
+        fmt_str(&f, ", soft limit ");
+        fmt_bytes(&f, runtime.limits.soft);
+        fmt_str(&f, ", hard limit ");
+        fmt_bytes(&f, runtime.limits.hard);
+        log_line(LOG_INFO, text);
+    }
+}
+
+static void acquire(uint64_t request, bool may_block, struct governor_input *in)
+{
+    uint64_t now = sys_now_ns();
+    struct usage_sample sample;
+    struct arenas_pages pages;
+    if (now - runtime.refreshed_ns >= refresh_every_ns) {
+        if (runtime.refreshed_ns != 0)
+            usage_refresh(&runtime.usage);
+        runtime.refreshed_ns = now;
+    }
+    arenas_read(&pages);
+    usage_read(&runtime.usage, pages.committed, may_block, &sample);
+    *in = (struct governor_input){
+        .now_ns = now,
+        .limits = sample.limits,
+        .usage = sample.usage,
+        .committed = pages.committed,
+        .dirty = pages.dirty,
+        .request = request,
+        .reclaimers = reclaimers_count(PLIM_CRITICAL),
+        .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
+    };
+    runtime.limits = sample.limits;
+    atomic_store_explicit(&runtime.counters.usage, sample.usage, memory_order_relaxed);
+    counter_add(&runtime.counters.looks, 1);
+}
+
+static uint64_t purge(uint64_t bytes)
+{
+    uint64_t start = sys_thread_cpu_ns();
+    uint64_t freed = arenas_purge(bytes);
+    uint64_t cost = sys_thread_cpu_ns() - start;
+    governor_spend(&runtime.governor, cost);
+    counter_add(&runtime.counters.reclaim_cpu_ns, cost);
+    counter_add(&runtime.counters.purges, 1);
+    counter_add(&runtime.counters.purged_bytes, freed);
+    return freed;
+}
+
+uint64_t runtime_purge(uint64_t bytes)
+{
+    lock_take(&runtime.look_lock);
+    arenas_flush_thread_cache();
+    uint64_t freed = purge(bytes);
+    lock_release(&runtime.look_lock);
+    return freed;
+}
+
+void look_locked(uint64_t request, bool may_block, struct governor_input *in,
+                 struct governor_decision *ret)
+{
+    acquire(request, may_block, in);
+    governor_look(&runtime.governor, in, ret);
+    if (ret->flush_caches) {
+        atomic_fetch_add_explicit(&runtime.flush_epoch, 1, memory_order_relaxed);
+        arenas_flush_thread_cache();
+    }
+    if (ret->purge > 0)
+        (void)purge(ret->purge);
+    arenas_set_decay(ret->decay_ms);
+    if (ret->level_changed)
+        set_level(ret->level);
+    account_look_after(ret->look_after, GATE_OPEN);
+}
+
+/* Sleeps until reclaiming made progress, but not for long. */
+static void hold_back(uint64_t at_most_ns)
+{
+    uint32_t seen = atomic_load_explicit(&runtime.progress, memory_order_relaxed);
+    uint64_t start = sys_now_ns();
+    watcher_wake();
+    (void)sys_futex_wait(&runtime.progress, seen, at_most_ns);
+    counter_add(&runtime.counters.throttle_ns, sys_now_ns() - start);
+}
+
+void runtime_progress(void)
+{
+    atomic_fetch_add_explicit(&runtime.progress, 1, memory_order_relaxed);
+    (void)sys_futex_wake(&runtime.progress, INT32_MAX);
+}
+
+/* Looks again after everything has been tried; true: still no room for the request. */
+static bool still_no_room(uint64_t request)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    if (!lock_take_within(&runtime.look_lock, last_resort_ns))
+        return true;
+    look_locked(request, false, &in, &d); /* purges what is left */
+    look_locked(request, false, &in, &d); /* and sees what that gave */
+    lock_release(&runtime.look_lock);
+    return d.no_room;
+}
+
+static bool exhausted(uint64_t request)
+{
+    if (!still_no_room(request))
+        return false;
+    if (reclaimers_count(PLIM_CRITICAL) == 0)
+        return true;
+    hold_back(last_resort_ns);
+    return still_no_room(request);
+}
+
+static void abort_at_limit(void)
+{
+    char text[200];
+    struct fmt f = FMT_INIT(text);
+    if (!exhausted(0))
+        return;
+    fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
+    fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
+    fmt_str(&f, " of a hard limit of ");
+    fmt_bytes(&f, runtime.limits.hard);
+    fmt_str(&f, " with nothing left to reclaim");
+    log_line(LOG_ERROR, text);
+    abort();
+}
+
+/* There is no room, or nearly none. false: refuse the request. */
+static bool at_limit(size_t size, const struct governor_decision *d)
+{
+    uint64_t wait = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed) != 0
+                        ? hold_back_hopeless_ns
+                        : hold_back_ns;
+    switch (runtime.options.on_limit) {
+    case ON_LIMIT_NONE:
+        return true;
+    case ON_LIMIT_THROTTLE:
+        if (d->no_room || d->callbacks_due)
+            hold_back(wait);
+        return true;
+    case ON_LIMIT_FAIL:
+        if (d->callbacks_due)
+            hold_back(wait);
+        if (!d->no_room || size < large_request || !exhausted(size))
+            return true;
+        counter_add(&runtime.counters.failed_requests, 1);
+        return false;
+    case ON_LIMIT_ABORT:
+        if (d->no_room)
+            abort_at_limit();
+        return true;
+    }
+    return true;
+}
+
+static bool look(size_t size)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    /* A large request must be judged; for a small one the look that is under way will do. */
+    if (size >= large_request) {
+        if (!lock_take_within(&runtime.look_lock, NS_PER_MS))
+            return true;
+    } else if (!lock_try(&runtime.look_lock)) {
+        return true;
+    }
+    look_locked(size >= large_request ? size : 0, false, &in, &d);
+    lock_release(&runtime.look_lock);
+    if (d.heap_matters)
+        watcher_start();
+    if (d.callbacks_due || d.level_changed)
+        watcher_wake();
+    else if (d.watch_after_ns != UINT64_MAX)
+        watcher_wake_by(in.now_ns + d.watch_after_ns);
+    /* Where free pages made room there is nothing to wait for. */
+    if (d.no_room || (d.level == PLIM_CRITICAL && d.callbacks_due))
+        return at_limit(size, &d);
+    return true;
+}
+
+static void flush_if_asked(void)
+{
+    uint32_t epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+    if (thread_state.flush_epoch == epoch)
+        return;
+    thread_state.flush_epoch = epoch;
+    arenas_flush_thread_cache();
+}
+
+bool runtime_admit(size_t size)
+{
+    if (!runtime_ready() || thread_state.inside)
+        return true;
+    bool due = atomic_load_explicit(&gate.smallest, memory_order_relaxed) == 0;
+    if (!due && size < account_until_look())
+        return true;
+    int saved_errno = errno;
+    thread_state.inside = true;
+    flush_if_asked();
+    bool admitted = look(size);
+    thread_state.inside = false;
+    errno = saved_errno;
+    return admitted;
+}

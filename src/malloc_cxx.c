@@ -1,0 +1,146 @@
+/*
+ * C++ operator new and delete, by their mangled names (Itanium ABI, size_t = unsigned long).
+ *
+ * The path that fails belongs to C++: it hands over to the next operator new (libstdc++'s or
+ * libc++'s), which calls malloc again, then new-handlers, and throws. In a static program there is
+ * no next one; there the handler and the throw are called by name.
+ */
+#include "je.h"
+#include "log.h"
+#include "runtime.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+typedef struct nothrow_tag nothrow_tag;
+typedef void handler_fn(void);
+
+/* std::get_new_handler() and std::__throw_bad_alloc(), where libstdc++ is in the program. */
+extern handler_fn *get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+extern _Noreturn void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
+    __attribute__((weak));
+
+/* The operator of that name behind ours; a plug-in may have brought libstdc++ later. */
+static void *next_operator(const char *name)
+{
+#ifdef PLIM_STATIC
+    (void)name;
+    return NULL;
+#else
+    void *next = dlsym(RTLD_NEXT, name);
+    if (next != NULL)
+        return next;
+    void *lib = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    return lib != NULL ? dlsym(lib, name) : NULL;
+#endif
+}
+
+/* What the standard says operator new does; align 0: the default. */
+static void *new_by_the_book(size_t size, size_t align, bool nothrow)
+{
+    for (;;) {
+        void *p = align == 0 ? malloc(size) : aligned_alloc(align, size);
+        if (p != NULL)
+            return p;
+        handler_fn *handler = get_new_handler != NULL ? get_new_handler() : NULL;
+        if (handler == NULL)
+            break;
+        handler();
+    }
+    if (nothrow)
+        return NULL;
+    if (throw_bad_alloc != NULL)
+        throw_bad_alloc();
+    log_line(LOG_ERROR, "operator new: out of memory, and no C++ library to tell");
+    abort();
+}
+
+static PLIM_COLD void *new_failed(const char *name, size_t size)
+{
+    void *(*next)(size_t) = (void *(*)(size_t))next_operator(name);
+    return next != NULL ? next(size) : new_by_the_book(size, 0, false);
+}
+
+static PLIM_COLD void *new_failed_aligned(const char *name, size_t size, size_t align)
+{
+    void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))next_operator(name);
+    return next != NULL ? next(size, align) : new_by_the_book(size, align, false);
+}
+
+static PLIM_COLD void *new_failed_nothrow(const char *name, size_t size, const nothrow_tag *tag)
+{
+    void *(*next)(size_t, const nothrow_tag *) =
+        (void *(*)(size_t, const nothrow_tag *))next_operator(name);
+    return next != NULL ? next(size, tag) : new_by_the_book(size, 0, true);
+}
+
+static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, size_t size, size_t align,
+                                                  const nothrow_tag *tag)
+{
+    void *(*next)(size_t, size_t, const nothrow_tag *) =
+        (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name);
+    return next != NULL ? next(size, align, tag) : new_by_the_book(size, align, true);
+}
+
+static inline void *new_plain(size_t size)
+{
+    return gate_stops(size) && !runtime_admit(size) ? NULL : je_malloc(size);
+}
+
+static inline void *new_aligned(size_t size, size_t align)
+{
+    return gate_stops(size) && !runtime_admit(size) ? NULL : je_aligned_alloc(align, size);
+}
+
+/* One operator: what it is called, its arguments, how it allocates, who takes over. */
+#define OPERATOR_NEW(name, params, allocate, ...)                                                  \
+    PLIM_EXPORT void *name params;                                                                 \
+    PLIM_EXPORT void *name params                                                                  \
+    {                                                                                              \
+        void *p = allocate;                                                                        \
+        return likely(p != NULL) ? p : __VA_ARGS__;                                                \
+    }
+
+OPERATOR_NEW(_Znwm, (size_t size), new_plain(size), new_failed("_Znwm", size))
+OPERATOR_NEW(_Znam, (size_t size), new_plain(size), new_failed("_Znam", size))
+OPERATOR_NEW(_ZnwmRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
+             new_failed_nothrow("_ZnwmRKSt9nothrow_t", size, tag))
+OPERATOR_NEW(_ZnamRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
+             new_failed_nothrow("_ZnamRKSt9nothrow_t", size, tag))
+OPERATOR_NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
+             new_failed_aligned("_ZnwmSt11align_val_t", size, align))
+OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
+             new_failed_aligned("_ZnamSt11align_val_t", size, align))
+OPERATOR_NEW(_ZnwmSt11align_val_tRKSt9nothrow_t,
+             (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
+             new_failed_aligned_nothrow("_ZnwmSt11align_val_tRKSt9nothrow_t", size, align, tag))
+OPERATOR_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
+             (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
+             new_failed_aligned_nothrow("_ZnamSt11align_val_tRKSt9nothrow_t", size, align, tag))
+
+/* One operator delete. A size that the caller knows saves jemalloc a look-up. */
+#define OPERATOR_DELETE(name, params, release)                                                     \
+    PLIM_EXPORT void name params;                                                                  \
+    PLIM_EXPORT void name params                                                                   \
+    {                                                                                              \
+        if (ptr != NULL)                                                                           \
+            release;                                                                               \
+    }
+
+#define UNUSED __attribute__((unused))
+OPERATOR_DELETE(_ZdlPv, (void *ptr), je_free(ptr))
+OPERATOR_DELETE(_ZdaPv, (void *ptr), je_free(ptr))
+OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
+OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
+OPERATOR_DELETE(_ZdlPvm, (void *ptr, size_t size), je_sdallocx(ptr, size, 0))
+OPERATOR_DELETE(_ZdaPvm, (void *ptr, size_t size), je_sdallocx(ptr, size, 0))
+OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
+OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
+OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
+                (void *ptr, UNUSED size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
+OPERATOR_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
+                (void *ptr, UNUSED size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
+OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
+                je_sdallocx(ptr, size, JE_ALIGN(align)))
+OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
+                je_sdallocx(ptr, size, JE_ALIGN(align)))

@@ -1,0 +1,81 @@
+/*
+ * The environment variables: one table with names, defaults, accepted values and help, and the
+ * only code that reads the environment. The command and the docs print the same table.
+ */
+#ifndef PLIM_OPTIONS_H
+#define PLIM_OPTIONS_H
+
+#include "base.h"
+
+/* X(id, variable, default, accepted values, meaning) */
+#define OPTIONS_TABLE(X)                                                                           \
+    X(ENABLED, "PLIMSOLL", "on", "on, off", "off: plain jemalloc, nothing is watched")             \
+    X(LIMIT, "PLIMSOLL_LIMIT", "90%", "1% to 100%, bytes with K M G T or Ki Mi Gi Ti, off",        \
+      "soft limit: a share of the hard limit, or bytes; off: never reclaim")                       \
+    X(ON_LIMIT, "PLIMSOLL_ON_LIMIT", "throttle", "none, throttle, fail, abort",                    \
+      "at the hard limit with nothing left to reclaim: throttle waits, bounded; fail gives "       \
+      "ENOMEM to large requests; abort ends the program")                                          \
+    X(RECLAIM_CPU, "PLIMSOLL_RECLAIM_CPU", "5%", "0.1% to 100%",                                   \
+      "cap on the share of one CPU's time spent reclaiming, except to prevent a kill")             \
+    X(PROFILE, "PLIMSOLL_PROFILE", "balanced", "relaxed, balanced, tight",                         \
+      "how early and how hard to purge")                                                           \
+    X(THREAD, "PLIMSOLL_THREAD", "auto", "auto, on, off",                                          \
+      "the watcher thread: auto starts it once the heap matters; off also means no callbacks")     \
+    X(CPUS, "PLIMSOLL_CPUS", "auto", "auto, 1 to 4096",                                            \
+      "CPU count used for arenas and plim_cpus()")                                                 \
+    X(THP, "PLIMSOLL_THP", "auto", "auto, default, never",                                         \
+      "transparent huge pages: auto keeps the heap off them where a limit is known; default "      \
+      "leaves it to the kernel")                                                                   \
+    X(LOG, "PLIMSOLL_LOG", "warn", "off, error, warn, info, debug",                                \
+      "what is said on stderr, one line each")
+
+enum option_id {
+#define X(id, ...) OPTION_##id,
+    OPTIONS_TABLE(X)
+#undef X
+        OPTION_COUNT
+};
+
+struct option_info {
+    const char *name;
+    const char *fallback; /* the default, as it would be written */
+    const char *accepts;
+    const char *help;
+};
+extern const struct option_info option_table[OPTION_COUNT];
+
+enum limit_kind { LIMIT_PERCENT, LIMIT_BYTES, LIMIT_OFF };
+enum on_limit { ON_LIMIT_NONE, ON_LIMIT_THROTTLE, ON_LIMIT_FAIL, ON_LIMIT_ABORT };
+enum profile { PROFILE_RELAXED, PROFILE_BALANCED, PROFILE_TIGHT };
+enum thread_mode { THREAD_AUTO, THREAD_ON, THREAD_OFF };
+enum thp_mode { THP_AUTO, THP_DEFAULT, THP_NEVER };
+enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+struct options {
+    bool enabled;
+    enum limit_kind limit_kind;
+    uint64_t limit; /* thousandths of a percent, or bytes, by limit_kind */
+    enum on_limit on_limit;
+    uint64_t reclaim_cpu; /* thousandths of a percent of one CPU */
+    enum profile profile;
+    enum thread_mode thread;
+    unsigned cpus; /* 0: auto */
+    enum thp_mode thp;
+    enum log_level log;
+};
+
+/* Told of one bad or unknown variable; line has no prefix and no newline. */
+typedef void options_complain_fn(void *arg, const char *line);
+
+/*
+ * Fills *ret from the defaults, then from env (NULL-terminated "NAME=value" strings, may be NULL).
+ * A bad value keeps the default and is complained of, as is an unknown PLIMSOLL_* name.
+ * Allocates nothing. complain may be NULL.
+ */
+void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
+                   void *arg);
+
+/* Parses one value; 0 or -EINVAL (*ret untouched). */
+int options_set(enum option_id id, const char *value, struct options *ret);
+
+#endif

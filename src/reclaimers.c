@@ -1,0 +1,159 @@
+/* The table of reclaimers, see reclaimers.h. Its lock is held for edits only, never over a call. */
+#include "reclaimers.h"
+
+#include "fmt.h"
+#include "lock.h"
+
+#include <errno.h>
+
+struct reclaimer {
+    bool used;
+    enum plim_level from;
+    uint32_t generation; /* ids are not reused at once */
+    plim_reclaim_fn *fn;
+    void *arg;
+    char name[32];
+};
+
+static struct {
+    struct lock lock; /* guards table */
+    struct reclaimer table[RECLAIMERS_MAX];
+    /* By level: how many are registered. Written under the lock, read without: a hint. */
+    _Atomic unsigned count[PLIM_CRITICAL + 1];
+    /* Id + 1 of the one that runs, 0: none. Written by the running thread under the lock; waiters
+     * sleep on it. */
+    _Atomic uint32_t running;
+    _Atomic uint32_t runner_tid;
+    _Atomic bool stopped;
+} reclaimers;
+
+static int make_id(unsigned slot)
+{
+    return (int)(slot + RECLAIMERS_MAX * (reclaimers.table[slot].generation & 0xffffff));
+}
+
+int reclaimers_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from)
+{
+    int id = -ENOSPC;
+    if (fn == NULL || from < PLIM_NORMAL || from > PLIM_CRITICAL)
+        return -EINVAL;
+    lock_take(&reclaimers.lock);
+    for (unsigned slot = 0; slot < RECLAIMERS_MAX; slot++) {
+        struct reclaimer *r = &reclaimers.table[slot];
+        if (r->used)
+            continue;
+        *r = (struct reclaimer){
+            .used = true, .from = from, .generation = r->generation + 1, .fn = fn, .arg = arg};
+        fmt_str(&(struct fmt)FMT_INIT(r->name), name != NULL ? name : "");
+        for (enum plim_level at = from; at <= PLIM_CRITICAL; at++)
+            atomic_fetch_add_explicit(&reclaimers.count[at], 1, memory_order_relaxed);
+        id = make_id(slot);
+        break;
+    }
+    lock_release(&reclaimers.lock);
+    return id;
+}
+
+bool reclaimers_inside(void)
+{
+    return atomic_load_explicit(&reclaimers.runner_tid, memory_order_relaxed) == sys_tid();
+}
+
+static void wait_for_call(int id)
+{
+    uint32_t mark = (uint32_t)id + 1;
+    while (atomic_load_explicit(&reclaimers.running, memory_order_acquire) == mark)
+        (void)sys_futex_wait(&reclaimers.running, mark, UINT64_MAX);
+}
+
+int reclaimers_remove(int id)
+{
+    unsigned slot = (unsigned)id % RECLAIMERS_MAX;
+    lock_take(&reclaimers.lock);
+    struct reclaimer *r = &reclaimers.table[slot];
+    bool found = id >= 0 && r->used && make_id(slot) == id;
+    if (found) {
+        r->used = false;
+        for (enum plim_level at = r->from; at <= PLIM_CRITICAL; at++)
+            atomic_fetch_sub_explicit(&reclaimers.count[at], 1, memory_order_relaxed);
+    }
+    lock_release(&reclaimers.lock);
+    if (!found)
+        return -ENOENT;
+    if (!reclaimers_inside())
+        wait_for_call(id);
+    return 0;
+}
+
+unsigned reclaimers_count(enum plim_level level)
+{
+    return atomic_load_explicit(&reclaimers.stopped, memory_order_relaxed)
+               ? 0
+               : atomic_load_explicit(&reclaimers.count[level], memory_order_relaxed);
+}
+
+/* Takes the call of the slot, if it is due at the level; its function and argument go to *ret. */
+static bool begin_call(unsigned slot, enum plim_level level, struct reclaimer *ret)
+{
+    lock_take(&reclaimers.lock);
+    *ret = reclaimers.table[slot];
+    bool due = ret->used && ret->from <= level &&
+               !atomic_load_explicit(&reclaimers.stopped, memory_order_relaxed);
+    if (due)
+        atomic_store_explicit(&reclaimers.running, (uint32_t)make_id(slot) + 1,
+                              memory_order_relaxed);
+    lock_release(&reclaimers.lock);
+    return due;
+}
+
+static void end_call(void)
+{
+    atomic_store_explicit(&reclaimers.running, 0, memory_order_release);
+    (void)sys_futex_wake(&reclaimers.running, INT32_MAX);
+}
+
+void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
+{
+    uint64_t target = p->target;
+    *ret = (struct reclaimers_result){.asked = target};
+    atomic_store_explicit(&reclaimers.runner_tid, sys_tid(), memory_order_relaxed);
+    for (unsigned slot = 0; slot < RECLAIMERS_MAX && ret->freed < target; slot++) {
+        struct reclaimer r;
+        if (!begin_call(slot, p->level, &r))
+            continue;
+        p->target = target - ret->freed;
+        size_t freed = r.fn(p, r.arg);
+        end_call();
+        ret->calls++;
+        ret->freed = freed > UINT64_MAX - ret->freed ? UINT64_MAX : ret->freed + freed;
+    }
+    atomic_store_explicit(&reclaimers.runner_tid, 0, memory_order_relaxed);
+}
+
+void reclaimers_stop(uint64_t wait_ns)
+{
+    lock_take(&reclaimers.lock);
+    atomic_store_explicit(&reclaimers.stopped, true, memory_order_relaxed);
+    uint32_t mark = atomic_load_explicit(&reclaimers.running, memory_order_relaxed);
+    lock_release(&reclaimers.lock);
+    if (mark != 0 && !reclaimers_inside())
+        (void)sys_futex_wait(&reclaimers.running, mark, wait_ns);
+}
+
+void reclaimers_fork_prepare(void)
+{
+    lock_take(&reclaimers.lock);
+}
+
+void reclaimers_fork_parent(void)
+{
+    lock_release(&reclaimers.lock);
+}
+
+/* The thread that ran a call is not in the child; unless it is the one that forked. */
+void reclaimers_fork_child(void)
+{
+    lock_reset(&reclaimers.lock);
+    if (!reclaimers_inside())
+        atomic_store_explicit(&reclaimers.running, 0, memory_order_relaxed);
+}

@@ -1,0 +1,34 @@
+/*
+ * The program's own reclamation callbacks: a fixed table, run one at a time by one thread.
+ */
+#ifndef PLIM_RECLAIMERS_H
+#define PLIM_RECLAIMERS_H
+
+#include "base.h"
+
+#include <plimsoll.h>
+
+enum { RECLAIMERS_MAX = 64 };
+
+int reclaimers_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from);
+int reclaimers_remove(int id);
+/* How many would be called at the level. */
+unsigned reclaimers_count(enum plim_level level);
+
+struct reclaimers_result {
+    unsigned calls;
+    uint64_t asked;
+    uint64_t freed; /* as they say */
+};
+/* Calls those registered from p->level down, oldest first, until p->target is freed. */
+void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret);
+/* Is the calling thread inside a callback? */
+bool reclaimers_inside(void);
+/* No call begins any more; waits for a running one, at most so long. */
+void reclaimers_stop(uint64_t wait_ns);
+
+void reclaimers_fork_prepare(void);
+void reclaimers_fork_parent(void);
+void reclaimers_fork_child(void);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * The library at work: boot, looks, the watcher thread, what happens at the limit. All state that is
+ * not a module's own is in the one struct here.
+ *
+ *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
+ *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
+ *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
+ */
+#ifndef PLIM_RUNTIME_H
+#define PLIM_RUNTIME_H
+
+#include "account.h"
+#include "governor.h"
+#include "lock.h"
+#include "usage.h"
+
+enum phase {
+    PHASE_NONE,    /* nothing has been called yet */
+    PHASE_BOOTING, /* one thread prepares jemalloc's configuration; others wait */
+    PHASE_HOOKING, /* jemalloc works; hooks are being installed: calls pass through */
+    PHASE_READY,
+    PHASE_OFF, /* PLIMSOLL=off, or the boot failed: calls pass through for ever */
+};
+
+/* Counters for plim_stats. Written by whoever does the work, relaxed: only statistics. */
+struct counters {
+    _Atomic uint64_t looks, purges, purged_bytes;
+    _Atomic uint64_t reclaimer_calls, reclaimer_asked, reclaimer_freed;
+    _Atomic uint64_t reclaim_cpu_ns, throttle_ns, failed_requests, wakeups;
+    _Atomic uint64_t usage; /* as last seen */
+};
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+struct watcher {
+    _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
+    _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
+    _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
+    /* plim_reclaim: bytes asked for, how many calls asked, and how many have been served. */
+    _Atomic uint64_t asked;
+    _Atomic uint32_t requests, served;
+};
+
+struct runtime {
+    _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
+    _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
+    struct options options;    /* written at boot, read only after */
+    unsigned cpus;             /* likewise */
+
+    struct lock look_lock; /* guards the next four */
+    struct usage usage;
+    struct governor governor;
+    uint64_t refreshed_ns;
+    struct limits limits; /* as of the last look */
+
+    _Atomic uint32_t level;       /* written under look_lock, read by all */
+    _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
+    _Atomic uint32_t cannot_meet;
+    /* Counts passes and falling levels: threads held back sleep on it. */
+    _Atomic uint32_t progress;
+    _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
+    _Atomic bool late;      /* constructors have begun: threads may be created */
+    _Atomic bool exiting;
+    _Atomic int pressure_fd; /* -1: none */
+
+    struct watcher watcher;
+    struct counters counters;
+};
+
+extern struct runtime runtime;
+
+/* What only the calling thread knows. */
+struct thread_state {
+    bool inside;          /* in a look, or the watcher: its own requests pass through */
+    uint32_t flush_epoch; /* as of its last flush */
+};
+extern _Thread_local struct thread_state thread_state;
+
+/* The slow path of every allocation: boots, looks if a look is due, waits or refuses at the limit.
+ * false: refuse with ENOMEM. Keeps errno. */
+bool runtime_admit(size_t size);
+/* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
+uint64_t runtime_purge(uint64_t bytes);
+/* Boots if nothing has. false: off. */
+bool runtime_ready(void);
+
+/* One look. `request` bytes are about to be allocated. Call with look_lock held. */
+void look_locked(uint64_t request, bool may_block, struct governor_input *in,
+                 struct governor_decision *ret);
+/* Has the watcher look at once. */
+void watcher_wake(void);
+/* Has it look at that time or before. */
+void watcher_wake_by(uint64_t ns);
+/* Starts it unless it runs or must not. */
+void watcher_start(void);
+/* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
+bool watcher_pass(uint64_t bytes, uint64_t within_ns);
+/* In a forked child. */
+void watcher_fork_child(void);
+/* Reclaimers were told, levels may have fallen: lets threads that are held back look again. */
+void runtime_progress(void);
+
+/* The descriptor of plim_pressure_fd(), or -errno. */
+int pressure_fd_get(void);
+void pressure_fd_signal(void);
+void pressure_fd_fork_child(void);
+
+#endif

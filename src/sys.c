@@ -1,0 +1,251 @@
+/* The seam to the kernel: raw system calls, see sys.h. */
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. */
+#define SYS_CALL(...)                                                                              \
+    ({                                                                                             \
+        int saved_errno_ = errno;                                                                  \
+        long result_ = syscall(__VA_ARGS__);                                                       \
+        if (result_ == -1)                                                                         \
+            result_ = -errno;                                                                      \
+        errno = saved_errno_;                                                                      \
+        result_;                                                                                   \
+    })
+
+/* The same, again while a signal interrupts it. */
+#define SYS_RETRY(...)                                                                             \
+    ({                                                                                             \
+        long retried_;                                                                             \
+        do                                                                                         \
+            retried_ = SYS_CALL(__VA_ARGS__);                                                      \
+        while (retried_ == -EINTR);                                                                \
+        retried_;                                                                                  \
+    })
+
+int sys_open(const char *path, int flags)
+{
+    return (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+int sys_close(int fd)
+{
+    return (int)SYS_CALL(SYS_close, fd); /* Linux frees the number even on EINTR */
+}
+
+long sys_read(int fd, void *buf, size_t len)
+{
+    return SYS_RETRY(SYS_read, fd, buf, len);
+}
+
+long sys_pread(int fd, void *buf, size_t len, uint64_t offset)
+{
+    return SYS_RETRY(SYS_pread64, fd, buf, len, offset);
+}
+
+long sys_write(int fd, const void *buf, size_t len)
+{
+    return SYS_RETRY(SYS_write, fd, buf, len);
+}
+
+long sys_getdents(int fd, void *buf, size_t len)
+{
+    return SYS_RETRY(SYS_getdents64, fd, buf, len);
+}
+
+/* Fills buf from the start of fd and ends it with NUL. */
+static long read_start(int fd, char *buf, size_t len)
+{
+    size_t got = 0;
+    while (got < len - 1) {
+        long n = sys_pread(fd, buf + got, len - 1 - got, got);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    buf[got] = '\0';
+    return (long)got;
+}
+
+long sys_read_file(const char *path, char *buf, size_t len)
+{
+    int fd = sys_open(path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    long got = read_start(fd, buf, len);
+    sys_close(fd);
+    return got;
+}
+
+static bool file_is_ours(const struct sys_file *file)
+{
+    struct stat st;
+    if (file->fd_plus_1 == 0 || SYS_CALL(SYS_fstat, file->fd_plus_1 - 1, &st) != 0)
+        return false;
+    return (uint64_t)st.st_dev == file->dev && (uint64_t)st.st_ino == file->ino;
+}
+
+static int file_open(struct sys_file *file, const char *path)
+{
+    struct stat st;
+    int fd = sys_open(path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    /* A high number: programs and shells count on low ones being given out in order. */
+    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
+    if (high >= 0) {
+        sys_close(fd);
+        fd = high;
+    }
+    if (SYS_CALL(SYS_fstat, fd, &st) != 0) {
+        sys_close(fd);
+        return -EIO;
+    }
+    *file = (struct sys_file){
+        .fd_plus_1 = fd + 1, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
+    return 0;
+}
+
+long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len)
+{
+    if (file_is_ours(file)) {
+        long got = read_start(file->fd_plus_1 - 1, buf, len);
+        if (got >= 0)
+            return got;
+        sys_file_close(file); /* ENODEV: the cgroup behind it was removed */
+    }
+    int rc = file_open(file, path);
+    return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
+}
+
+void sys_file_close(struct sys_file *file)
+{
+    if (file_is_ours(file))
+        sys_close(file->fd_plus_1 - 1);
+    *file = (struct sys_file){0};
+}
+
+static void *map_raw(void *hint, size_t len)
+{
+    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                      0);
+    return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+void *sys_map(void *hint, size_t len, size_t align)
+{
+    char *p = map_raw(hint, len);
+    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+        return p;
+    sys_unmap(p, len);
+    if (len > SIZE_MAX - align)
+        return NULL;
+    p = map_raw(NULL, len + align);
+    if (p == NULL)
+        return NULL;
+    size_t lead = (size_t)(-(uintptr_t)p & (align - 1));
+    if (lead > 0)
+        sys_unmap(p, lead);
+    if (align > lead)
+        sys_unmap(p + lead + len, align - lead);
+    return p + lead;
+}
+
+void sys_unmap(void *addr, size_t len)
+{
+    (void)SYS_CALL(SYS_munmap, addr, len);
+}
+
+int sys_madvise(void *addr, size_t len, int advice)
+{
+    return (int)SYS_RETRY(SYS_madvise, addr, len, advice);
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
+int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    struct timespec ts = to_timespec(timeout_ns);
+    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAIT_PRIVATE, expect,
+                         timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
+}
+
+int sys_futex_wake(const _Atomic uint32_t *word, int how_many)
+{
+    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec ts = {0};
+    int saved_errno = errno;
+    clock_gettime(clock, &ts);
+    errno = saved_errno;
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t sys_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t sys_thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void sys_sleep_ns(uint64_t ns)
+{
+    struct timespec ts = to_timespec(ns);
+    (void)SYS_CALL(SYS_nanosleep, &ts, NULL);
+}
+
+void sys_yield(void)
+{
+    (void)SYS_CALL(SYS_sched_yield);
+}
+
+uint64_t sys_ram_bytes(void)
+{
+    struct sysinfo si;
+    if (SYS_CALL(SYS_sysinfo, &si) != 0)
+        return UNLIMITED;
+    return (uint64_t)si.totalram * si.mem_unit;
+}
+
+unsigned sys_affinity_cpus(void)
+{
+    unsigned long mask[8192 / (8 * sizeof(unsigned long))];
+    long bytes = SYS_CALL(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+    unsigned count = 0;
+    for (long i = 0; i < bytes / (long)sizeof(mask[0]); i++)
+        count += (unsigned)__builtin_popcountl(mask[i]);
+    return count > 0 ? count : 1;
+}
+
+unsigned sys_tid(void)
+{
+    return (unsigned)SYS_CALL(SYS_gettid);
+}
+
+bool sys_is_secure(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * The seam to the kernel: what the library asks of it, and nothing else does so.
+ *
+ * Every function returns 0 or more on success and -errno on failure, leaves errno as it was, takes
+ * no lock, allocates nothing and is safe inside malloc, in a signal handler and after fork.
+ * EINTR is retried inside.
+ */
+#ifndef PLIM_SYS_H
+#define PLIM_SYS_H
+
+#include "base.h"
+
+#include <stdatomic.h>
+
+/* Files. */
+int sys_open(const char *path, int flags); /* O_CLOEXEC is added */
+int sys_close(int fd);
+long sys_read(int fd, void *buf, size_t len);
+long sys_pread(int fd, void *buf, size_t len, uint64_t offset);
+long sys_write(int fd, const void *buf, size_t len);
+/* Fills buf with struct linux_dirent64 records. */
+long sys_getdents(int fd, void *buf, size_t len);
+/* Reads up to len - 1 bytes from the start of a file and ends them with NUL. Returns the length. */
+long sys_read_file(const char *path, char *buf, size_t len);
+
+/*
+ * A file held open across calls. A program may close descriptors it does not own and have the
+ * number given to another file: each read first checks that the number still names our file.
+ * Zero-initialised: nothing held.
+ */
+struct sys_file {
+    int fd_plus_1; /* 0: not open */
+    uint64_t dev, ino;
+};
+/* Like sys_read_file, through the held descriptor; (re)opens path where needed. */
+long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len);
+/* Closes it if it is still ours. */
+void sys_file_close(struct sys_file *file);
+
+/* Memory. len and align in bytes, powers of two where the kernel wants it. */
+void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */
+void sys_unmap(void *addr, size_t len);
+int sys_madvise(void *addr, size_t len, int advice);
+
+/* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
+int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
+int sys_futex_wake(const _Atomic uint32_t *word, int how_many);
+
+uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
+void sys_sleep_ns(uint64_t ns);
+void sys_yield(void);
+
+uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
+unsigned sys_affinity_cpus(void); /* CPUs this thread may run on, at least 1 */
+unsigned sys_tid(void);
+bool sys_is_secure(void); /* set-uid and the like: AT_SECURE */
+
+#endif

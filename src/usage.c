@@ -1,0 +1,203 @@
+/* Reads the usage of the limit that binds, see usage.h. */
+#include "usage.h"
+
+#include "fmt.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Above this, memory.stat is left to the watcher thread. */
+static const uint64_t stat_cheap_ns = 100 * 1000;
+
+static uint64_t text_digest(const char *s)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (; *s != '\0'; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+static uint64_t membership_digest(void)
+{
+    char text[2048];
+    return sys_read_file("/proc/self/cgroup", text, sizeof(text)) < 0 ? 0 : text_digest(text);
+}
+
+/* The user's bytes count for the nearest limit only: further up, siblings are charged as well. */
+static struct limits level_limits(const struct usage *u, unsigned index, uint64_t hard)
+{
+    struct options o = u->options;
+    if (index > 0 && o.limit_kind == LIMIT_BYTES) {
+        o.limit_kind = LIMIT_PERCENT;
+        o.limit = 90 * 1000;
+    }
+    return limits_from_hard(LIMITS_CGROUP, hard, &o);
+}
+
+/* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
+static struct limits limits_alone(const struct usage *u)
+{
+    if (u->options.limit_kind != LIMIT_BYTES)
+        return limits_from_hard(LIMITS_MACHINE, u->ram, &u->options);
+    uint64_t hard = u->options.limit < UNLIMITED / 10 ? u->options.limit * 10 / 9 : UNLIMITED;
+    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, u->ram), &u->options);
+}
+
+static void derive_limits(struct usage *u)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < u->memory.level_count && n < USAGE_LEVELS; i++) {
+        const struct cgroup_level *from = &u->memory.levels[i];
+        uint64_t hard = u64_min(from->hard, from->high);
+        if (hard >= u->ram)
+            continue; /* the machine ends before it does */
+        struct usage_level *level = &u->levels[n];
+        if (n >= u->level_count || level->path_len != from->path_len) {
+            sys_file_close(&level->charge_file);
+            sys_file_close(&level->stat_file);
+            level->reclaimable = 0;
+        }
+        level->path_len = from->path_len;
+        level->limits = level_limits(u, n, hard);
+        n++;
+    }
+    u->level_count = n;
+    u->alone = limits_alone(u);
+}
+
+static void resolve(struct usage *u)
+{
+    usage_close_files(u);
+    u->level_count = 0;
+    u->membership = membership_digest();
+    if (cgroup_resolve("", (int)getpid(), &u->cgroup) < 0 ||
+        cgroup_read_memory("", &u->cgroup.memory, &u->memory) < 0)
+        u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
+}
+
+void usage_init(struct usage *u, const struct options *options)
+{
+    u->options = *options;
+    u->ram = sys_ram_bytes();
+    resolve(u);
+    derive_limits(u);
+}
+
+void usage_refresh(struct usage *u)
+{
+    uint64_t membership = membership_digest();
+    if (membership != u->membership ||
+        (u->cgroup.memory.version != 0 &&
+         cgroup_read_memory("", &u->cgroup.memory, &u->memory) < 0))
+        resolve(u);
+    derive_limits(u);
+}
+
+void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
+{
+    u->options.limit_kind = bytes == 0 ? original->limit_kind : LIMIT_BYTES;
+    u->options.limit = bytes == 0 ? original->limit : bytes;
+    derive_limits(u);
+}
+
+void usage_close_files(struct usage *u)
+{
+    for (unsigned i = 0; i < USAGE_LEVELS; i++) {
+        sys_file_close(&u->levels[i].charge_file);
+        sys_file_close(&u->levels[i].stat_file);
+    }
+    sys_file_close(&u->alone_file);
+}
+
+static void read_stat(struct usage *u, struct usage_level *level)
+{
+    uint64_t start = sys_now_ns();
+    if (cgroup_read_reclaimable("", &u->cgroup.memory, level->path_len, &level->stat_file,
+                                &level->reclaimable) < 0)
+        level->reclaimable = 0;
+    uint64_t cost = sys_now_ns() - start;
+    /* Rises at once, fades by an eighth: one slow read in eight is enough to keep off. */
+    u->stat_cost_ns = u64_max(cost, u->stat_cost_ns - u->stat_cost_ns / 8);
+}
+
+/* How far the level's usage is past its soft limit; negative: room. */
+static int64_t excess(const struct usage_sample *s)
+{
+    return (int64_t)(s->usage - s->limits.soft);
+}
+
+static bool read_level(struct usage *u, unsigned index, uint64_t committed, bool may_block,
+                       struct usage_sample *ret)
+{
+    struct usage_level *level = &u->levels[index];
+    uint64_t charge;
+    if (level->limits.source == LIMITS_NONE ||
+        cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file, &charge) < 0)
+        return false;
+    *ret = (struct usage_sample){.limits = level->limits, .usage = charge};
+    if (charge < level->limits.low)
+        return true; /* far even with everything counted */
+    if (may_block || u->stat_cost_ns < stat_cheap_ns) {
+        read_stat(u, level);
+        ret->usage = u64_less(charge, level->reclaimable);
+        u->anchor_usage = ret->usage;
+        u->anchor_committed = committed;
+        return true;
+    }
+    /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
+    uint64_t grown = u->anchor_usage + u64_less(committed, u->anchor_committed);
+    ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
+    return true;
+}
+
+/* "Name:   123 kB" of /proc/meminfo in bytes; 0 if absent. */
+static uint64_t meminfo_bytes(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    uint64_t kib = 0;
+    if (at == NULL)
+        return 0;
+    at += strlen(name);
+    at += strspn(at, ": \t");
+    return fmt_parse_u64(at, NULL, &kib) < 0 ? 0 : kib * KiB;
+}
+
+static bool read_alone(struct usage *u, struct usage_sample *ret)
+{
+    char text[1024];
+    *ret = (struct usage_sample){.limits = u->alone, .usage = 0};
+    if (u->alone.source == LIMITS_MACHINE) {
+        if (sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) < 0)
+            return false;
+        ret->usage = u64_less(meminfo_bytes(text, "MemTotal"), meminfo_bytes(text, "MemAvailable"));
+        return true;
+    }
+    if (u->alone.source != LIMITS_PROCESS)
+        return false;
+    /* statm: size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
+    uint64_t resident, shared;
+    const char *at = text;
+    if (sys_file_read(&u->alone_file, "/proc/self/statm", text, sizeof(text)) < 0 ||
+        fmt_parse_u64(text, &at, &resident) < 0 || fmt_parse_u64(at + 1, &at, &resident) < 0 ||
+        fmt_parse_u64(at + 1, NULL, &shared) < 0)
+        return false;
+    ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
+void usage_read(struct usage *u, uint64_t committed, bool may_block, struct usage_sample *ret)
+{
+    struct usage_sample best = {.limits.source = LIMITS_NONE, .usage = 0}, s;
+    for (unsigned i = 0; i < u->level_count; i++) {
+        if (!read_level(u, i, committed, may_block, &s))
+            continue;
+        if (best.limits.source == LIMITS_NONE || excess(&s) > excess(&best)) {
+            best = s;
+            u->binding = i;
+        }
+    }
+    if (best.limits.source == LIMITS_NONE && !read_alone(u, &best))
+        best.limits.source = LIMITS_NONE;
+    *ret = best;
+}

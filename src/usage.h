@@ -1,0 +1,55 @@
+/*
+ * How much is used, of which limit: acquires what the governor decides on.
+ *
+ * Of all cgroup levels that carry a limit, the one with the least room binds. Usage is the kernel's
+ * charge there, less what the kernel would drop by itself. One caller at a time.
+ */
+#ifndef PLIM_USAGE_H
+#define PLIM_USAGE_H
+
+#include "limits.h"
+
+enum { USAGE_LEVELS = 8 }; /* limited levels followed; the tightest ones, if there are more */
+
+struct usage_level {
+    size_t path_len;
+    struct limits limits;
+    struct sys_file charge_file, stat_file;
+    uint64_t reclaimable; /* as last read */
+};
+
+struct usage {
+    struct options options; /* limit_kind, limit, profile: what plim_set_limit changes */
+    struct cgroup cgroup;
+    struct cgroup_memory memory;
+    uint64_t ram;
+    uint64_t membership; /* digest of /proc/self/cgroup when resolved */
+    unsigned level_count;
+    struct usage_level levels[USAGE_LEVELS];
+    struct limits alone; /* machine or process, where no cgroup level limits */
+    struct sys_file alone_file;
+    uint64_t stat_cost_ns; /* of reading memory.stat: the dearest lately */
+    /* The anchor of estimates: usage and committed bytes when memory.stat was last read. */
+    uint64_t anchor_usage, anchor_committed;
+    unsigned binding;
+};
+
+struct usage_sample {
+    struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
+    uint64_t usage;
+};
+
+/* Resolves and reads limits. */
+void usage_init(struct usage *u, const struct options *options);
+/* Reads limits anew; resolves anew if the process was moved or its cgroup is gone. Cheap enough for
+ * once a second. */
+void usage_refresh(struct usage *u);
+/* Another soft limit; 0 bytes: what `options` of usage_init said. */
+void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
+/* The present usage. may_block: memory.stat may be read even where that is slow; else an estimate
+ * from `committed` stands in. */
+void usage_read(struct usage *u, uint64_t committed, bool may_block, struct usage_sample *ret);
+/* After fork, or when going to sleep for long: holds no descriptors. */
+void usage_close_files(struct usage *u);
+
+#endif

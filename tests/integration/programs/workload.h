@@ -1,0 +1,45 @@
+/*
+ * What the workload programs share. They link the C library only, run under whatever malloc is
+ * preloaded, do the same thing on every run, and say what they see as "key=value" lines.
+ */
+#ifndef PLIM_TEST_WORKLOAD_H
+#define PLIM_TEST_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Value of "--name NUMBER" on the command line, or fallback. Ends the program on an option that is
+ * not a number. */
+double option_number(int argc, char **argv, const char *name, double fallback);
+/* "--name" alone. */
+bool option_given(int argc, char **argv, const char *name);
+
+double now_s(void);
+void sleep_s(double seconds);
+void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* One block of a set, linked through the blocks themselves so that the set costs nothing more. */
+struct block {
+    struct block *next;
+    size_t size;
+    unsigned char data[];
+};
+
+/* A block of size bytes (at least sizeof(struct block)), every byte written; NULL when refused.
+ * *ret_held: the bytes that malloc really set aside for it. */
+struct block *block_new(size_t size, size_t *ret_held);
+/* Whether every byte is as block_new() left it. */
+bool block_is_intact(const struct block *block);
+
+struct phases {
+    unsigned threads;
+    unsigned rounds;
+    size_t live_bytes; /* of all threads together, as malloc counts: malloc_usable_size */
+    bool verify;       /* check every byte of every block before it is freed */
+};
+/* Each thread, rounds times: fills its share with blocks of sizes from one range, frees them all,
+ * and goes to the next range. Returns when all threads are done; ends the program on a damaged
+ * block. */
+void phases_run(const struct phases *phases);
+
+#endif

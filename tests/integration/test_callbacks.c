@@ -1,0 +1,84 @@
+/* Reclaimers are called with a level and a target, and what they give is enough and not too much.
+ */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+
+TestSuite(callbacks, .init = harness_begin, .fini = harness_end);
+
+enum { TIMEOUT_S = 240, LIMIT_MIB = 300 };
+
+static struct run run_cache(const struct box *box, const char *preload, const char *const *argv)
+{
+    return run_in((struct run_spec){.box = box, .preload = preload, .argv = argv}, TIMEOUT_S);
+}
+
+Test(callbacks, a_cache_without_them_is_killed)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run =
+        run_cache(box, harness_library(),
+                  ARGV(harness_program("cache"), "--no-reclaimer", "--seconds", "120"));
+    expect_oom_killed(box, &run);
+}
+
+Test(callbacks, a_cache_at_full_speed_is_kept_below_the_limit)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run =
+        run_cache(box, harness_library(), ARGV(harness_program("cache"), "--seconds", "10"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(box_oom_kills(box) == 0);
+    cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "level") >= 2, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "asked_mib") > 0, "%s", run_describe(&run));
+    /* Live data is judged, not lagging RSS: the cache is not thrown away. */
+    cr_expect(run_number(&run, "min_mib") > LIMIT_MIB / 2, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "mean_mib") > LIMIT_MIB * 0.7, "%s", run_describe(&run));
+}
+
+Test(callbacks, what_is_freed_is_not_much_more_than_what_was_asked)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run = run_cache(
+        box, harness_library(),
+        ARGV(harness_program("cache"), "--seconds", "8", "--rate-mib", "200", "--threads", "2"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    double asked = run_number(&run, "asked_mib"), freed = run_number(&run, "freed_mib");
+    cr_expect(asked > 0 && freed <= asked * 1.25 + 1, "asked %.0f MiB, freed %.0f MiB", asked,
+              freed);
+    /* Nor is more asked than was added after the cache had filled up. */
+    cr_expect(run_number(&run, "min_mib") > LIMIT_MIB / 2, "%s", run_describe(&run));
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+Test(callbacks, none_are_made_far_from_the_limit)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = run_cache(box, harness_library(),
+                               ARGV(harness_program("cache"), "--seconds", "4", "--max-mib", "300",
+                                    "--sample-after-s", "2"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(run_number(&run, "calls") == 0, "%s", run_describe(&run));
+}
+
+Test(callbacks, a_program_that_uses_them_runs_without_the_library)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run =
+        run_cache(box, NULL, ARGV(harness_program("cache"), "--seconds", "2", "--max-mib", "100"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(run_number(&run, "present") == 0, "%s", run_describe(&run));
+}
+
+Test(callbacks, a_removed_reclaimer_says_so)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = run_cache(box, harness_library(),
+                               ARGV(harness_program("cache"), "--seconds", "1", "--max-mib", "50"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(run_number(&run, "present") == 1 && run_number(&run, "id") >= 0, "%s",
+              run_describe(&run));
+    cr_expect(run_number(&run, "removed") == 0, "%s", run_describe(&run));
+}

@@ -1,0 +1,150 @@
+/* Limits that change while the program runs are followed, both ways. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(limits_live, .init = harness_begin, .fini = harness_end);
+
+/* Honoured within about 1 s by design; far more here, so that only never honouring them fails. */
+enum { HONOURED_S = 20, RUN_S = 60 };
+
+struct wait_for {
+    struct run *run;
+    const struct box *box;
+    const char *key;
+    double from, to;
+};
+
+static bool number_is_within(void *arg)
+{
+    struct wait_for *wait = arg;
+    double value = run_number(wait->run, wait->key);
+    return value >= wait->from && value <= wait->to;
+}
+
+static bool usage_is_within(void *arg)
+{
+    struct wait_for *wait = arg;
+    double mib = (double)(box_usage(wait->box) / MIB);
+    return mib >= wait->from && mib <= wait->to;
+}
+
+/* A cache that holds max_mib and then idles. */
+static struct run start_cache(const struct box *box, const char *max_mib, const char *limit)
+{
+    struct run run = run_start((struct run_spec){
+        .box = box,
+        .preload = harness_library(),
+        .env = limit ? ARGV(limit) : NULL,
+        .argv = ARGV(harness_program("cache"), "--seconds", "3600", "--max-mib", max_mib,
+                     "--rate-mib", "300"),
+    });
+    return run;
+}
+
+static void expect_number(struct run *run, const char *key, double from, double to)
+{
+    struct wait_for wait = {.run = run, .key = key, .from = from, .to = to};
+    cr_expect(eventually(HONOURED_S, number_is_within, &wait), "%s=%.0f, not within %.0f..%.0f: %s",
+              key, run_number(run, key), from, to, run_describe(run));
+}
+
+static void expect_usage(struct run *run, const struct box *box, double from, double to)
+{
+    struct wait_for wait = {.box = box, .from = from, .to = to};
+    cr_expect(eventually(HONOURED_S, usage_is_within, &wait), "usage %d MiB: %s",
+              (int)(box_usage(box) / MIB), run_describe(run));
+}
+
+Test(limits_live, a_lowered_limit_makes_an_idle_cache_shrink)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = start_cache(box, "200", NULL);
+    expect_usage(&run, box, 200, 260);
+    expect_number(&run, "calls", 0, 0);
+    /* 90 % of 230 MiB is less than it holds. */
+    cr_assert(box_set_memory(box, 230 * MIB) == 0, "usage %d MiB", (int)(box_usage(box) / MIB));
+    expect_usage(&run, box, 1, 210);
+    expect_number(&run, "calls", 1, 1e6);
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+Test(limits_live, a_raised_limit_lets_a_cache_grow)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
+    struct run run = start_cache(box, "300", NULL);
+    expect_number(&run, "calls", 1, 1e9);
+    cr_expect(box_usage(box) < 150 * MIB);
+    cr_assert(box_set_memory(box, 500 * MIB) == 0);
+    expect_usage(&run, box, 295, 400);
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+Test(limits_live, a_limit_that_comes_to_an_ancestor_is_seen)
+{
+    struct box *outer = box_new(NULL, (struct box_limits){0});
+    struct box *inner = box_new(outer, (struct box_limits){.memory = 800 * MIB});
+    struct run run = start_cache(inner, "200", NULL);
+    expect_usage(&run, inner, 200, 260);
+    cr_assert(box_set_memory(outer, 230 * MIB) == 0);
+    expect_usage(&run, inner, 1, 210);
+    run_stop(&run);
+    cr_expect(box_oom_kills(outer) == 0);
+}
+
+Test(limits_live, a_removed_limit_lets_a_cache_grow)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
+    struct run run = start_cache(box, "300", NULL);
+    expect_number(&run, "calls", 1, 1e9);
+    cr_assert(box_set_memory(box, NO_LIMIT) == 0);
+    expect_usage(&run, box, 295, 400);
+    run_stop(&run);
+}
+
+Test(limits_live, a_soft_limit_in_bytes_stays_when_the_hard_one_rises)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB});
+    struct run run = start_cache(box, "300", "PLIMSOLL_LIMIT=120Mi");
+    expect_number(&run, "calls", 1, 1e9);
+    cr_assert(box_set_memory(box, 800 * MIB) == 0);
+    sleep_ms(3000);
+    cr_expect(box_usage(box) < 160 * MIB, "usage %d MiB", (int)(box_usage(box) / MIB));
+    run_stop(&run);
+}
+
+Test(limits_live, memory_high_lowered_makes_an_idle_cache_shrink)
+{
+    if (harness_version() != 2)
+        cr_skip_test("memory.high is of cgroup v2: tested on the v2 kernel");
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = start_cache(box, "200", NULL);
+    expect_usage(&run, box, 200, 260);
+    cr_assert(box_set_high(box, 230 * MIB) == 0);
+    expect_usage(&run, box, 1, 225);
+    expect_number(&run, "calls", 1, 1e6);
+    run_stop(&run);
+}
+
+/* Lowered to about the usage, with plenty of free pages in the heap: given back, nobody killed. */
+Test(limits_live, a_lowered_limit_gives_free_pages_back)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 900 * MIB});
+    struct run run = run_start((struct run_spec){
+        .box = box,
+        .preload = harness_library(),
+        .argv = ARGV(harness_program("grow"), "--free-first-mib", "400", "--mib", "60", "--hold-s",
+                     "3600"),
+    });
+    struct wait_for wait = {.run = &run, .key = "grown", .from = 1, .to = 1};
+    cr_assert(eventually(RUN_S, number_is_within, &wait), "%s", run_describe(&run));
+    uint64_t limit = box_usage(box) + 16 * MIB;
+    if (limit < 150 * MIB)
+        limit = 150 * MIB; /* given back already */
+    cr_assert(box_set_memory(box, limit) == 0);
+    expect_usage(&run, box, 60, 140);
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0);
+}

@@ -1,0 +1,66 @@
+/* Page cache is the kernel's to drop: it counts against nobody. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+TestSuite(page_cache, .init = harness_begin, .fini = harness_end);
+
+enum { TIMEOUT_S = 300 };
+
+/* A directory on a real file system: in memory-backed ones nothing can be dropped. */
+static const char *file_dir(void)
+{
+    const char *dir = getenv("HARNESS_FILE_DIR");
+    return dir ? dir : "/var/tmp";
+}
+
+struct peak {
+    struct run *run;
+    const struct box *box;
+    uint64_t page_cache;
+};
+
+static bool watch_until_filled(void *arg)
+{
+    struct peak *peak = arg;
+    uint64_t now = box_page_cache(peak->box);
+    peak->page_cache = now > peak->page_cache ? now : peak->page_cache;
+    return run_has_printed(peak->run, "calls=");
+}
+
+Test(page_cache, filling_the_limit_causes_no_callback_and_no_purge)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = run_start(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("pagecache"), "--mib", "300", "--heap-mib",
+                                       "30", "--dir", file_dir(), "--hold-s", "3")});
+    struct peak peak = {.run = &run, .box = box};
+    eventually(TIMEOUT_S, watch_until_filled, &peak);
+    run_wait(&run, TIMEOUT_S);
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    if (peak.page_cache < 100 * MIB)
+        cr_skip_test("files in %s are not in the page cache of their cgroup", file_dir());
+    cr_expect(run_number(&run, "calls") == 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "purges") == 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "level") == 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "usage_mib") < 100, "page cache is counted: %s", run.out);
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+Test(page_cache, a_heap_under_pressure_is_not_killed_for_it)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 300 * MIB});
+    struct run files = run_start(
+        (struct run_spec){.box = box,
+                          .argv = ARGV(harness_program("pagecache"), "--mib", "400", "--heap-mib",
+                                       "1", "--passes", "20", "--dir", file_dir())});
+    struct run heap = run_in((struct run_spec){.box = box,
+                                               .preload = harness_library(),
+                                               .argv = ARGV(harness_program("phases"))},
+                             TIMEOUT_S);
+    run_stop(&files);
+    expect_survived(box, &heap);
+}

@@ -1,0 +1,75 @@
+/* Several processes in one cgroup share its limit. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(processes, .init = harness_begin, .fini = harness_end);
+
+enum { TIMEOUT_S = 300, PROCESSES = 4 };
+
+/* 4 x 50 MiB live, after fork in one program. */
+static struct run run_preforked(const struct box *box, const char *preload)
+{
+    return run_in((struct run_spec){.box = box,
+                                    .preload = preload,
+                                    .argv = ARGV(harness_program("fork_workers"), "--children", "4",
+                                                 "--live-mib", "50", "--verify")},
+                  TIMEOUT_S);
+}
+
+Test(processes, preforked_workers_are_killed_with_the_c_library)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 260 * MIB});
+    run_preforked(box, NULL);
+    cr_expect(box_oom_kills(box) > 0, "no OOM kill was counted");
+}
+
+Test(processes, preforked_workers_are_killed_with_plain_jemalloc)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 260 * MIB});
+    run_preforked(box, "libjemalloc.so.2");
+    cr_expect(box_oom_kills(box) > 0, "no OOM kill was counted");
+}
+
+Test(processes, preforked_workers_survive)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 260 * MIB});
+    struct run run = run_preforked(box, harness_library());
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "ok") == PROCESSES, "%s", run_describe(&run));
+}
+
+Test(processes, unrelated_ones_survive)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 260 * MIB});
+    struct run runs[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++)
+        runs[i] = run_start((struct run_spec){
+            .box = box,
+            .preload = harness_library(),
+            .argv = ARGV(harness_program("phases"), "--threads", "2", "--live-mib", "50")});
+    for (int i = 0; i < PROCESSES; i++) {
+        run_wait(&runs[i], TIMEOUT_S);
+        cr_expect(run_exited(&runs[i], 0), "process %d: %s", i, run_describe(&runs[i]));
+    }
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+/* One holds free pages and makes no calls; another needs them. */
+Test(processes, an_idle_one_gives_back_what_another_needs)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 300 * MIB});
+    struct run idle =
+        run_start((struct run_spec){.box = box,
+                                    .preload = harness_library(),
+                                    .argv = ARGV(harness_program("grow"), "--free-first-mib", "200",
+                                                 "--mib", "10", "--hold-s", "3600")});
+    sleep_ms(500);
+    struct run busy = run_in((struct run_spec){.box = box,
+                                               .preload = harness_library(),
+                                               .argv = ARGV(harness_program("grow"), "--mib", "220",
+                                                            "--rate-mib", "100")},
+                             TIMEOUT_S);
+    run_stop(&idle);
+    expect_survived(box, &busy);
+}

@@ -1,0 +1,133 @@
+/* Programs whose live data fits are not killed, where the same programs are without the library. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(survive, .init = harness_begin, .fini = harness_end);
+
+enum { TIMEOUT_S = 300 };
+
+/* 8 threads, 200 MiB live, 12 changes of size classes. */
+static struct run run_phases(const struct box *box, const char *preload)
+{
+    return run_in((struct run_spec){.box = box,
+                                    .preload = preload,
+                                    .argv = ARGV(harness_program("phases"), "--verify")},
+                  TIMEOUT_S);
+}
+
+Test(survive, changing_size_classes_is_killed_with_the_c_library)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_phases(box, NULL);
+    expect_oom_killed(box, &run);
+}
+
+Test(survive, changing_size_classes_is_killed_with_plain_jemalloc)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_phases(box, "libjemalloc.so.2");
+    expect_oom_killed(box, &run);
+}
+
+Test(survive, changing_size_classes_is_killed_when_switched_off)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .env = ARGV("PLIMSOLL=off"),
+                                              .argv = ARGV(harness_program("phases"))},
+                            TIMEOUT_S);
+    expect_oom_killed(box, &run);
+}
+
+Test(survive, changing_size_classes_with_200_of_240_mib_live)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_phases(box, harness_library());
+    expect_survived(box, &run);
+}
+
+Test(survive, every_one_of_five_runs)
+{
+    for (int i = 0; i < 5; i++) {
+        struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+        struct run run = run_phases(box, harness_library());
+        expect_survived(box, &run);
+    }
+}
+
+Test(survive, with_a_limit_at_an_ancestor_only)
+{
+    struct box *outer = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct box *middle = box_new(outer, (struct box_limits){0});
+    struct box *inner = box_new(middle, (struct box_limits){0});
+    struct run run = run_phases(inner, harness_library());
+    expect_survived(outer, &run);
+}
+
+Test(survive, with_a_wider_limit_nearer_than_the_one_that_binds)
+{
+    struct box *outer = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct box *inner = box_new(outer, (struct box_limits){.memory = 1000 * MIB});
+    struct run run = run_phases(inner, harness_library());
+    expect_survived(outer, &run);
+}
+
+Test(survive, with_a_fifth_of_a_cpu)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB, .cpu_percent = 20});
+    struct run run =
+        run_in((struct run_spec){.box = box,
+                                 .preload = harness_library(),
+                                 .argv = ARGV(harness_program("phases"), "--rounds", "6")},
+               TIMEOUT_S);
+    expect_survived(box, &run);
+}
+
+Test(survive, without_the_watcher_thread)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 256 * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .env = ARGV("PLIMSOLL_THREAD=off"),
+                                              .argv = ARGV(harness_program("phases"))},
+                            TIMEOUT_S);
+    expect_survived(box, &run);
+}
+
+Test(survive, full_speed_growth_to_nine_tenths_of_the_limit_after_freeing_as_much)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_in(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("grow"), "--free-first-mib", "200", "--mib",
+                                       "210", "--rate-mib", "0", "--block-kib", "24")},
+        TIMEOUT_S);
+    expect_survived(box, &run);
+}
+
+/* memory.high stalls a program that stays above it for minutes: it has to stay below. */
+Test(survive, with_memory_high_below_the_limit)
+{
+    if (harness_version() != 2)
+        cr_skip_test("memory.high is of cgroup v2: tested on the v2 kernel");
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB, .high = 250 * MIB});
+    struct run run = run_phases(box, harness_library());
+    expect_survived(box, &run);
+    cr_expect(box_peak(box) < 260 * MIB, "peak %d MiB", (int)(box_peak(box) / MIB));
+}
+
+/* Far below a limit nothing is lost: a small program works under a limit that leaves little room.
+ */
+Test(survive, a_limit_of_32_mib)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 32 * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .argv = ARGV(harness_program("phases"), "--threads",
+                                                           "2", "--live-mib", "16")},
+                            TIMEOUT_S);
+    expect_survived(box, &run);
+}

@@ -46,8 +46,8 @@ static inline uint64_t account_arena(unsigned arena)
     return c > 0 ? (uint64_t)c : 0;
 }
 
-/* Makes the next look due once `bytes` more are committed, and opens the gate unless it is due
- * already. `smallest` is the open gate's value. */
+/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless it
+ * is due already. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
 {
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
@@ -59,12 +59,19 @@ static inline void account_look_after(uint64_t bytes, size_t smallest)
         gate_set(0);
 }
 
+/* Makes it due at the next allocation. */
+static inline void account_look_now(void)
+{
+    atomic_store_explicit(&account.look_at, INT64_MIN, memory_order_relaxed);
+    gate_set(0);
+}
+
 /* Bytes that can still be committed before a look is due. */
 static inline uint64_t account_until_look(void)
 {
-    int64_t left = atomic_load_explicit(&account.look_at, memory_order_relaxed) -
-                   atomic_load_explicit(&account.committed, memory_order_relaxed);
-    return left > 0 ? (uint64_t)left : 0;
+    int64_t look_at = atomic_load_explicit(&account.look_at, memory_order_relaxed);
+    int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
+    return look_at > now ? (uint64_t)look_at - (uint64_t)now : 0;
 }
 
 #endif

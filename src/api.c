@@ -132,7 +132,7 @@ PLIM_EXPORT int plim_set_limit(uint64_t bytes)
     lock_take(&runtime.look_lock);
     usage_set_soft(&runtime.usage, &runtime.options, bytes);
     lock_release(&runtime.look_lock);
-    gate_set(0); /* the next allocation looks */
+    account_look_now();
     watcher_wake();
     return 0;
 }

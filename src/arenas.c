@@ -67,6 +67,13 @@ static int find_controls(void)
     return rc;
 }
 
+/* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
+static void refresh(void)
+{
+    uint64_t epoch = 1;
+    (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
+}
+
 static void find_active_count(unsigned arena)
 {
     const size_t *active = NULL;
@@ -82,6 +89,16 @@ static int install_hooks(unsigned arena)
     struct je_extent_hooks *ours = &hooks;
     int rc = mib_find("arena.0.extent_hooks", &m);
     return rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
+}
+
+/* jemalloc made its first arena before it had hooks. What that took counts as committed, or giving
+ * it back later would be counted and taking it would not. */
+static void count_first_extents(void)
+{
+    size_t retained = 0, active = 0, len = sizeof(size_t);
+    (void)je_mallctl("stats.arenas.0.retained", &retained, &len, NULL, 0);
+    (void)je_mallctl("stats.arenas.0.pactive", &active, &len, NULL, 0);
+    account_add(0, (int64_t)(retained + active * arenas.page));
 }
 
 int arenas_init(void)
@@ -100,8 +117,11 @@ int arenas_init(void)
         rc = install_hooks(i);
         if (rc != 0)
             return rc;
-        find_active_count(i);
     }
+    refresh();
+    for (unsigned i = 0; i < count; i++)
+        find_active_count(i);
+    count_first_extents();
     arenas.decay_now = decay_ms;
     atomic_store_explicit(&arenas.count, count, memory_order_relaxed);
     return 0;
@@ -116,6 +136,7 @@ void arenas_note_created(unsigned index)
 {
     if (index >= ACCOUNT_ARENAS || arenas.page == 0)
         return;
+    refresh();
     find_active_count(index);
     unsigned count = arenas_count();
     while (count <= index && !atomic_compare_exchange_weak_explicit(
@@ -150,9 +171,8 @@ void arenas_read(struct arenas_pages *ret)
 
 uint64_t arenas_allocated(void)
 {
-    uint64_t epoch = 1;
     size_t allocated = 0;
-    (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
+    refresh();
     (void)mib_read(&arenas.allocated, &allocated, sizeof(allocated));
     return allocated;
 }

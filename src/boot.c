@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct runtime runtime = {.pressure_fd = -1};
+struct runtime runtime = {.pressure_fd = -1, .stop_at = UINT64_MAX};
 
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
@@ -111,6 +111,8 @@ static void boot(void)
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
+    else
+        account_look_now();
 }
 
 bool runtime_ready(void)
@@ -145,7 +147,7 @@ static void fork_child(void)
     arenas_fork_child();
     usage_close_files(&runtime.usage);
     runtime.refreshed_ns = 0; /* it may be moved to another cgroup */
-    gate_set(0);
+    account_look_now();
 }
 
 /* 101: before jemalloc's own constructor, which would start it without our settings. */

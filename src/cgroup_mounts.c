@@ -181,12 +181,14 @@ static unsigned find_above(const struct above *list, unsigned count, uint64_t id
 static bool is_covered(const struct above *list, unsigned count, unsigned at)
 {
     const struct above *self = &list[at];
+    unsigned parent = find_above(list, count, self->parent);
+    size_t parent_len = parent < count ? list[parent].len : 0;
     for (unsigned i = 0; i < count; i++) {
         const struct above *other = &list[i];
-        if (i == at || other->id == self->parent)
+        /* A mount above its own parent is odd: it says nothing. */
+        if (i == at || i == parent || other->parent != self->parent || other->len < parent_len)
             continue;
-        if (other->parent == self->parent &&
-            (other->len < self->len || (other->len == self->len && i > at)))
+        if (other->len < self->len || (other->len == self->len && i > at))
             return true;
     }
     return false;

@@ -78,9 +78,10 @@ int fmt_parse_u64(const char *s, const char **ret_end, uint64_t *ret)
 }
 
 /* "digits[.digits]" in thousandths of a unit; further decimals are dropped. */
-static int parse_milli(const char *s, const char **ret_end, uint64_t *ret)
+static int parse_milli(const char *s, const char **ret_end, unsigned __int128 *ret)
 {
-    uint64_t whole, milli = 0;
+    uint64_t whole;
+    unsigned milli = 0;
     int rc = fmt_parse_u64(s, &s, &whole);
     if (rc < 0)
         return rc;
@@ -88,12 +89,10 @@ static int parse_milli(const char *s, const char **ret_end, uint64_t *ret)
         s++;
         if (*s < '0' || *s > '9')
             return -EINVAL;
-        for (uint64_t weight = 100; *s >= '0' && *s <= '9'; s++, weight /= 10)
-            milli += weight * (uint64_t)(*s - '0');
+        for (unsigned weight = 100; *s >= '0' && *s <= '9'; s++, weight /= 10)
+            milli += weight * (unsigned)(*s - '0');
     }
-    if (whole > (UINT64_MAX - milli) / 1000)
-        return -ERANGE;
-    *ret = whole * 1000 + milli;
+    *ret = (unsigned __int128)whole * 1000 + milli;
     *ret_end = s;
     return 0;
 }
@@ -118,19 +117,14 @@ static uint64_t size_unit(const char *s)
 int fmt_parse_size(const char *s, uint64_t *ret)
 {
     const char *end;
-    uint64_t milli;
-    uint64_t plain;
-    if (fmt_parse_u64(s, &end, &plain) == 0 && *end == '\0') {
-        *ret = plain;
-        return 0;
-    }
+    unsigned __int128 milli;
     int rc = parse_milli(s, &end, &milli);
     if (rc < 0)
         return rc;
     uint64_t unit = size_unit(end);
     if (unit == 0)
         return -EINVAL;
-    unsigned __int128 bytes = (unsigned __int128)milli * unit / 1000;
+    unsigned __int128 bytes = milli * unit / 1000;
     if (bytes > UINT64_MAX)
         return -ERANGE;
     *ret = (uint64_t)bytes;
@@ -140,12 +134,14 @@ int fmt_parse_size(const char *s, uint64_t *ret)
 int fmt_parse_percent(const char *s, uint64_t *ret_milli_percent)
 {
     const char *end;
-    uint64_t milli;
+    unsigned __int128 milli;
     int rc = parse_milli(s, &end, &milli);
     if (rc < 0)
         return rc;
     if (strcmp(end, "%") != 0)
         return -EINVAL;
-    *ret_milli_percent = milli;
+    if (milli > UINT64_MAX)
+        return -ERANGE;
+    *ret_milli_percent = (uint64_t)milli;
     return 0;
 }

@@ -113,6 +113,20 @@ static uint64_t purge_amount(const struct governor *g, const struct governor_inp
     return u64_max(own_share(in, want), purge_worth(l->hard));
 }
 
+/* What threads cache is in use for the kernel. Emptying it costs each thread some microseconds and
+ * the locks of the arenas, so the more rarely the farther the limit. */
+static bool flush_due(struct governor *g, const struct governor_input *in)
+{
+    uint64_t projected = in->usage + in->request;
+    uint64_t every = projected >= in->limits.critical ? 2 * NS_PER_MS
+                     : projected >= in->limits.soft   ? 20 * NS_PER_MS
+                                                      : 200 * NS_PER_MS;
+    if (projected < in->limits.low || in->now_ns - g->flushed_ns < every)
+        return false;
+    g->flushed_ns = in->now_ns;
+    return true;
+}
+
 /* Shorter ages as the limit comes nearer. Few steps: each change starts jemalloc's ageing anew. */
 static int64_t decay_for(const struct governor *g, const struct governor_input *in)
 {
@@ -188,7 +202,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .level = level,
         .level_changed = level != g->level,
         .purge = purge,
-        .flush_caches = projected >= l->critical,
+        .flush_caches = flush_due(g, in),
         .decay_ms = decay_for(g, in),
         .look_after = in->request + look_step(in, after),
         .heap_matters = matters(in) || in->listeners,

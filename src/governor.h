@@ -41,6 +41,7 @@ struct governor {
     uint64_t reclaim_cpu; /* cap: thousandths of a percent of one CPU */
 
     enum plim_level level;
+    uint64_t flushed_ns; /* when thread caches were last asked to be emptied */
     /* CPU time that may be spent on reclaiming that no kill depends on; refills with time. */
     int64_t budget_ns;
     uint64_t budget_at_ns;

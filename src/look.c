@@ -14,6 +14,8 @@ static const uint64_t hold_back_ns = 20 * NS_PER_MS;
 static const uint64_t hold_back_hopeless_ns = NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
+/* Its holder only reads and purges; it may have been preempted, though. */
+static const uint64_t lock_wait_ns = NS_PER_S;
 /* Requests from here on may be refused by PLIMSOLL_ON_LIMIT=fail. */
 static const size_t large_request = GATE_OPEN;
 
@@ -85,11 +87,41 @@ uint64_t runtime_purge(uint64_t bytes)
     return freed;
 }
 
+static void log_look(const struct governor_input *in, const struct governor_decision *d)
+{
+    char text[300];
+    struct fmt f = FMT_INIT(text);
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } parts[] = {
+        {"look: usage ", in->usage},     {", committed ", in->committed},
+        {", dirty ", in->dirty},         {", request ", in->request},
+        {", live ", arenas_allocated()}, {", next after ", d->look_after}, {", purge ", d->purge},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        fmt_str(&f, parts[i].name);
+        fmt_bytes(&f, parts[i].bytes);
+    }
+    log_line(LOG_DEBUG, text);
+}
+
+/* While a look purges, other threads may use up half of the room there is, then they wait for it. */
+static void set_stop(const struct governor_input *in)
+{
+    uint64_t room = in->limits.source == LIMITS_NONE ? (uint64_t)INT64_MAX / 2
+                                                     : u64_less(in->limits.hard, in->usage) / 2;
+    atomic_store_explicit(&runtime.stop_at, in->committed + room, memory_order_relaxed);
+}
+
 void look_locked(uint64_t request, bool may_block, struct governor_input *in,
                  struct governor_decision *ret)
 {
     acquire(request, may_block, in);
     governor_look(&runtime.governor, in, ret);
+    set_stop(in);
+    if (log_wanted(LOG_DEBUG))
+        log_look(in, ret);
     if (ret->flush_caches) {
         atomic_fetch_add_explicit(&runtime.flush_epoch, 1, memory_order_relaxed);
         arenas_flush_thread_cache();
@@ -99,7 +131,8 @@ void look_locked(uint64_t request, bool may_block, struct governor_input *in,
     arenas_set_decay(ret->decay_ms);
     if (ret->level_changed)
         set_level(ret->level);
-    account_look_after(ret->look_after, GATE_OPEN);
+    /* Near the limit every request passes by, so that every thread empties its cache when asked. */
+    account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
 }
 
 /* Sleeps until reclaiming made progress, but not for long. */
@@ -188,11 +221,15 @@ static bool look(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
-    /* A large request must be judged; for a small one the look that is under way will do. */
-    if (size >= large_request) {
-        if (!lock_take_within(&runtime.look_lock, NS_PER_MS))
-            return true;
-    } else if (!lock_try(&runtime.look_lock)) {
+    /* A large request must be judged; for a small one the look that is under way will do, as long
+     * as there is room to wait for what it brings. */
+    bool must = size >= large_request ||
+                account_committed() >= atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
+    if (must ? !lock_take_within(&runtime.look_lock, lock_wait_ns)
+             : !lock_try(&runtime.look_lock))
+        return true;
+    if (size < account_until_look()) { /* somebody else has just looked */
+        lock_release(&runtime.look_lock);
         return true;
     }
     look_locked(size >= large_request ? size : 0, false, &in, &d);
@@ -209,26 +246,21 @@ static bool look(size_t size)
     return true;
 }
 
-static void flush_if_asked(void)
-{
-    uint32_t epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
-    if (thread_state.flush_epoch == epoch)
-        return;
-    thread_state.flush_epoch = epoch;
-    arenas_flush_thread_cache();
-}
-
 bool runtime_admit(size_t size)
 {
     if (!runtime_ready() || thread_state.inside)
         return true;
-    bool due = atomic_load_explicit(&gate.smallest, memory_order_relaxed) == 0;
-    if (!due && size < account_until_look())
+    uint32_t epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+    bool due = size >= account_until_look();
+    if (likely(!due && thread_state.flush_epoch == epoch))
         return true;
     int saved_errno = errno;
     thread_state.inside = true;
-    flush_if_asked();
-    bool admitted = look(size);
+    if (thread_state.flush_epoch != epoch) {
+        thread_state.flush_epoch = epoch;
+        arenas_flush_thread_cache();
+    }
+    bool admitted = due ? look(size) : true;
     thread_state.inside = false;
     errno = saved_errno;
     return admitted;

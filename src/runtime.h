@@ -56,6 +56,8 @@ struct runtime {
     uint64_t refreshed_ns;
     struct limits limits; /* as of the last look */
 
+    /* Committed bytes from which allocating threads wait for a look that is under way. */
+    _Atomic uint64_t stop_at;
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;

@@ -83,6 +83,8 @@ static long read_start(int fd, char *buf, size_t len)
 
 long sys_read_file(const char *path, char *buf, size_t len)
 {
+    if (len == 0)
+        return -EINVAL;
     int fd = sys_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
@@ -141,8 +143,8 @@ void sys_file_close(struct sys_file *file)
 
 static void *map_raw(void *hint, size_t len)
 {
-    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                      0);
+    long p =
+        SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p < 0 && p > -4096 ? NULL : (void *)p;
 }
 
@@ -180,13 +182,6 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
-{
-    struct timespec ts = to_timespec(timeout_ns);
-    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAIT_PRIVATE, expect,
-                         timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
-}
-
 int sys_futex_wake(const _Atomic uint32_t *word, int how_many)
 {
     return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
@@ -211,10 +206,24 @@ uint64_t sys_thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+/* Deadlines, so that a wait that signals interrupt is not begun anew each time. */
+static struct timespec deadline(uint64_t ns)
+{
+    uint64_t now = sys_now_ns();
+    return to_timespec(ns < INT64_MAX - now ? now + ns : INT64_MAX);
+}
+
+int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    struct timespec until = deadline(timeout_ns);
+    return (int)SYS_RETRY(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expect,
+                          timeout_ns == UINT64_MAX ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
 void sys_sleep_ns(uint64_t ns)
 {
-    struct timespec ts = to_timespec(ns);
-    (void)SYS_CALL(SYS_nanosleep, &ts, NULL);
+    struct timespec until = deadline(ns);
+    (void)SYS_RETRY(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 void sys_yield(void)

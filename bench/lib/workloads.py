@@ -85,7 +85,7 @@ class Postgres:
             self.stop(server)
 
     def wait_ready(self, server):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         command = [*self.as_user(), f"{self.bin}/pg_isready", "-q", "-h", self.data]
         while subprocess.run(command, cwd="/").returncode:
             if server.poll() is not None or time.monotonic() > deadline:

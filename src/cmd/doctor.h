@@ -48,14 +48,14 @@ struct diagnosis {
     struct limits limits;
     unsigned level_count;
     struct doctor_level levels[CGROUP_LEVELS_MAX + 1];
-    char thp[32];      /* the kernel's setting; "" if unknown */
-    char library[512]; /* that run would preload; "" if there is none */
-    bool preloaded;    /* the process asked about has the library loaded */
+    char thp[32];                  /* the kernel's setting; "" if unknown */
+    char library[512];             /* that run would preload; "" if there is none */
+    bool maps_readable, preloaded; /* the process asked about has the library loaded */
     unsigned finding_count;
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
 
-/* 0, or -ESRCH where there is no such process, -EACCES where it may not be looked at. */
+/* 0, or -ESRCH where there is no such process. */
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
 /* Adds findings from what was gathered. */
 void doctor_judge(struct diagnosis *diagnosis);

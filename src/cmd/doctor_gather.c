@@ -37,7 +37,7 @@ static void take_complaint(void *diagnosis, const char *line)
 }
 
 /* Of another process: its environment when it was started. */
-static int read_environment(struct diagnosis *d)
+static void read_environment(struct diagnosis *d)
 {
     static char text[ENVIRON_MAX];
     static const char *entries[ENTRIES_MAX];
@@ -47,27 +47,28 @@ static int read_environment(struct diagnosis *d)
     long got = sys_read_file(path, text, sizeof(text));
     if (got < 0) {
         options_parse(NULL, &d->options, NULL, NULL);
-        return (int)got;
+        doctor_add(d, DOCTOR_WARNING,
+                   "the environment of process %d cannot be read (%s): the defaults are shown",
+                   d->request.pid, strerror((int)-got));
+        return;
     }
     for (long at = 0; at < got && count + 1 < ENTRIES_MAX; at += (long)strlen(text + at) + 1)
         entries[count++] = text + at;
     entries[count] = NULL;
     options_parse(entries, &d->options, take_complaint, d);
-    return 0;
 }
 
-static bool has_library_mapped(int pid)
+static void read_maps(struct diagnosis *d)
 {
     char path[64], line[4200];
-    bool found = false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", d->request.pid);
     FILE *maps = fopen(path, "re");
     if (maps == NULL)
-        return false;
-    while (!found && fgets(line, sizeof(line), maps) != NULL)
-        found = strstr(line, "/libplimsoll.so") != NULL;
+        return;
+    d->maps_readable = true;
+    while (!d->preloaded && fgets(line, sizeof(line), maps) != NULL)
+        d->preloaded = strstr(line, "/libplimsoll.so") != NULL;
     (void)fclose(maps);
-    return found;
 }
 
 static unsigned affinity_of(const struct doctor_request *request)
@@ -177,10 +178,8 @@ int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
         (void)snprintf(path, sizeof(path), "/proc/%d", request->pid);
         if (access(path, F_OK) < 0)
             return -ESRCH;
-        int rc = read_environment(ret);
-        if (rc < 0)
-            return rc;
-        ret->preloaded = has_library_mapped(request->pid);
+        read_environment(ret);
+        read_maps(ret);
     } else {
         options_parse((const char *const *)environ, &ret->options, take_complaint, ret);
     }

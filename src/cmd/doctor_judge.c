@@ -42,9 +42,11 @@ static void judge_memory(struct diagnosis *d)
     if (d->effective_bytes == UNLIMITED)
         doctor_add(d, DOCTOR_WARNING, "no limit and no RAM size is known: nothing to keep under");
     if (d->effective_bytes < THIN_HEADROOM)
-        doctor_add(d, DOCTOR_WARNING,
-                   "a limit of %s leaves thin headroom: under %s, what is no heap takes most of it",
-                   bytes(d->effective_bytes).buf, bytes(THIN_HEADROOM).buf);
+        doctor_add(
+            d, DOCTOR_WARNING,
+            "a limit of %s leaves thin headroom: under %s, program text, stacks and tables take "
+            "a large part of it",
+            bytes(d->effective_bytes).buf, bytes(THIN_HEADROOM).buf);
     if (memory->hard != UNLIMITED && d->ram != UNLIMITED && memory->hard > d->ram)
         doctor_add(d, DOCTOR_WARNING,
                    "the limit of %s is larger than the machine's RAM of %s, which is taken instead",
@@ -112,7 +114,7 @@ static void judge_thp(struct diagnosis *d)
 
 static void judge_process(struct diagnosis *d)
 {
-    if (d->request.pid > 0 && d->request.root[0] == '\0' && !d->preloaded)
+    if (d->request.pid > 0 && d->request.root[0] == '\0' && d->maps_readable && !d->preloaded)
         doctor_add(d, DOCTOR_WARNING,
                    "process %d does not have libplimsoll.so loaded (a set-user-id or statically "
                    "linked program ignores LD_PRELOAD)",

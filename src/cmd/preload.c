@@ -32,7 +32,7 @@ static bool try_dir(const char *dir, const char *relative, char *path, size_t le
 
 static bool find_near_command(char *path, size_t len)
 {
-    static const char *const places[] = {"", "/..", "/../..", "/../lib"};
+    static const char *const places[] = {"", "/..", "/../lib"};
     char dir[PATH_MAX];
     ssize_t got = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
     if (got <= 0)

@@ -1,0 +1,263 @@
+/* The seam to the kernel: what its contract in sys.h promises beyond the bare system call. */
+#include "sys.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static char temp[64];
+
+static void temp_file(const char *text)
+{
+    snprintf(temp, sizeof(temp), "/tmp/plim-sys-XXXXXX");
+    int fd = mkstemp(temp);
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void temp_remove(void)
+{
+    unlink(temp);
+}
+
+static void rewrite(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CREAT, 0600);
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+TestSuite(sys, .fini = temp_remove);
+
+Test(sys, errors_are_returned_and_errno_stays)
+{
+    char buf[4];
+    struct sys_file file = {0};
+    errno = 77;
+    cr_expect_eq(sys_open("/nonexistent/x", O_RDONLY), -ENOENT);
+    cr_expect_eq(sys_read(-1, buf, sizeof(buf)), -EBADF);
+    cr_expect_eq(sys_close(-1), -EBADF);
+    cr_expect_eq(sys_read_file("/nonexistent/x", buf, sizeof(buf)), -ENOENT);
+    cr_expect_eq(sys_read_file("/proc", buf, sizeof(buf)), -EISDIR);
+    cr_expect_eq(sys_file_read(&file, "/nonexistent/x", buf, sizeof(buf)), -ENOENT);
+    cr_expect_eq(file.fd_plus_1, 0);
+    cr_expect_eq(sys_madvise((void *)1, 4096, MADV_DONTNEED), -EINVAL);
+    cr_expect_eq(errno, 77);
+}
+
+Test(sys, opened_files_are_closed_on_exec)
+{
+    int fd = sys_open("/proc/self/stat", O_RDONLY);
+    cr_assert_geq(fd, 0);
+    cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    cr_expect_eq(sys_close(fd), 0);
+}
+
+Test(sys, read_file_is_cut_at_the_buffer_and_ended)
+{
+    char buf[8];
+    temp_file("0123456789");
+    cr_expect_eq(sys_read_file(temp, buf, sizeof(buf)), 7);
+    cr_expect_str_eq(buf, "0123456");
+    cr_expect_eq(sys_read_file(temp, buf, 1), 0);
+    cr_expect_str_eq(buf, "");
+    cr_expect_eq(sys_read_file(temp, buf, 0), -EINVAL);
+    rewrite(temp, "");
+    cr_expect_eq(sys_read_file(temp, buf, sizeof(buf)), 0);
+    cr_expect_str_eq(buf, "");
+}
+
+Test(sys, held_file_shows_what_changed_through_one_descriptor)
+{
+    struct sys_file file = {0};
+    char buf[32];
+    temp_file("one");
+    cr_expect_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 3);
+    int fd = file.fd_plus_1;
+    cr_expect_geq(fd, 513, "programs count on low numbers");
+    rewrite(temp, "three");
+    cr_expect_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 5);
+    cr_expect_str_eq(buf, "three");
+    cr_expect_eq(file.fd_plus_1, fd);
+    sys_file_close(&file);
+    cr_expect_eq(file.fd_plus_1, 0);
+    cr_expect_eq(fcntl(fd - 1, F_GETFD), -1);
+}
+
+Test(sys, held_file_survives_its_number_being_closed)
+{
+    struct sys_file file = {0};
+    char buf[32];
+    temp_file("mine");
+    cr_assert_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 4);
+    close(file.fd_plus_1 - 1);
+    cr_expect_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 4);
+    cr_expect_str_eq(buf, "mine");
+    sys_file_close(&file);
+}
+
+Test(sys, held_file_whose_number_was_reused_is_left_to_its_new_owner)
+{
+    struct sys_file file = {0};
+    char buf[32], other[] = "/tmp/plim-other-XXXXXX";
+    temp_file("mine");
+    cr_assert_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 4);
+    int stolen = file.fd_plus_1 - 1;
+    int theirs = mkstemp(other);
+    cr_assert(write(theirs, "theirs", 6) == 6);
+    cr_assert_eq(dup2(theirs, stolen), stolen);
+    cr_expect_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 4);
+    cr_expect_str_eq(buf, "mine");
+    cr_expect_neq(file.fd_plus_1 - 1, stolen);
+    cr_expect_neq(fcntl(stolen, F_GETFD), -1, "not ours to close");
+    /* Stolen once more, now before closing. */
+    int again = file.fd_plus_1 - 1;
+    cr_assert_eq(dup2(theirs, again), again);
+    sys_file_close(&file);
+    cr_expect_neq(fcntl(again, F_GETFD), -1, "not ours to close");
+    unlink(other);
+}
+
+Test(sys, held_file_works_where_high_numbers_are_not_to_be_had)
+{
+    struct sys_file file = {0};
+    char buf[32];
+    struct rlimit limit = {100, 100};
+    temp_file("low");
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_expect_eq(sys_file_read(&file, temp, buf, sizeof(buf)), 3);
+    cr_expect_leq(file.fd_plus_1, 100);
+    sys_file_close(&file);
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+/* A timer signal every `us`, whose handler does not restart system calls. */
+static void alarms(long us)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {{0, us}, {0, us}};
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+static void *write_later(void *arg)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    usleep(50 * 1000);
+    cr_assert_eq(write(*(int *)arg, "x", 1), 1);
+    return NULL;
+}
+
+Test(sys, read_goes_on_after_a_signal)
+{
+    int fds[2];
+    char c = 0;
+    pthread_t thread;
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, write_later, &fds[1]), 0);
+    alarms(5000);
+    cr_expect_eq(sys_read(fds[0], &c, 1), 1);
+    cr_expect_eq(c, 'x');
+    alarms(0);
+    pthread_join(thread, NULL);
+}
+
+Test(sys, waits_last_as_long_as_asked_whatever_signals_come)
+{
+    _Atomic uint32_t word = 1;
+    alarms(5000);
+    uint64_t before = sys_now_ns();
+    cr_expect_eq(sys_futex_wait(&word, 1, 60 * NS_PER_MS), -ETIMEDOUT);
+    uint64_t between = sys_now_ns();
+    cr_expect_geq(between - before, 60 * NS_PER_MS);
+    cr_expect_lt(between - before, NS_PER_S, "a signal must not begin the wait anew");
+    sys_sleep_ns(60 * NS_PER_MS);
+    uint64_t slept = sys_now_ns() - between;
+    cr_expect_geq(slept, 60 * NS_PER_MS);
+    cr_expect_lt(slept, NS_PER_S);
+    alarms(0);
+}
+
+static void *wake_later(void *arg)
+{
+    _Atomic uint32_t *word = arg;
+    sys_sleep_ns(20 * NS_PER_MS);
+    atomic_store(word, 2);
+    sys_futex_wake(word, 1);
+    return NULL;
+}
+
+Test(sys, futex_wakes_and_notices_a_change_before)
+{
+    _Atomic uint32_t word = 1;
+    pthread_t thread;
+    cr_expect_eq(sys_futex_wait(&word, 5, UINT64_MAX), -EAGAIN);
+    cr_expect_eq(sys_futex_wait(&word, 1, 0), -ETIMEDOUT);
+    cr_assert_eq(pthread_create(&thread, NULL, wake_later, &word), 0);
+    while (atomic_load(&word) == 1)
+        (void)sys_futex_wait(&word, 1, UINT64_MAX);
+    pthread_join(thread, NULL);
+    cr_expect_eq(sys_futex_wake(&word, 1), 0);
+}
+
+Test(sys, map_is_aligned_zeroed_and_trimmed)
+{
+    for (size_t align = 4096; align <= 64 * MiB; align *= 4) {
+        char *p = sys_map(NULL, 3 * 4096, align);
+        cr_assert_not_null(p);
+        cr_expect_eq((uintptr_t)p % align, 0u);
+        cr_expect_eq(p[0] | p[3 * 4096 - 1], 0);
+        memset(p, 1, 3 * 4096);
+        sys_unmap(p, 3 * 4096);
+    }
+}
+
+Test(sys, map_that_cannot_be_is_null)
+{
+    cr_expect_null(sys_map(NULL, SIZE_MAX & ~(size_t)4095, 4096));
+    cr_expect_null(sys_map(NULL, (size_t)1 << 62, 64 * MiB));
+}
+
+Test(sys, getdents_lists_a_directory)
+{
+    char buf[4096];
+    int fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY);
+    cr_assert_geq(fd, 0);
+    cr_expect_gt(sys_getdents(fd, buf, sizeof(buf)), 0);
+    cr_expect_eq(sys_getdents(fd, buf, sizeof(buf)), 0);
+    sys_close(fd);
+}
+
+Test(sys, machine_is_described_as_libc_does)
+{
+    uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    cr_expect_eq(sys_ram_bytes(), ram);
+    cr_expect_leq(sys_affinity_cpus(), (unsigned)sysconf(_SC_NPROCESSORS_CONF));
+    cr_expect_geq(sys_affinity_cpus(), 1u);
+    cr_expect_eq(sys_tid(), (unsigned)getpid());
+    cr_expect(!sys_is_secure());
+}
+
+Test(sys, thread_time_counts_only_work)
+{
+    uint64_t before = sys_thread_cpu_ns();
+    sys_sleep_ns(30 * NS_PER_MS);
+    cr_expect_lt(sys_thread_cpu_ns() - before, 20 * NS_PER_MS);
+    sys_yield();
+}

@@ -31,7 +31,7 @@ static struct {
     _Atomic unsigned count;
     /* jemalloc's own count of pages in use, by arena; NULL until seen. Set once each. */
     _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
-    struct mib decay_ms, decay, purge, epoch, allocated, flush, active_ptr;
+    struct mib decay_ms, decay, purge, epoch, allocated, flush, freed, active_ptr;
     int64_t decay_now; /* milliseconds set at present */
 } arenas;
 
@@ -63,6 +63,7 @@ static int find_controls(void)
     rc = rc != 0 ? rc : mib_find("epoch", &arenas.epoch);
     rc = rc != 0 ? rc : mib_find("stats.allocated", &arenas.allocated);
     rc = rc != 0 ? rc : mib_find("thread.tcache.flush", &arenas.flush);
+    rc = rc != 0 ? rc : mib_find("thread.deallocated", &arenas.freed);
     rc = rc != 0 ? rc : mib_find("experimental.arenas.0.pactivep", &arenas.active_ptr);
     return rc;
 }
@@ -175,6 +176,13 @@ uint64_t arenas_allocated(void)
     refresh();
     (void)mib_read(&arenas.allocated, &allocated, sizeof(allocated));
     return allocated;
+}
+
+uint64_t arenas_thread_freed(void)
+{
+    uint64_t freed = 0;
+    (void)mib_read(&arenas.freed, &freed, sizeof(freed));
+    return freed;
 }
 
 static int set_decay(unsigned arena, int64_t ms)

@@ -27,6 +27,9 @@ void arenas_read(struct arenas_pages *ret);
 /* Bytes in live allocations, by jemalloc's statistics; refreshes them (microseconds an arena). */
 uint64_t arenas_allocated(void);
 
+/* Bytes that the calling thread has freed since it began. */
+uint64_t arenas_thread_freed(void);
+
 /* Gives back at least `bytes` of free pages, as far as there are, the oldest of an arena first;
  * UINT64_MAX: all. Returns the bytes given back. */
 uint64_t arenas_purge(uint64_t bytes);

@@ -26,19 +26,27 @@ int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t pat
                       const char *name, char *buf, size_t len)
 {
     struct fmt f = {.buf = buf, .cap = len};
+    if (strlen(root) + path_len + 1 + strlen(name) >= len)
+        return -ENAMETOOLONG;
     fmt_str(&f, root);
     fmt_strn(&f, dir->path, path_len);
     fmt_str(&f, "/");
     fmt_str(&f, name);
-    return f.len + 1 < len ? 0 : -ENAMETOOLONG;
+    return 0;
 }
 
+/* One read: the kernel gives a value file as a whole, and each look takes many of them. */
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len)
 {
     char path[CGROUP_PATH_MAX];
     int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
-    long got = rc < 0 ? rc : sys_read_file(path, buf, len);
+    int fd = rc < 0 ? rc : sys_open(path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    long got = sys_read(fd, buf, len - 1);
+    sys_close(fd);
+    buf[got > 0 ? got : 0] = '\0';
     return got < 0 ? (int)got : 0;
 }
 
@@ -180,9 +188,9 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
     do {
         if (len != own)
             read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
-        read_limit(root, dir, len, "memory.memsw.limit_in_bytes", &memsw);
-        if (hard == UNLIMITED && memsw == UNLIMITED)
+        if (hard == UNLIMITED) /* and so is the larger one, on memory and swap together */
             continue;
+        read_limit(root, dir, len, "memory.memsw.limit_in_bytes", &memsw);
         if (len != own && !binds_below(root, dir, len))
             break;
         add_level(memory, len, hard, UNLIMITED);
@@ -194,7 +202,6 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
             add_level(memory, dir->mount_len, hard, UNLIMITED);
         memsw_min = u64_min(memsw_min, memsw);
     }
-    /* The larger limit is on memory and swap together. */
     if (memsw_min != UNLIMITED && memory->hard != UNLIMITED)
         memory->swap = u64_less(memsw_min, memory->hard);
     return 0;

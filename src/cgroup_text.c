@@ -120,7 +120,7 @@ void lines_rewind(struct lines *lines)
 {
     lines->start = 0;
     lines->skipping = false;
-    if (lines->shifted || !lines->eof) {
+    if (lines->shifted) {
         lines->end = 0;
         lines->offset = 0;
         lines->eof = false;

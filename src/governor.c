@@ -153,6 +153,12 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     return u64_min(step, u64_max(4 * MiB, in->committed / 4));
 }
 
+/* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
+static uint64_t needed(const struct governor_input *in)
+{
+    return u64_less(in->usage, in->dirty) + in->request;
+}
+
 static bool matters(const struct governor_input *in)
 {
     uint64_t share = u64_clamp(in->limits.hard / 16, 4 * MiB, UNLIMITED);
@@ -207,40 +213,44 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .look_after = in->request + look_step(in, after),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, in->usage),
-        .callbacks_due = after >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
+        .callbacks_due = needed(in) >= l->soft && in->reclaimers > 0 &&
+                         in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
     g->level = level;
 }
 
+/* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
+static uint64_t overhead(uint64_t usage, uint64_t dirty, uint64_t live)
+{
+    return u64_less(u64_less(usage, dirty), live);
+}
+
 uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
 {
     const struct limits *l = &in->limits;
-    uint64_t usage = in->usage + in->request;
+    uint64_t usage = needed(in);
     if (l->source == LIMITS_NONE || usage < l->soft)
         return 0;
     uint64_t want = own_share(in, usage - l->soft + percent(l->hard, 1));
     if (usage >= l->critical)
         return want;
-    /* Holes that earlier passes left in slabs serve new requests first; only what outgrows them
+    /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. */
-    uint64_t holes = u64_less(g->credit, u64_less(live, g->credit_live));
+    uint64_t holes = u64_min(g->freed, u64_less(overhead(in->usage, in->dirty, live), g->overhead));
     uint64_t target = u64_less(want, holes);
     return target >= purge_worth(l->hard) / 2 ? target : 0;
 }
 
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 {
-    uint64_t freed = u64_less(pass->live_before, pass->live_after);
-    uint64_t shown = u64_less(pass->usage_before, pass->usage_after);
-    uint64_t gave = u64_max(freed, shown);
-    g->credit = u64_less(freed, shown);
-    g->credit_live = pass->live_after;
-    if (gave < pass->asked / 20)
-        g->pass_wait_ns = u64_min(g->pass_wait_ns * 2, pass_wait_max_ns);
-    else
-        g->pass_wait_ns = pass_wait_min_ns;
+    uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
+    uint64_t usage_drop = u64_less(pass->usage_before, pass->usage_after);
+    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
+    g->freed = gave;
+    g->overhead = overhead(pass->usage_before, pass->dirty_before, pass->live_before);
     bool useless = gave < pass->asked / 20;
+    g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
     g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
     if (!useless)
         g->over_since_ns = 0;

@@ -49,8 +49,8 @@ struct governor {
     /* Reclaimers. */
     uint64_t next_pass_ns; /* not before */
     uint64_t pass_wait_ns; /* doubles while passes give little */
-    uint64_t credit;       /* bytes reclaimers freed that usage does not show yet: holes in slabs */
-    uint64_t credit_live;  /* live bytes at that time: growth since then fills the holes */
+    uint64_t freed;        /* bytes that the last pass freed */
+    uint64_t overhead;     /* usage less live bytes and free pages, before that pass */
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
@@ -68,12 +68,14 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
 struct governor_pass {
     uint64_t now_ns;
     uint64_t asked;
+    uint64_t freed; /* by the heap's count, not by what reclaimers say */
     uint64_t usage_before, usage_after;
-    uint64_t live_before, live_after;
+    uint64_t live_before, live_after; /* bytes in live allocations */
+    uint64_t dirty_before;
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
 
-/* CPU time went into reclaiming. */
+/* CPU time went into purging. Reclaimers' is not counted: they are asked for no more than needed. */
 void governor_spend(struct governor *g, uint64_t cpu_ns);
 
 /* Whether "cannot meet the limit" began or ended with the last look. */

@@ -9,9 +9,13 @@
 #include <stdlib.h>
 
 static const uint64_t refresh_every_ns = NS_PER_S;
-/* A thread held back sleeps so long per look at most, even if nothing makes progress. */
-static const uint64_t hold_back_ns = 20 * NS_PER_MS;
-static const uint64_t hold_back_hopeless_ns = NS_PER_MS;
+/* How long a thread is held back per look, while nothing makes progress: where reclaimers are at
+ * work, where they are and no room is left, where only other threads can free, and where ten
+ * seconds have shown that nobody does. */
+static const uint64_t hold_calls_ns = 100 * NS_PER_MS;
+static const uint64_t hold_last_calls_ns = NS_PER_S;
+static const uint64_t hold_others_ns = 20 * NS_PER_MS;
+static const uint64_t hold_hopeless_ns = NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
 /* Its holder only reads and purges; it may have been preempted, though. */
@@ -97,7 +101,7 @@ static void log_look(const struct governor_input *in, const struct governor_deci
     } parts[] = {
         {"look: usage ", in->usage},     {", committed ", in->committed},
         {", dirty ", in->dirty},         {", request ", in->request},
-        {", live ", arenas_allocated()}, {", next after ", d->look_after}, {", purge ", d->purge},
+        {", next after ", d->look_after}, {", purge ", d->purge},
     };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         fmt_str(&f, parts[i].name);
@@ -189,22 +193,47 @@ static void abort_at_limit(void)
     abort();
 }
 
-/* There is no room, or nearly none. false: refuse the request. */
-static bool at_limit(size_t size, const struct governor_decision *d)
+/* Where free pages made room there is nothing to wait for. */
+static bool must_hold(const struct governor_decision *d)
 {
-    uint64_t wait = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed) != 0
-                        ? hold_back_hopeless_ns
-                        : hold_back_ns;
+    return d->no_room || (d->level == PLIM_CRITICAL && d->callbacks_due);
+}
+
+static uint64_t hold_budget(const struct governor_decision *d)
+{
+    if (atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed) != 0)
+        return hold_hopeless_ns;
+    if (reclaimers_count(PLIM_CRITICAL) == 0)
+        return hold_others_ns;
+    return d->no_room ? hold_last_calls_ns : hold_calls_ns;
+}
+
+/* Holds the calling thread back until there is room again or its time is up. */
+static void throttle(uint64_t request, struct governor_decision *d)
+{
+    struct governor_input in;
+    uint64_t start = sys_now_ns(), passed = 0;
+    while (must_hold(d) && passed < hold_budget(d)) {
+        hold_back(hold_budget(d) - passed);
+        if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
+            return;
+        look_locked(request, false, &in, d);
+        lock_release(&runtime.look_lock);
+        passed = sys_now_ns() - start;
+    }
+}
+
+/* There is no room, or nearly none. false: refuse the request. */
+static bool at_limit(size_t size, struct governor_decision *d)
+{
     switch (runtime.options.on_limit) {
     case ON_LIMIT_NONE:
         return true;
     case ON_LIMIT_THROTTLE:
-        if (d->no_room || d->callbacks_due)
-            hold_back(wait);
+        throttle(0, d);
         return true;
     case ON_LIMIT_FAIL:
-        if (d->callbacks_due)
-            hold_back(wait);
+        throttle(0, d);
         if (!d->no_room || size < large_request || !exhausted(size))
             return true;
         counter_add(&runtime.counters.failed_requests, 1);
@@ -240,10 +269,7 @@ static bool look(size_t size)
         watcher_wake();
     else if (d.watch_after_ns != UINT64_MAX)
         watcher_wake_by(in.now_ns + d.watch_after_ns);
-    /* Where free pages made room there is nothing to wait for. */
-    if (d.no_room || (d.level == PLIM_CRITICAL && d.callbacks_due))
-        return at_limit(size, &d);
-    return true;
+    return must_hold(&d) ? at_limit(size, &d) : true;
 }
 
 bool runtime_admit(size_t size)

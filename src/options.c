@@ -21,6 +21,8 @@ enum {
 /* Less than this cannot hold even an idle heap: "90" is a forgotten percent sign. */
 #define LIMIT_BYTES_MIN MiB
 
+static const char prefix[] = "PLIMSOLL";
+
 const struct option_info option_table[OPTION_COUNT] = {
 #define X(id, variable, initial, values, meaning)                                                  \
     {.name = (variable), .fallback = (initial), .accepts = (values), .help = (meaning)},
@@ -144,7 +146,13 @@ static void fmt_quoted(struct fmt *f, const char *s, size_t len)
     fmt_str(f, shown < len ? "...\"" : "\"");
 }
 
-/* How many characters to insert, drop or change to make b of a; lengths up to NAME_MAX_LEN. */
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* How many characters to insert, drop or change to make b of a, upper case or not; lengths up to
+ * NAME_MAX_LEN. */
 static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     unsigned row[NAME_MAX_LEN + 1];
@@ -154,7 +162,7 @@ static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t
         unsigned diagonal = row[0];
         row[0] = (unsigned)i + 1;
         for (size_t j = 0; j < b_len; j++) {
-            unsigned change = diagonal + (a[i] != b[j]);
+            unsigned change = diagonal + (upper(a[i]) != b[j]);
             unsigned other = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
             diagonal = row[j + 1];
             row[j + 1] = change < other ? change : other;
@@ -163,17 +171,19 @@ static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t
     return row[b_len];
 }
 
-/* The variable that was probably meant; NULL if none is near. */
+/* The variable that was probably meant, with at most half of its own part wrong; NULL: none. */
 static const char *nearest_name(const char *name, size_t len)
 {
     const char *nearest = NULL;
-    unsigned best = NEAR_ENOUGH + 1;
+    size_t best = NEAR_ENOUGH + 1;
     if (len > NAME_MAX_LEN)
         return NULL;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *known = option_table[i].name;
-        unsigned distance = edit_distance(name, len, known, strlen(known));
-        if (distance < best) {
+        size_t known_len = strlen(known);
+        size_t own_part = u64_less(known_len, sizeof(prefix)); /* behind "PLIMSOLL_" */
+        size_t distance = edit_distance(name, len, known, known_len);
+        if (distance < best && distance <= own_part / 2) {
             best = distance;
             nearest = known;
         }
@@ -225,7 +235,6 @@ static enum option_id option_find(const char *name, size_t len)
 void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
                    void *arg)
 {
-    static const char prefix[] = "PLIMSOLL";
     uint32_t seen = 0;
     _Static_assert(OPTION_COUNT <= 32, "one bit of seen an option");
 

@@ -61,9 +61,9 @@ static bool watch_look(struct watch *w)
     return true;
 }
 
-/* Judges a pass by what became of usage and live bytes, not by what the reclaimers say. */
+/* Judges a pass by what this thread freed and what became of usage, not by what reclaimers say. */
 static void pass_account(const struct watch *w, const struct reclaimers_result *result,
-                         uint64_t cpu_ns)
+                         uint64_t cpu_ns, uint64_t freed)
 {
     struct governor_input in;
     struct governor_decision d;
@@ -78,12 +78,13 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     const struct governor_pass pass = {
         .now_ns = in.now_ns,
         .asked = w->target,
+        .freed = freed,
         .usage_before = w->in.usage,
         .usage_after = u64_less(in.usage, in.dirty),
         .live_before = w->live,
         .live_after = arenas_allocated(),
+        .dirty_before = w->in.dirty,
     };
-    governor_spend(&runtime.governor, cpu_ns);
     governor_pass_done(&runtime.governor, &pass);
     lock_release(&runtime.look_lock);
 }
@@ -99,10 +100,10 @@ static void reclaim_pass(const struct watch *w)
         .target = w->target,
     };
     struct reclaimers_result result;
-    uint64_t start = sys_thread_cpu_ns();
+    uint64_t start = sys_thread_cpu_ns(), freed = arenas_thread_freed();
     reclaimers_run(&p, &result);
     if (result.calls > 0)
-        pass_account(w, &result, sys_thread_cpu_ns() - start);
+        pass_account(w, &result, sys_thread_cpu_ns() - start, arenas_thread_freed() - freed);
 }
 
 /* Returns the time until the next look. */

@@ -56,7 +56,7 @@ static bool binds(const struct diagnosis *d, const struct doctor_level *level)
 
 static void print_bytes(const char *label, uint64_t bytes, const char *behind)
 {
-    char text[32];
+    char text[32] = "";
     struct fmt f = FMT_INIT(text);
     fmt_bytes(&f, bytes);
     printf("%s%s%s", label, text, behind);

@@ -73,6 +73,9 @@ static int group_make(struct scope *scope, struct scope_group *group, const stru
 {
     char path[sizeof(group->dir.path)];
     int rc = place_find(own, group->controls, &group->place);
+    if (rc == -EBUSY)
+        return fail(scope, rc, "other processes and a limit are in the way of a cgroup under",
+                    group->place.path);
     if (rc < 0)
         return fail(scope, rc, "cannot create a cgroup under", group->place.path);
     int n = snprintf(path, sizeof(path), "%s/" PLACE_PREFIX "%d", group->place.path, (int)getpid());

@@ -243,6 +243,8 @@ Test(options, unknown_name_is_complained_of_with_the_nearest)
     assert_said("expected PLIMSOLL_ON_LIMIT perhaps");
     parse_one("PLIMSOLL_log=off");
     assert_said("expected PLIMSOLL_LOG perhaps");
+    parse_one("PLIMSOLL_XYZ=1");
+    assert_said("plimsoll options");
     parse_one("PLIMSOLL_SOMETHING_ELSE=1");
     assert_said("plimsoll options");
     assert_said("ignored");

@@ -44,17 +44,21 @@ static bool is_octal(char c)
 static int path_decode(struct span s, char *buf, size_t len)
 {
     size_t out = 0;
-    for (size_t i = 0; i < s.len; out++) {
-        if (out + 1 >= len)
+    while (s.len > 0) {
+        size_t plain = span_cut(&(struct span){s.at, s.len}, '\\').len;
+        if (out + plain + 1 >= len)
             return -ENAMETOOLONG;
-        const char *c = s.at + i;
-        if (*c == '\\' && i + 3 < s.len && is_octal(c[1]) && is_octal(c[2]) && is_octal(c[3])) {
-            buf[out] = (char)((c[1] - '0') * 64 + (c[2] - '0') * 8 + (c[3] - '0'));
-            i += 4;
-        } else {
-            buf[out] = *c;
-            i++;
-        }
+        memcpy(buf + out, s.at, plain);
+        out += plain;
+        s.at += plain;
+        s.len -= plain;
+        if (s.len == 0)
+            break;
+        const char *c = s.at;
+        bool octal = s.len > 3 && is_octal(c[1]) && is_octal(c[2]) && is_octal(c[3]);
+        buf[out++] = octal ? (char)((c[1] - '0') * 64 + (c[2] - '0') * 8 + (c[3] - '0')) : *c;
+        s.at += octal ? 4 : 1;
+        s.len -= octal ? 4 : 1;
     }
     if (out == 1 && buf[0] == '/')
         out = 0;

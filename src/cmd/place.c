@@ -55,12 +55,13 @@ static int refuse_others(pid_t pid, void *arg)
     return pid == getpid() ? 0 : -EBUSY;
 }
 
-/* A cgroup with nobody but us in it, or one that another plimsoll run made. */
+/* A cgroup with nobody but us in it, or one that another plimsoll run made for its program (and
+ * not the leaf for its caller, beside which there is room). */
 static bool may_rearrange(const char *path)
 {
     const char *base = strrchr(path, '/');
     if (base != NULL && strncmp(base + 1, PLACE_PREFIX, strlen(PLACE_PREFIX)) == 0)
-        return true;
+        return strchr(base, '.') == NULL;
     return cgroupfs_each_process(path, refuse_others, NULL) >= 0;
 }
 
@@ -116,19 +117,36 @@ static bool has_limits(const char *path)
     return false;
 }
 
+static int refuse_any(pid_t pid, void *arg)
+{
+    (void)pid;
+    (void)arg;
+    return -EBUSY;
+}
+
+/* No child of it can be limited: it has processes, and is not the root of all, which has no type.
+ * The kernel itself says so for memory only; with cpu alone the child could not be entered. */
+static bool has_processes(const char *path)
+{
+    char type[64];
+    return cgroupfs_read(path, "cgroup.type", type, sizeof(type)) >= 0 &&
+           cgroupfs_each_process(path, refuse_any, NULL) < 0;
+}
+
 /* Makes the controllers available to children of place->path. */
 static int enable(struct place *place, unsigned controls, bool own)
 {
     unsigned missing = controls_missing(place->path, controls);
-    if (missing == 0)
+    bool busy = has_processes(place->path);
+    if (missing == 0 && !busy)
         return 0;
-    int rc = switch_controls(place->path, '+', missing);
+    int rc = busy ? -EBUSY : switch_controls(place->path, '+', missing);
     if (rc == -EBUSY && own && may_rearrange(place->path)) {
         rc = move_down(place->path);
         if (rc < 0)
             return rc;
         place->moved = true;
-        rc = switch_controls(place->path, '+', missing);
+        rc = missing != 0 ? switch_controls(place->path, '+', missing) : 0;
         if (rc < 0)
             place_restore(place);
     }
@@ -150,8 +168,8 @@ int place_find(const struct cgroup_dir *own, unsigned controls, struct place *re
         int rc = enable(ret, controls, len == strlen(own->path));
         if (rc == 0)
             return 0;
-        if (first == 0)
-            first = rc;
+        if (first == 0 || first == -EBUSY)
+            first = rc; /* missing rights tell more than that the first place is taken */
         if (len <= own->mount_len || has_limits(ret->path))
             break;
         while (ret->path[--len] != '/')

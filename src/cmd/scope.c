@@ -69,10 +69,10 @@ static int group_set(struct scope *scope, struct scope_group *group,
 }
 
 /* Makes the directory, which must not be there yet, and checks that libcgroup means the same. */
-static int group_make(struct scope *scope, struct scope_group *group, const struct cgroup_dir *own)
+static int group_make(struct scope *scope, struct scope_group *group)
 {
     char path[sizeof(group->dir.path)];
-    int rc = place_find(own, group->controls, &group->place);
+    int rc = place_find(group->own, group->controls, &group->place);
     if (rc == -EBUSY)
         return fail(scope, rc, "other processes and a limit are in the way of a cgroup under",
                     group->place.path);
@@ -90,7 +90,7 @@ static int group_make(struct scope *scope, struct scope_group *group, const stru
     }
     if (mkdir(path, 0755) < 0)
         return fail(scope, -errno, "cannot create a cgroup under", group->place.path);
-    group->dir.version = own->version;
+    group->dir.version = group->own->version;
     group->dir.confidence = CGROUP_EXACT;
     group->dir.mount_len = group->place.mount_len;
     memcpy(group->dir.path, path, (size_t)n + 1);
@@ -98,27 +98,22 @@ static int group_make(struct scope *scope, struct scope_group *group, const stru
 }
 
 /* Adds a controller: to the group that has the same directory, or as a group of its own. */
-static int add_control(struct scope *scope, const struct cgroup_dir *owns[2], unsigned control,
-                       const struct cgroup_dir *own)
+static int add_control(struct scope *scope, unsigned control, const struct cgroup_dir *own)
 {
     if (own->path[0] == '\0') {
         (void)snprintf(scope->failure, sizeof(scope->failure),
                        "no cgroup with a %s controller is visible here", control_name(control));
         return -ENOENT;
     }
-    if (scope->count > 0 && strcmp(owns[0]->path, own->path) == 0) {
-        scope->groups[0].controls |= control;
-        return 0;
-    }
-    owns[scope->count] = own;
-    scope->groups[scope->count++].controls = control;
+    if (scope->count == 0 || strcmp(scope->groups[0].own->path, own->path) != 0)
+        scope->groups[scope->count++].own = own;
+    scope->groups[scope->count - 1].controls |= control;
     return 0;
 }
 
 int scope_create(const struct scope_limits *limits, struct scope *ret)
 {
     static struct cgroup own; /* large */
-    const struct cgroup_dir *owns[2] = {NULL, NULL};
     memset(ret, 0, sizeof(*ret));
     (void)cgroup_resolve("", (int)getpid(), &own);
 
@@ -126,11 +121,11 @@ int scope_create(const struct scope_limits *limits, struct scope *ret)
     if (rc < 0)
         return fail(ret, rc, "libcgroup cannot read", "/proc/mounts");
     if (limits->memory != UNLIMITED)
-        rc = add_control(ret, owns, CONTROL_MEMORY, &own.memory);
+        rc = add_control(ret, CONTROL_MEMORY, &own.memory);
     if (rc == 0 && limits->millicpus != UNLIMITED)
-        rc = add_control(ret, owns, CONTROL_CPU, &own.cpu);
+        rc = add_control(ret, CONTROL_CPU, &own.cpu);
     for (unsigned i = 0; i < ret->count && rc == 0; i++) {
-        rc = group_make(ret, &ret->groups[i], owns[i]);
+        rc = group_make(ret, &ret->groups[i]);
         if (rc == 0)
             rc = group_set(ret, &ret->groups[i], limits);
     }

@@ -17,6 +17,7 @@ struct scope_limits {
 };
 
 struct scope_group {
+    const struct cgroup_dir *own; /* the caller's */
     struct place place;
     struct cgroup_dir dir; /* of the new cgroup; path "" until it is made */
     unsigned controls;     /* CONTROL_... bits */

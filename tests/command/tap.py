@@ -40,7 +40,7 @@ class Tap:
 
 
 COMMAND = os.path.abspath(sys.argv[1])
-LIBRARY = os.path.abspath(sys.argv[2])
+LIBRARY = os.path.realpath(sys.argv[2])
 
 
 def environment(extra):

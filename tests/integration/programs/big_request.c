@@ -13,6 +13,9 @@
 
 enum { FILL_BLOCK = 32768, SMALL_BLOCKS = 1000 };
 
+/* Out of the compiler's sight, which may leave out a malloc that it sees freed. */
+static char *volatile big;
+
 int main(int argc, char **argv)
 {
     size_t fill = (size_t)(option_number(argc, argv, "fill-mib", 100) * 1048576);
@@ -24,7 +27,7 @@ int main(int argc, char **argv)
     }
     printf("filled=1\n");
     errno = 0;
-    char *big = malloc(ask);
+    big = malloc(ask);
     printf("refused=%d enomem=%d\n", big == NULL, errno == ENOMEM);
     if (big && option_given(argc, argv, "touch"))
         memset(big, 1, ask);

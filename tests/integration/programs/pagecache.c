@@ -19,6 +19,7 @@ enum { BUFFER = 1 << 20 };
 
 static _Atomic int calls;
 static char buffer[BUFFER];
+static void *volatile some_block; /* volatile: the compiler must not leave it out */
 
 static size_t count_call(const struct plim_pressure *pressure, void *arg)
 {
@@ -75,7 +76,8 @@ int main(int argc, char **argv)
     int fd = make_file(option_text(argc, argv, "--dir", "/var/tmp"), mib);
     for (int i = 0; i < passes; i++) {
         read_file(fd);
-        free(malloc(100000));
+        some_block = malloc(100000); /* so that it is not idle */
+        free(some_block);
     }
     printf("filled=1\n");
     fflush(stdout);

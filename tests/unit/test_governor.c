@@ -1,0 +1,255 @@
+/* What a look decides: level, purge, ageing, the next look. Time and memory are simulated. */
+#include "governor_case.h"
+
+#include <criterion/criterion.h>
+
+static const uint64_t hard = GiB;
+
+/* --- levels --- */
+
+Test(governor, levels_begin_at_their_lines)
+{
+    const struct limits l = cgroup_limits(hard);
+    const struct {
+        uint64_t usage;
+        enum plim_level level;
+    } steps[] = {
+        {0, PLIM_NORMAL},          {l.low - 1, PLIM_NORMAL},    {l.low, PLIM_LOW},
+        {l.soft - 1, PLIM_LOW},    {l.soft, PLIM_MEDIUM},       {l.critical - 1, PLIM_MEDIUM},
+        {l.critical, PLIM_CRITICAL}, {hard, PLIM_CRITICAL},     {2 * hard, PLIM_CRITICAL},
+    };
+    struct governor g = new_governor();
+    enum plim_level before = PLIM_NORMAL;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct governor_input in = input_at(hard, steps[i].usage, 0);
+        struct governor_decision d = look_at(&g, &in);
+        cr_expect_eq(d.level, steps[i].level, "step %zu: level %d", i, (int)d.level);
+        cr_expect_eq(d.level_changed, steps[i].level != before, "step %zu", i);
+        before = d.level;
+    }
+}
+
+Test(governor, level_ends_five_points_below_where_it_begins)
+{
+    const struct limits l = cgroup_limits(hard);
+    const uint64_t slack = of_percent(hard, 50);
+    const struct {
+        uint64_t usage;
+        enum plim_level level;
+    } steps[] = {
+        {l.critical, PLIM_CRITICAL},         {l.critical - slack, PLIM_CRITICAL},
+        {l.critical - slack - 1, PLIM_MEDIUM}, {l.soft - slack, PLIM_MEDIUM},
+        {l.soft - slack - 1, PLIM_LOW},      {l.low - slack, PLIM_LOW},
+        {l.low - slack - 1, PLIM_NORMAL},    {l.low - 1, PLIM_NORMAL},
+    };
+    struct governor g = new_governor();
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct governor_input in = input_at(hard, steps[i].usage, 0);
+        struct governor_decision d = look_at(&g, &in);
+        cr_expect_eq(d.level, steps[i].level, "step %zu: level %d", i, (int)d.level);
+    }
+}
+
+Test(governor, usage_that_trembles_around_a_line_changes_the_level_once)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    unsigned changes = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct governor_input in = input_at(hard, i % 2 ? l.soft + MiB : l.soft - 20 * MiB, 0);
+        changes += look_at(&g, &in).level_changed;
+    }
+    cr_expect_leq(changes, 2u, "low once, medium once: %u", changes);
+}
+
+Test(governor, level_falls_through_all_at_once)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, hard, 0);
+    (void)look_at(&g, &in);
+    in.usage = 0;
+    cr_expect_eq(look_at(&g, &in).level, PLIM_NORMAL);
+}
+
+/* --- purging --- */
+
+static uint64_t purge_at(uint64_t usage, uint64_t dirty, uint64_t request)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    in.usage = in.committed = usage;
+    in.dirty = dirty;
+    in.request = request;
+    return look_at(&g, &in).purge;
+}
+
+Test(governor, nothing_is_purged_below_low)
+{
+    const struct limits l = cgroup_limits(hard);
+    cr_expect_eq(purge_at(0, 0, 0), 0u);
+    cr_expect_eq(purge_at(l.low - 1, l.low - 1, 0), 0u);
+    cr_expect_eq(purge_at(l.low - 2, GiB, 1), 0u);
+    cr_expect_gt(purge_at(l.low - 1, 100 * MiB, 1), 0u, "the request counts");
+}
+
+Test(governor, purge_leads_just_below_low_and_no_further)
+{
+    const struct limits l = cgroup_limits(hard);
+    for (uint64_t usage = l.low; usage < l.critical; usage += 3 * MiB) {
+        uint64_t purge = purge_at(usage, hard, 0);
+        cr_assert_geq(purge, usage - l.low, "at %zu MiB", (size_t)(usage / MiB));
+        cr_assert_leq(purge, usage - l.low + of_percent(hard, 20), "at %zu MiB",
+                      (size_t)(usage / MiB));
+    }
+}
+
+Test(governor, near_the_hard_limit_as_much_as_leads_below_soft_and_at_the_wall_all)
+{
+    const struct limits l = cgroup_limits(hard);
+    uint64_t last = hard - 17 * MiB;
+    cr_expect_eq(purge_at(l.critical, hard, 0), l.critical - l.soft);
+    cr_expect_eq(purge_at(last, hard, 0), last - l.soft);
+    cr_expect_eq(purge_at(hard - 16 * MiB, hard, 0), UINT64_MAX);
+    cr_expect_eq(purge_at(hard, hard, 0), UINT64_MAX);
+    cr_expect_eq(purge_at(3 * hard, hard, 0), UINT64_MAX, "a limit lowered below the usage");
+    cr_expect_eq(purge_at(MiB, hard, hard), UINT64_MAX, "a request larger than the room");
+}
+
+Test(governor, few_free_pages_are_not_worth_a_purge)
+{
+    const struct limits l = cgroup_limits(hard);
+    cr_expect_eq(purge_at(l.soft, 4 * MiB - 1, 0), 0u);
+    cr_expect_gt(purge_at(l.soft, 4 * MiB, 0), 0u);
+    cr_expect_gt(purge_at(l.critical, 64 * KiB, 0), 0u, "where a kill is near they are");
+    cr_expect_eq(purge_at(l.critical, 64 * KiB - 1, 0), 0u);
+}
+
+Test(governor, purge_keeps_to_the_own_share_of_a_group)
+{
+    const struct limits l = cgroup_limits(hard);
+    const unsigned siblings = 8;
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    in.usage = l.critical - 1;
+    in.committed = in.usage / siblings;
+    in.dirty = in.committed;
+    uint64_t all = in.usage - l.low + of_percent(hard, 10);
+    uint64_t purge = look_at(&g, &in).purge;
+    cr_expect_geq(purge * siblings, all, "together they give enough");
+    cr_expect_leq(purge, 2 * all / siblings, "none gives more than twice its share");
+    in.committed = in.usage;
+    in.dirty = in.usage;
+    cr_expect_geq(look_at(&g, &in).purge, all - MiB, "alone: everything");
+}
+
+/* --- the cap on CPU time --- */
+
+Test(governor, spent_budget_stops_purging_below_critical_only)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    in.usage = in.committed = l.soft;
+    in.dirty = 200 * MiB;
+    cr_assert_gt(look_at(&g, &in).purge, 0u);
+    governor_spend(&g, NS_PER_S);
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = in.committed = l.critical - 1;
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = in.committed = l.critical;
+    cr_expect_gt(look_at(&g, &in).purge, 0u, "never capped where a kill is near");
+    in.usage = hard;
+    cr_expect_eq(look_at(&g, &in).purge, UINT64_MAX);
+    in.usage = in.committed = l.soft;
+    in.request = l.critical - l.soft;
+    cr_expect_gt(look_at(&g, &in).purge, 0u, "nor where a request leads there");
+}
+
+Test(governor, budget_refills_at_the_rate_of_the_option)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    in.usage = in.committed = l.soft;
+    in.dirty = 200 * MiB;
+    (void)look_at(&g, &in); /* full: two seconds' share, 100 ms */
+    governor_spend(&g, 100 * NS_PER_MS + 50 * NS_PER_MS);
+    in.now_ns += 990 * NS_PER_MS; /* 49.5 ms of the 50 owed */
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.now_ns += 20 * NS_PER_MS;
+    cr_expect_gt(look_at(&g, &in).purge, 0u);
+}
+
+Test(governor, rest_saves_up_two_seconds_of_budget_at_most)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, l.soft, 200 * MiB);
+    in.now_ns += 3600 * NS_PER_S;
+    (void)look_at(&g, &in);
+    governor_spend(&g, 100 * NS_PER_MS);
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+}
+
+Test(governor, one_vast_expense_is_forgiven_after_a_while)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, l.soft, 200 * MiB);
+    governor_spend(&g, UINT64_MAX);
+    for (unsigned i = 0; i < 21; i++) { /* 60 s at 5 % are 20 minutes */
+        in.now_ns += 60 * NS_PER_S;
+        (void)look_at(&g, &in);
+    }
+    cr_expect_gt(look_at(&g, &in).purge, 0u);
+}
+
+/* --- thread caches --- */
+
+Test(governor, caches_are_emptied_the_more_often_the_nearer_the_limit)
+{
+    const struct limits l = cgroup_limits(hard);
+    const uint64_t usages[] = {l.low - 1, l.low, l.soft, l.critical};
+    unsigned flushes[ARRAY_LEN(usages)] = {0};
+    for (size_t i = 0; i < ARRAY_LEN(usages); i++) {
+        struct governor g = new_governor();
+        struct governor_input in = input_at(hard, usages[i], 0);
+        for (unsigned ms = 0; ms < 1000; ms++, in.now_ns += NS_PER_MS)
+            flushes[i] += look_at(&g, &in).flush_caches;
+    }
+    cr_expect_eq(flushes[0], 0u);
+    cr_expect(flushes[1] > 0 && flushes[1] <= 6, "%u", flushes[1]);
+    cr_expect(flushes[2] > flushes[1] && flushes[2] <= 51, "%u", flushes[2]);
+    cr_expect(flushes[3] > flushes[2] && flushes[3] <= 501, "%u", flushes[3]);
+}
+
+/* --- ageing --- */
+
+Test(governor, free_pages_live_the_shorter_the_nearer_the_limit)
+{
+    int64_t at_rest[3];
+    for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
+        struct options o = default_options();
+        o.profile = (enum profile)profile;
+        struct governor g;
+        governor_init(&g, &o, START_NS);
+        int64_t before = INT64_MAX;
+        for (uint64_t usage = 0; usage <= hard + 64 * MiB; usage += MiB) {
+            struct governor_input in = input_at(hard, usage, 0);
+            in.limits = limits_from_hard(LIMITS_CGROUP, hard, &o);
+            int64_t decay_ms = look_at(&g, &in).decay_ms;
+            cr_assert_leq(decay_ms, before, "at %zu MiB", (size_t)(usage / MiB));
+            cr_assert_gt(decay_ms, 0);
+            before = decay_ms;
+        }
+        struct governor_input in = input_at(hard, 0, 0);
+        at_rest[profile] = look_at(&g, &in).decay_ms;
+        cr_expect_lt(before, at_rest[profile], "profile %u", profile);
+    }
+    cr_expect_eq(at_rest[PROFILE_BALANCED], 10000, "far from the limit as jemalloc itself");
+    cr_expect_lt(at_rest[PROFILE_TIGHT], at_rest[PROFILE_BALANCED]);
+}

@@ -1,0 +1,281 @@
+/* When the next look is due, by committed bytes and by time; odd limits and extreme numbers. */
+#include "governor_case.h"
+
+#include <criterion/criterion.h>
+
+static const uint64_t hard = GiB;
+
+static struct governor_decision decide(uint64_t usage, uint64_t dirty, uint64_t request)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    in.usage = in.committed = usage;
+    in.dirty = dirty;
+    in.request = request;
+    return look_at(&g, &in);
+}
+
+/* --- by committed bytes --- */
+
+/* Where usage can be when the next look is due. */
+static uint64_t next_usage(uint64_t usage, uint64_t request)
+{
+    return usage + decide(usage, 0, request).look_after;
+}
+
+Test(governor_looks, no_line_is_crossed_unseen)
+{
+    const struct limits l = cgroup_limits(hard);
+    const uint64_t lines[] = {l.low, l.soft, l.critical};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        for (uint64_t usage = 0; usage < lines[i]; usage += 511 * KiB)
+            cr_assert_leq(next_usage(usage, 0), lines[i] + MiB, "line %zu from %zu KiB", i,
+                          (size_t)(usage / KiB));
+}
+
+Test(governor_looks, lines_far_apart_are_not_crossed_unseen_either)
+{
+    struct options o = default_options();
+    o.limit = 40 * 1000; /* percent: a wide stretch up to the hard limit */
+    const struct limits l = limits_from_hard(LIMITS_CGROUP, 64 * GiB, &o);
+    const uint64_t lines[] = {l.low, l.soft, l.critical};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        for (uint64_t usage = 0; usage < lines[i]; usage += 37 * MiB) {
+            struct governor g = new_governor();
+            struct governor_input in = {
+                .now_ns = START_NS, .limits = l, .usage = usage, .committed = usage};
+            cr_assert_leq(usage + look_at(&g, &in).look_after, lines[i] + MiB,
+                          "line %zu from %zu MiB", i, (size_t)(usage / MiB));
+        }
+}
+
+Test(governor_looks, step_is_at_most_an_eighth_of_the_room_and_clamped)
+{
+    const uint64_t hards[] = {32 * MiB, 256 * MiB, GiB, 64 * GiB, 4096 * GiB};
+    for (size_t i = 0; i < ARRAY_LEN(hards); i++)
+        for (unsigned tenths = 0; tenths <= 1100; tenths++) {
+            uint64_t usage = of_percent(hards[i], tenths);
+            struct governor g = new_governor();
+            struct governor_input in = input_at(hards[i], usage, 0);
+            uint64_t step = look_at(&g, &in).look_after;
+            cr_assert_leq(step, 64 * MiB);
+            cr_assert_geq(step, 128 * KiB);
+            cr_assert_leq(step, u64_max(u64_less(hards[i], usage) / 8, MiB));
+        }
+}
+
+Test(governor_looks, purging_now_makes_the_next_look_later)
+{
+    const struct limits l = cgroup_limits(hard);
+    uint64_t with = decide(l.critical, 500 * MiB, 0).look_after;
+    uint64_t without = decide(l.critical, 0, 0).look_after;
+    cr_expect_gt(with, without);
+}
+
+Test(governor_looks, small_heap_looks_as_it_grows)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(64 * GiB, 0, 0);
+    in.committed = 2 * MiB;
+    cr_expect_leq(look_at(&g, &in).look_after, 4 * MiB);
+    in.committed = 40 * MiB;
+    cr_expect_leq(look_at(&g, &in).look_after, 10 * MiB);
+}
+
+Test(governor_looks, what_was_requested_does_not_use_up_the_step)
+{
+    uint64_t plain = decide(100 * MiB, 0, 0).look_after;
+    uint64_t more = decide(100 * MiB, 0, 200 * MiB).look_after;
+    cr_expect_gt(more, 200 * MiB);
+    cr_expect_leq(more, 200 * MiB + plain);
+}
+
+Test(governor_looks, request_larger_than_the_room_does_not_put_off_the_next_look)
+{
+    const uint64_t requests[] = {hard, 10 * hard, INT64_MAX, UINT64_MAX / 2, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        struct governor_decision d = decide(500 * MiB, 0, requests[i]);
+        cr_expect(d.no_room, "request %zu", i);
+        cr_expect_leq(d.look_after, hard - 500 * MiB, "request %zu: it may fail, and then nothing "
+                      "has been committed", i);
+    }
+}
+
+/* --- no room --- */
+
+Test(governor_looks, there_is_room_until_the_wall)
+{
+    cr_expect_not(decide(hard - 17 * MiB, 0, 0).no_room);
+    cr_expect(decide(hard - 16 * MiB, 0, 0).no_room);
+    cr_expect(decide(2 * hard, 0, 0).no_room);
+    cr_expect_not(decide(hard - MiB, 100 * MiB, 0).no_room, "the purge makes room");
+    cr_expect_not(decide(500 * MiB, 0, 500 * MiB).no_room);
+    cr_expect(decide(500 * MiB, 0, 510 * MiB).no_room);
+    cr_expect_not(decide(500 * MiB, 100 * MiB, 510 * MiB).no_room);
+}
+
+/* --- by time --- */
+
+static uint64_t watch_after(uint64_t usage, uint64_t dirty, bool listeners)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, usage, dirty);
+    in.listeners = listeners;
+    return look_at(&g, &in).watch_after_ns;
+}
+
+Test(governor_looks, idle_process_with_nothing_to_give_is_never_woken)
+{
+    cr_expect_eq(watch_after(100 * MiB, 0, false), UINT64_MAX);
+    cr_expect_eq(watch_after(100 * MiB, 2 * MiB - 1, false), UINT64_MAX);
+    cr_expect_neq(watch_after(100 * MiB, 2 * MiB, false), UINT64_MAX, "its pages can age");
+    cr_expect_neq(watch_after(100 * MiB, 0, true), UINT64_MAX, "somebody waits for levels");
+}
+
+Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
+{
+    const struct limits l = cgroup_limits(hard);
+    cr_expect_eq(watch_after(MiB, 0, true), NS_PER_S);
+    cr_expect_eq(watch_after(l.low, 0, true), 100 * NS_PER_MS);
+    cr_expect_leq(watch_after(l.soft, 0, true), 20 * NS_PER_MS);
+    uint64_t before = UINT64_MAX;
+    for (uint64_t usage = 0; usage <= hard; usage += MiB) {
+        uint64_t after = watch_after(usage, 64 * MiB, false);
+        cr_assert_leq(after, before, "at %zu MiB", (size_t)(usage / MiB));
+        cr_assert_geq(after, 10 * NS_PER_MS);
+        before = after;
+    }
+}
+
+Test(governor_looks, watcher_is_there_once_the_heap_matters)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 10 * MiB, 0);
+    cr_expect_not(look_at(&g, &in).heap_matters);
+    in.listeners = true;
+    cr_expect(look_at(&g, &in).heap_matters);
+    in.listeners = false;
+    in.committed = in.usage = hard / 16;
+    cr_expect(look_at(&g, &in).heap_matters);
+    in.committed = 4 * MiB;
+    in.usage = hard / 2;
+    cr_expect(look_at(&g, &in).heap_matters, "a small part of a group that is half full");
+    in.committed = MiB;
+    cr_expect_not(look_at(&g, &in).heap_matters);
+}
+
+/* --- odd limits --- */
+
+static struct governor_decision look_under(struct limits l, uint64_t usage, uint64_t dirty)
+{
+    struct governor g = new_governor();
+    struct governor_input in = {.now_ns = START_NS, .limits = l, .usage = usage,
+                                .committed = usage, .dirty = dirty};
+    return look_at(&g, &in);
+}
+
+Test(governor_looks, without_a_limit_nothing_is_done)
+{
+    const struct limits limits[] = {
+        cgroup_limits(UNLIMITED),
+        {.source = LIMITS_CGROUP}, /* all lines at 0 */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        struct governor_decision d = look_under(limits[i], 100 * GiB, 50 * GiB);
+        cr_expect_eq(d.level, PLIM_NORMAL);
+        cr_expect_eq(d.purge, 0u);
+        cr_expect_not(d.flush_caches);
+        cr_expect_not(d.heap_matters);
+        cr_expect_not(d.callbacks_due);
+        cr_expect_not(d.no_room);
+        cr_expect_eq(d.watch_after_ns, UINT64_MAX);
+        cr_expect_geq(d.look_after, MiB);
+    }
+}
+
+Test(governor_looks, level_ends_when_the_limit_goes)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, hard, 0);
+    (void)look_at(&g, &in);
+    in.limits = cgroup_limits(UNLIMITED);
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect_eq(d.level, PLIM_NORMAL);
+    cr_expect(d.level_changed);
+    cr_expect_not(look_at(&g, &in).level_changed, "told once");
+}
+
+Test(governor_looks, limit_of_32_mib_works)
+{
+    const struct limits l = cgroup_limits(32 * MiB);
+    struct governor_decision d = look_under(l, 16 * MiB, 8 * MiB);
+    cr_expect_eq(d.level, PLIM_NORMAL);
+    cr_expect_eq(d.purge, 0u);
+    cr_expect_leq(d.look_after, 2 * MiB);
+    d = look_under(l, l.critical, 8 * MiB);
+    cr_expect_eq(d.level, PLIM_CRITICAL);
+    cr_expect_geq(d.purge, l.critical - l.soft);
+    cr_expect_not(d.no_room);
+    cr_expect(look_under(l, 32 * MiB - 512 * KiB, 0).no_room);
+}
+
+Test(governor_looks, limits_too_small_to_live_in_are_at_the_wall)
+{
+    const uint64_t tiny[] = {1, 2, 4096, 100 * KiB, 511 * KiB, MiB};
+    for (size_t i = 0; i < ARRAY_LEN(tiny); i++) {
+        struct governor_decision d = look_under(cgroup_limits(tiny[i]), 8 * MiB, 4 * MiB);
+        cr_expect_eq(d.level, PLIM_CRITICAL);
+        cr_expect(d.no_room, "limit %zu", (size_t)tiny[i]);
+        cr_expect_eq(d.purge, UINT64_MAX, "limit %zu", (size_t)tiny[i]);
+    }
+}
+
+Test(governor_looks, extreme_numbers_do_not_wrap)
+{
+    const uint64_t extremes[] = {0, 1, GiB, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 1,
+                                 UINT64_MAX};
+    const size_t n = ARRAY_LEN(extremes);
+    for (size_t i = 0; i < n * n * n; i++) {
+        uint64_t usage = extremes[i % n], dirty = extremes[i / n % n];
+        uint64_t request = extremes[i / n / n];
+        struct governor g = new_governor();
+        struct governor_input in = input_at(hard, usage, dirty);
+        in.request = request;
+        in.reclaimers = 1;
+        struct governor_decision d = look_at(&g, &in);
+        cr_assert_eq(d.level == PLIM_CRITICAL, usage >= cgroup_limits(hard).critical);
+        cr_assert(d.look_after > 0 && d.look_after <= hard, "usage %zx dirty %zx request %zx",
+                  usage, dirty, request);
+        bool near = usage >= hard || request >= hard || usage + request >= hard;
+        cr_assert_eq(d.purge == UINT64_MAX, near && dirty >= 64 * KiB,
+                     "usage %zx dirty %zx request %zx", usage, dirty, request);
+        cr_assert_eq(d.callbacks_due, usage >= hard || request >= hard
+                     ? u64_less(usage, dirty) >= hard || request >= hard : d.callbacks_due);
+    }
+}
+
+Test(governor_looks, vast_limits_do_not_wrap)
+{
+    const uint64_t vast[] = {(uint64_t)1 << 61, INT64_MAX, UINT64_MAX - 1};
+    for (size_t i = 0; i < ARRAY_LEN(vast); i++) {
+        struct limits l = cgroup_limits(vast[i]);
+        cr_expect_eq(look_under(l, 10 * GiB, GiB).level, PLIM_NORMAL);
+        cr_expect_eq(look_under(l, 10 * GiB, GiB).purge, 0u);
+        cr_expect_eq(look_under(l, l.critical, GiB).level, PLIM_CRITICAL);
+        cr_expect_gt(look_under(l, l.critical, GiB).purge, 0u);
+    }
+}
+
+Test(governor_looks, clock_that_stands_still_or_goes_back_does_no_harm)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, l.soft, 200 * MiB);
+    const uint64_t times[] = {START_NS, START_NS, 0, UINT64_MAX, 1, START_NS};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        in.now_ns = times[i];
+        in.usage = in.committed = l.critical;
+        cr_expect_gt(look_at(&g, &in).purge, 0u);
+    }
+}

@@ -32,7 +32,8 @@ static struct {
     /* jemalloc's own count of pages in use, by arena; NULL until seen. Set once each. */
     _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
     struct mib decay_ms, decay, purge, epoch, allocated, flush, freed, active_ptr;
-    int64_t decay_now; /* milliseconds set at present */
+    int64_t decay_default; /* what jemalloc was configured with, milliseconds; -1: never */
+    int64_t decay_now;     /* set at present */
 } arenas;
 
 static int mib_find(const char *name, struct mib *ret)
@@ -123,7 +124,7 @@ int arenas_init(void)
     for (unsigned i = 0; i < count; i++)
         find_active_count(i);
     count_first_extents();
-    arenas.decay_now = decay_ms;
+    arenas.decay_default = arenas.decay_now = decay_ms;
     atomic_store_explicit(&arenas.count, count, memory_order_relaxed);
     return 0;
 }
@@ -144,6 +145,16 @@ void arenas_note_created(unsigned index)
                                  &arenas.count, &count, index + 1, memory_order_relaxed,
                                  memory_order_relaxed))
         ;
+}
+
+/* With an arena goes its metadata, through the same hook as pages; that was never counted. */
+void arenas_note_destroyed(unsigned index)
+{
+    if (index >= ACCOUNT_ARENAS)
+        return;
+    atomic_store_explicit(&arenas.active_pages[index], NULL, memory_order_relaxed);
+    int64_t left = atomic_load_explicit(&account.arena[index], memory_order_relaxed);
+    account_add(index, -left);
 }
 
 /* jemalloc updates its counter with atomic instructions; a plain size_t is what it hands out. */
@@ -250,6 +261,8 @@ uint64_t arenas_purge(uint64_t bytes)
 
 void arenas_set_decay(int64_t ms)
 {
+    if (arenas.decay_default >= 0 && ms > arenas.decay_default)
+        ms = arenas.decay_default;
     if (ms == arenas.decay_now)
         return;
     arenas.decay_now = ms;

@@ -16,6 +16,8 @@ int arenas_init(void);
 unsigned arenas_count(void);
 /* A program made arena `index` with our hooks. Any thread. */
 void arenas_note_created(unsigned index);
+/* A program destroyed it: it holds nothing any more. Any thread. */
+void arenas_note_destroyed(unsigned index);
 
 struct arenas_pages {
     uint64_t committed; /* bytes held by extents, in use or free */

@@ -12,6 +12,11 @@ static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
 /* Free pages worth a watcher's wake-up. */
 static const uint64_t dirty_worth = 2 * MiB;
+/* A heap is idle after so long without a change; longer while there is room for all. */
+static const uint64_t idle_near_ns = 150 * NS_PER_MS;
+static const uint64_t idle_far_ns = 10 * NS_PER_S;
+/* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
+static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
 static uint64_t percent(uint64_t whole, uint64_t percent_)
 {
@@ -21,7 +26,13 @@ static uint64_t percent(uint64_t whole, uint64_t percent_)
 /* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room. */
 static uint64_t wall(const struct limits *l)
 {
-    return u64_max(l->critical, l->hard - u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB));
+    return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
+}
+
+/* Usage once the request is made; programs also ask for what no machine has. */
+static uint64_t projected_usage(const struct governor_input *in)
+{
+    return in->usage + u64_min(in->request, UINT64_MAX - in->usage);
 }
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
@@ -100,7 +111,7 @@ static uint64_t own_share(const struct governor_input *in, uint64_t bytes)
 static uint64_t purge_amount(const struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
-    uint64_t projected = in->usage + in->request;
+    uint64_t projected = projected_usage(in);
     if (projected < l->low || in->dirty < 64 * KiB)
         return 0;
     if (projected >= wall(l))
@@ -117,7 +128,7 @@ static uint64_t purge_amount(const struct governor *g, const struct governor_inp
  * the locks of the arenas, so the more rarely the farther the limit. */
 static bool flush_due(struct governor *g, const struct governor_input *in)
 {
-    uint64_t projected = in->usage + in->request;
+    uint64_t projected = projected_usage(in);
     uint64_t every = projected >= in->limits.critical ? 2 * NS_PER_MS
                      : projected >= in->limits.soft   ? 20 * NS_PER_MS
                                                       : 200 * NS_PER_MS;
@@ -125,6 +136,25 @@ static bool flush_due(struct governor *g, const struct governor_input *in)
         return false;
     g->flushed_ns = in->now_ns;
     return true;
+}
+
+/* How long the heap has not changed, as far as the watcher saw. */
+static uint64_t idle_time(struct governor *g, const struct governor_input *in)
+{
+    bool changed = in->committed != g->watch_committed || in->active != g->watch_active;
+    g->watch_committed = in->committed;
+    g->watch_active = in->active;
+    if (changed || !in->from_watcher)
+        g->idle_since_ns = in->now_ns;
+    return in->now_ns - g->idle_since_ns;
+}
+
+/* Free pages age in a program that makes no calls: what an idle heap holds helps nobody. */
+static bool idle_purge_due(const struct governor_input *in, uint64_t idle_ns)
+{
+    bool near = in->usage >= in->limits.hard / 2;
+    return in->dirty >= purge_worth(in->limits.hard) &&
+           idle_ns >= (near ? idle_near_ns : idle_far_ns);
 }
 
 /* Shorter ages as the limit comes nearer. Few steps: each change starts jemalloc's ageing anew. */
@@ -145,10 +175,11 @@ static int64_t decay_for(const struct governor *g, const struct governor_input *
 static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 {
     const struct limits *l = &in->limits;
+    uint64_t line = usage < l->low ? l->low : usage < l->soft ? l->soft : l->critical;
     uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
     uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
-    if (usage < l->low)
-        step = u64_min(step, u64_max(least, l->low - usage));
+    if (usage < line)
+        step = u64_min(step, u64_max(least, line - usage));
     /* A small heap under a large limit looks as it grows: limits change. */
     return u64_min(step, u64_max(4 * MiB, in->committed / 4));
 }
@@ -156,7 +187,26 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 /* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
 static uint64_t needed(const struct governor_input *in)
 {
-    return u64_less(in->usage, in->dirty) + in->request;
+    uint64_t used = u64_less(in->usage, in->dirty);
+    return used + u64_min(in->request, UINT64_MAX - used);
+}
+
+/*
+ * How long a thread that wants memory at the limit should wait, at most, before it takes it all the
+ * same. Somebody may be about to free: reclaimers, other processes of the group, other threads; when
+ * ten seconds have shown that nobody does, hardly at all.
+ */
+static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
+                          const struct governor_decision *d)
+{
+    bool others = in->committed + in->committed / 4 < in->usage;
+    if (!d->no_room && !(d->level == PLIM_CRITICAL && d->callbacks_due))
+        return 0;
+    if (g->cannot_meet)
+        return NS_PER_MS;
+    if (in->reclaimers > 0)
+        return d->no_room ? NS_PER_S : 100 * NS_PER_MS;
+    return (others ? 150 : 20) * NS_PER_MS;
 }
 
 static bool matters(const struct governor_input *in)
@@ -167,15 +217,16 @@ static bool matters(const struct governor_input *in)
 }
 
 static uint64_t watch_interval(const struct governor *g, const struct governor_input *in,
-                               uint64_t usage)
+                               uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool can_give = in->dirty >= dirty_worth || in->listeners;
-    if (usage >= l->soft && (can_give || in->dirty >= purge_worth(l->hard)))
+    bool can_give = in->dirty >= purge_worth(l->hard) || in->listeners;
+    if (in->usage >= l->soft && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
-    if (usage >= u64_less(l->low, percent(l->hard, hysteresis_percent)))
-        return can_give ? watch_near_ns : watch_far_ns;
-    return can_give ? watch_far_ns : UINT64_MAX;
+    if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !in->listeners)
+        return UINT64_MAX;
+    /* Past the middle a burst elsewhere may need within the second what becomes free here. */
+    return in->usage >= l->hard / 2 && idle_ns < dormant_after_ns ? watch_near_ns : watch_far_ns;
 }
 
 static void look_unlimited(struct governor *g, struct governor_decision *ret)
@@ -201,8 +252,9 @@ void governor_look(struct governor *g, const struct governor_input *in,
     }
     refill_budget(g, in->now_ns);
     enum plim_level level = next_level(g, l, in->usage);
-    uint64_t projected = in->usage + in->request;
-    uint64_t purge = purge_amount(g, in);
+    uint64_t projected = projected_usage(in);
+    uint64_t idle_ns = idle_time(g, in);
+    uint64_t purge = idle_purge_due(in, idle_ns) ? UINT64_MAX : purge_amount(g, in);
     uint64_t after = u64_less(projected, u64_min(purge, in->dirty));
     *ret = (struct governor_decision){
         .level = level,
@@ -210,13 +262,16 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .purge = purge,
         .flush_caches = flush_due(g, in),
         .decay_ms = decay_for(g, in),
-        .look_after = in->request + look_step(in, after),
+        /* A request beyond the room may fail, and then commits nothing. */
+        .look_after = look_step(in, after) + (after < wall(l) ? in->request : 0),
         .heap_matters = matters(in) || in->listeners,
-        .watch_after_ns = watch_interval(g, in, in->usage),
+        .watch_after_ns = watch_interval(g, in, idle_ns),
         .callbacks_due = needed(in) >= l->soft && in->reclaimers > 0 &&
                          in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
+    ret->hold_ns = hold_time(g, in, ret);
+    ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     g->level = level;
 }
 

@@ -17,9 +17,11 @@ struct governor_input {
     struct limits limits;
     uint64_t usage;
     uint64_t committed;
+    uint64_t active;       /* pages in use */
     uint64_t dirty;        /* free pages that a purge would give back */
     uint64_t request;      /* an allocation about to be made; 0: none */
     unsigned reclaimers;   /* registered, for the level that would be */
+    bool from_watcher;     /* nobody may have allocated */
     bool listeners;        /* somebody waits for level changes or registered a reclaimer */
 };
 
@@ -31,8 +33,10 @@ struct governor_decision {
     int64_t decay_ms;        /* age at which jemalloc gives free pages back by itself */
     uint64_t look_after;     /* committed bytes until the next look */
     bool heap_matters;       /* there should be a watcher thread */
+    bool dormant;            /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
     bool callbacks_due;      /* the watcher should run reclaimers now */
+    uint64_t hold_ns;        /* at the limit: how long to wait for others to free; 0: there is room */
     bool no_room;            /* after the purge above nothing is left between usage and the limit */
 };
 
@@ -51,6 +55,11 @@ struct governor {
     uint64_t pass_wait_ns; /* doubles while passes give little */
     uint64_t freed;        /* bytes that the last pass freed */
     uint64_t overhead;     /* usage less live bytes and free pages, before that pass */
+
+    /* As of the watcher's last look: a heap that has not changed since is idle. */
+    uint64_t watch_active;
+    uint64_t watch_committed;
+    uint64_t idle_since_ns;
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;

@@ -9,13 +9,6 @@
 #include <stdlib.h>
 
 static const uint64_t refresh_every_ns = NS_PER_S;
-/* How long a thread is held back per look, while nothing makes progress: where reclaimers are at
- * work, where they are and no room is left, where only other threads can free, and where ten
- * seconds have shown that nobody does. */
-static const uint64_t hold_calls_ns = 100 * NS_PER_MS;
-static const uint64_t hold_last_calls_ns = NS_PER_S;
-static const uint64_t hold_others_ns = 20 * NS_PER_MS;
-static const uint64_t hold_hopeless_ns = NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
 /* Its holder only reads and purges; it may have been preempted, though. */
@@ -43,7 +36,7 @@ static void set_level(enum plim_level level)
     }
 }
 
-static void acquire(uint64_t request, bool may_block, struct governor_input *in)
+static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
 {
     uint64_t now = sys_now_ns();
     struct usage_sample sample;
@@ -54,15 +47,17 @@ static void acquire(uint64_t request, bool may_block, struct governor_input *in)
         runtime.refreshed_ns = now;
     }
     arenas_read(&pages);
-    usage_read(&runtime.usage, pages.committed, may_block, &sample);
+    usage_read(&runtime.usage, pages.committed, on_watcher, &sample);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
         .usage = sample.usage,
         .committed = pages.committed,
+        .active = pages.active,
         .dirty = pages.dirty,
         .request = request,
         .reclaimers = reclaimers_count(PLIM_CRITICAL),
+        .from_watcher = on_watcher,
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
     runtime.limits = sample.limits;
@@ -118,10 +113,10 @@ static void set_stop(const struct governor_input *in)
     atomic_store_explicit(&runtime.stop_at, in->committed + room, memory_order_relaxed);
 }
 
-void look_locked(uint64_t request, bool may_block, struct governor_input *in,
+void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret)
 {
-    acquire(request, may_block, in);
+    acquire(request, on_watcher, in);
     governor_look(&runtime.governor, in, ret);
     set_stop(in);
     if (log_wanted(LOG_DEBUG))
@@ -137,14 +132,17 @@ void look_locked(uint64_t request, bool may_block, struct governor_input *in,
         set_level(ret->level);
     /* Near the limit every request passes by, so that every thread empties its cache when asked. */
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
+    if (ret->dormant)
+        account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
 }
 
-/* Sleeps until reclaiming made progress, but not for long. */
+/* Sleeps until reclaimers made progress, but not for long. */
 static void hold_back(uint64_t at_most_ns)
 {
     uint32_t seen = atomic_load_explicit(&runtime.progress, memory_order_relaxed);
     uint64_t start = sys_now_ns();
-    watcher_wake();
+    if (reclaimers_count(PLIM_CRITICAL) > 0)
+        watcher_wake();
     (void)sys_futex_wait(&runtime.progress, seen, at_most_ns);
     counter_add(&runtime.counters.throttle_ns, sys_now_ns() - start);
 }
@@ -193,28 +191,13 @@ static void abort_at_limit(void)
     abort();
 }
 
-/* Where free pages made room there is nothing to wait for. */
-static bool must_hold(const struct governor_decision *d)
-{
-    return d->no_room || (d->level == PLIM_CRITICAL && d->callbacks_due);
-}
-
-static uint64_t hold_budget(const struct governor_decision *d)
-{
-    if (atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed) != 0)
-        return hold_hopeless_ns;
-    if (reclaimers_count(PLIM_CRITICAL) == 0)
-        return hold_others_ns;
-    return d->no_room ? hold_last_calls_ns : hold_calls_ns;
-}
-
 /* Holds the calling thread back until there is room again or its time is up. */
 static void throttle(uint64_t request, struct governor_decision *d)
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
-    while (must_hold(d) && passed < hold_budget(d)) {
-        hold_back(hold_budget(d) - passed);
+    while (passed < d->hold_ns) {
+        hold_back(d->hold_ns - passed);
         if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
             return;
         look_locked(request, false, &in, d);
@@ -269,7 +252,7 @@ static bool look(size_t size)
         watcher_wake();
     else if (d.watch_after_ns != UINT64_MAX)
         watcher_wake_by(in.now_ns + d.watch_after_ns);
-    return must_hold(&d) ? at_limit(size, &d) : true;
+    return d.hold_ns > 0 ? at_limit(size, &d) : true;
 }
 
 bool runtime_admit(size_t size)

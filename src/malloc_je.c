@@ -5,6 +5,7 @@
 #include "je.h"
 
 #include "arenas.h"
+#include "fmt.h"
 #include "hooks.h"
 #include "runtime.h"
 
@@ -63,6 +64,14 @@ PLIM_EXPORT size_t nallocx(size_t size, int flags)
     return je_nallocx(size, flags);
 }
 
+/* Whether name is "arena.<i>.destroy", and which arena. */
+static bool destroys_arena(const char *name, uint64_t *ret_index)
+{
+    const char *end;
+    return strncmp(name, "arena.", 6) == 0 && fmt_parse_u64(name + 6, &end, ret_index) == 0 &&
+           strcmp(end, ".destroy") == 0;
+}
+
 /* An arena that the program makes gets our hooks too, or its pages would not be counted. */
 static int create_arena(void *oldp, size_t *oldlenp)
 {
@@ -86,7 +95,11 @@ PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *new
     bool ready = runtime_ready();
     if (ready && newp == NULL && strcmp(name, "arenas.create") == 0)
         return create_arena(oldp, oldlenp);
-    return je_mallctl(name, oldp, oldlenp, newp, newlen);
+    int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
+    uint64_t index;
+    if (ready && rc == 0 && destroys_arena(name, &index))
+        arenas_note_destroyed((unsigned)u64_min(index, UINT32_MAX));
+    return rc;
 }
 
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)

@@ -61,7 +61,7 @@ struct runtime {
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;
-    /* Counts passes and falling levels: threads held back sleep on it. */
+    /* Counts passes of reclaimers, and looks that found room: threads held back sleep on it. */
     _Atomic uint32_t progress;
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic bool late;      /* constructors have begun: threads may be created */
@@ -90,7 +90,7 @@ uint64_t runtime_purge(uint64_t bytes);
 bool runtime_ready(void);
 
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
-void look_locked(uint64_t request, bool may_block, struct governor_input *in,
+void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret);
 /* Has the watcher look at once. */
 void watcher_wake(void);
@@ -102,7 +102,7 @@ void watcher_start(void);
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
 /* In a forked child. */
 void watcher_fork_child(void);
-/* Reclaimers were told, levels may have fallen: lets threads that are held back look again. */
+/* Something was freed: lets threads that are held back look again. */
 void runtime_progress(void);
 
 /* The descriptor of plim_pressure_fd(), or -errno. */

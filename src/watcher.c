@@ -118,9 +118,10 @@ static uint64_t watch_once(void)
     w.target = u64_max(w.target, atomic_exchange(&self->asked, 0));
     if (w.target > 0)
         reclaim_pass(&w);
+    if (w.target > 0 || w.d.level < PLIM_CRITICAL)
+        runtime_progress();
     atomic_store(&self->served, requests);
     (void)sys_futex_wake(&self->served, INT32_MAX);
-    runtime_progress();
     return w.d.watch_after_ns;
 }
 

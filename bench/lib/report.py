@@ -10,7 +10,8 @@ import sys
 from cgroup import INTERVAL
 
 COLUMNS = ["allocator", "outcome", "peak MiB", "time s", "no limit: peak MiB", "time s"]
-COLOURS = {"glibc": "#E69F00", "jemalloc": "#D55E00", "tcmalloc": "#009E73", "mimalloc": "#CC79A7", "Plimsoll": "#0072B2"}
+COLOURS = {"glibc": "#E69F00", "jemalloc": "#D55E00", "tcmalloc": "#009E73", "mimalloc": "#CC79A7",
+           "Plimsoll": "#0072B2"}
 WORDS = {"survived": "survived", "killed": "OOM-killed", "failed": "failed"}
 
 
@@ -55,7 +56,8 @@ def introduce(facts):
 def typical(runs):
     """The run that stands for the others: of the most frequent outcome, the one with the median time."""
     outcome = statistics.mode(run["outcome"] for run in runs)
-    same = sorted((run for run in runs if run["outcome"] == outcome), key=lambda run: run["killed_at"] or run["seconds"])
+    same = [run for run in runs if run["outcome"] == outcome]
+    same.sort(key=lambda run: run["killed_at"] or run["seconds"])
     return same[len(same) // 2] | {"times": len(same), "of": len(runs)}
 
 
@@ -64,8 +66,11 @@ def row(name, runs):
     text = WORDS[run["outcome"]] + (f" at {run['killed_at']:.1f} s" if run["outcome"] == "killed" else "")
     if run["of"] > 1:
         text += f", {run['times']} of {run['of']}"
-    return [name, text, f"{run['peak_mib']:.0f}", f"{run['seconds']:.1f}" if run["outcome"] == "survived" else "-",
-            f"{free['peak_mib']:.0f}", f"{free['seconds']:.1f}" if free["outcome"] == "survived" else WORDS[free["outcome"]]]
+    return [name, text, f"{run['peak_mib']:.0f}", duration(run), f"{free['peak_mib']:.0f}", duration(free)]
+
+
+def duration(run):
+    return f"{run['seconds']:.1f}" if run["outcome"] == "survived" else "-"
 
 
 def heading(workload):
@@ -174,6 +179,8 @@ def plot(results, out):
         script = f"""
 set terminal {terminal}
 set output '{out}/usage.{suffix}'
+set lmargin at screen 0.08
+set rmargin at screen 0.66
 set key outside right center Left reverse spacing 1.6 samplen 2
 set grid ytics lc rgb '#dddddd' lt 1
 set border 3

@@ -56,5 +56,5 @@ class Setting:
         done = subprocess.run(command, env=self.clean(), cwd=self.work, input=stdin, timeout=600,
                               check=False, capture_output=True)
         if done.returncode != 0:
-            raise AssertionError(f"{command[0]} exited with {done.returncode}: {done.stderr!r}")
+            raise AssertionError(f"{command[0]} exited with {done.returncode}: {done.stderr[-2000:]!r}")
         return done.stdout

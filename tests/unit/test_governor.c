@@ -14,9 +14,15 @@ Test(governor, levels_begin_at_their_lines)
         uint64_t usage;
         enum plim_level level;
     } steps[] = {
-        {0, PLIM_NORMAL},          {l.low - 1, PLIM_NORMAL},    {l.low, PLIM_LOW},
-        {l.soft - 1, PLIM_LOW},    {l.soft, PLIM_MEDIUM},       {l.critical - 1, PLIM_MEDIUM},
-        {l.critical, PLIM_CRITICAL}, {hard, PLIM_CRITICAL},     {2 * hard, PLIM_CRITICAL},
+        {0, PLIM_NORMAL},
+        {l.low - 1, PLIM_NORMAL},
+        {l.low, PLIM_LOW},
+        {l.soft - 1, PLIM_LOW},
+        {l.soft, PLIM_MEDIUM},
+        {l.critical - 1, PLIM_MEDIUM},
+        {l.critical, PLIM_CRITICAL},
+        {hard, PLIM_CRITICAL},
+        {2 * hard, PLIM_CRITICAL},
     };
     struct governor g = new_governor();
     enum plim_level before = PLIM_NORMAL;
@@ -37,10 +43,10 @@ Test(governor, level_ends_five_points_below_where_it_begins)
         uint64_t usage;
         enum plim_level level;
     } steps[] = {
-        {l.critical, PLIM_CRITICAL},         {l.critical - slack, PLIM_CRITICAL},
+        {l.critical, PLIM_CRITICAL},           {l.critical - slack, PLIM_CRITICAL},
         {l.critical - slack - 1, PLIM_MEDIUM}, {l.soft - slack, PLIM_MEDIUM},
-        {l.soft - slack - 1, PLIM_LOW},      {l.low - slack, PLIM_LOW},
-        {l.low - slack - 1, PLIM_NORMAL},    {l.low - 1, PLIM_NORMAL},
+        {l.soft - slack - 1, PLIM_LOW},        {l.low - slack, PLIM_LOW},
+        {l.low - slack - 1, PLIM_NORMAL},      {l.low - 1, PLIM_NORMAL},
     };
     struct governor g = new_governor();
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {

@@ -1,0 +1,132 @@
+/* errno belongs to the program: success and free() leave it alone, also while pages are purged. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <malloc.h>
+#include <plimsoll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+
+#define MIB ((size_t)1 << 20)
+
+int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+
+enum { MARK = 4711 };
+
+/* Uses more than the limit allows. */
+static void press(void)
+{
+    char *kept = malloc(96 * MIB);
+    cr_assert_not_null(kept);
+    memset(kept, 1, 96 * MIB);
+    cr_assert_eq(plim_set_limit(64 * MIB), 0);
+    free(malloc(2 * MIB)); /* looks */
+    cr_assert_geq(plim_level(), PLIM_MEDIUM);
+}
+
+/* Every free gives its pages back at once. */
+static void purge_at_once(void)
+{
+    unsigned arenas = 0;
+    size_t len = sizeof(arenas);
+    cr_assert_eq(mallctl("arenas.narenas", &arenas, &len, NULL, 0), 0);
+    for (unsigned i = 0; i < arenas; i++) {
+        char name[64];
+        ssize_t ms = 0;
+        snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", i);
+        (void)mallctl(name, NULL, NULL, &ms, sizeof(ms));
+    }
+}
+
+static const size_t sizes[] = {0,      8,         1000,    5000,    20000,
+                               100000, 1000000, 2 * MIB, 5 * MIB, 20 * MIB};
+enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+
+static void assert_free_keeps_errno(void)
+{
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < SIZES; i++) {
+            char *p = malloc(sizes[i]);
+            cr_assert_not_null(p);
+            memset(p, 1, sizes[i]);
+            errno = MARK;
+            free(p);
+            cr_assert_eq(errno, MARK, "%zu bytes: %d", sizes[i], errno);
+        }
+}
+
+static void assert_success_keeps_errno(void)
+{
+    for (unsigned i = 0; i < SIZES; i++) {
+        void *p, *blocks[6];
+        errno = MARK;
+        blocks[0] = malloc(sizes[i]);
+        cr_assert_eq(errno, MARK, "malloc(%zu)", sizes[i]);
+        blocks[1] = calloc(1, sizes[i]);
+        cr_assert_eq(errno, MARK, "calloc(%zu)", sizes[i]);
+        blocks[2] = aligned_alloc(4096, sizes[i]);
+        cr_assert_eq(errno, MARK, "aligned_alloc(%zu)", sizes[i]);
+        blocks[3] = memalign(256, sizes[i]);
+        cr_assert_eq(errno, MARK, "memalign(%zu)", sizes[i]);
+        blocks[4] = realloc(malloc(10), sizes[i] + 1);
+        cr_assert_eq(errno, MARK, "realloc(%zu)", sizes[i]);
+        cr_assert_eq(posix_memalign(&p, 64, sizes[i]), 0);
+        cr_assert_eq(errno, MARK, "posix_memalign(%zu)", sizes[i]);
+        blocks[5] = p;
+        (void)malloc_usable_size(p);
+        for (size_t b = 0; b < 6; b++) {
+            cr_assert_not_null(blocks[b]);
+            free(blocks[b]);
+        }
+        cr_assert_eq(errno, MARK, "free(%zu)", sizes[i]);
+    }
+}
+
+Test(errno_, success_leaves_it_alone)
+{
+    assert_success_keeps_errno();
+}
+
+Test(errno_, success_at_the_limit_leaves_it_alone, .timeout = 300)
+{
+    press();
+    assert_success_keeps_errno();
+}
+
+Test(errno_, free_leaves_it_alone)
+{
+    assert_free_keeps_errno();
+}
+
+Test(errno_, free_at_the_limit_leaves_it_alone, .timeout = 300)
+{
+    press();
+    assert_free_keeps_errno();
+}
+
+Test(errno_, free_that_purges_leaves_it_alone)
+{
+    purge_at_once();
+    assert_free_keeps_errno();
+}
+
+Test(errno_, free_of_locked_pages_leaves_it_alone)
+{
+    purge_at_once();
+    for (size_t size = 64 * 1024; size <= MIB; size *= 2) {
+        char *p = malloc(size);
+        cr_assert_not_null(p);
+        memset(p, 1, size);
+        if (mlock(p, size) != 0)
+            cr_skip_test("pages cannot be locked here");
+        errno = MARK;
+        free(p); /* the kernel refuses to drop them */
+        cr_assert_eq(errno, MARK, "%zu bytes: %d", size, errno);
+        p = calloc(1, size);
+        for (size_t i = 0; i < size; i++)
+            cr_assert_eq(p[i], 0, "calloc clears them all the same");
+        free(p);
+    }
+    munlockall();
+}

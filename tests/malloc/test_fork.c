@@ -1,0 +1,269 @@
+/* fork(): the child can allocate at once, whatever other threads were doing. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <plimsoll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+extern char **environ;
+
+static _Atomic bool stop;
+
+/* Some hundred blocks of all sizes, written to. */
+static void allocate_and_free(unsigned *seed, unsigned steps)
+{
+    char *blocks[32] = {0};
+    for (unsigned i = 0; i < steps; i++) {
+        unsigned at = (unsigned)rand_r(seed) % 32;
+        size_t size = (size_t)rand_r(seed) % ((size_t)1 << ((unsigned)rand_r(seed) % 20 + 1));
+        free(blocks[at]);
+        blocks[at] = malloc(size);
+        if (blocks[at] == NULL)
+            abort();
+        memset(blocks[at], 1, size);
+    }
+    for (unsigned i = 0; i < 32; i++)
+        free(blocks[i]);
+}
+
+static void *keep_allocating(void *arg)
+{
+    unsigned seed = (unsigned)(uintptr_t)arg;
+    while (!atomic_load(&stop))
+        allocate_and_free(&seed, 200);
+    return NULL;
+}
+
+static void *allocate_once(void *arg)
+{
+    unsigned seed = 5;
+    allocate_and_free(&seed, 200);
+    return arg;
+}
+
+/* What a child does. Ends it; by SIGALRM if it hangs. */
+static _Noreturn void child_work(void)
+{
+    unsigned seed = 99;
+    pthread_t thread;
+    struct plim_stats stats = {.size = sizeof(stats)};
+    alarm(100);
+    allocate_and_free(&seed, 300);
+    if (plim_stats(&stats) != 0 || pthread_create(&thread, NULL, allocate_once, NULL) != 0)
+        _exit(2);
+    pthread_join(thread, NULL);
+    free(malloc(3 * MIB));
+    _exit(0);
+}
+
+static void assert_child_ends_well(pid_t pid)
+{
+    int status;
+    cr_assert_gt(pid, 0);
+    while (waitpid(pid, &status, 0) < 0)
+        cr_assert_eq(errno, EINTR);
+    cr_assert_eq(status, 0, "exit status %d, signal %d", WEXITSTATUS(status), WTERMSIG(status));
+}
+
+static void fork_often(unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            child_work();
+        assert_child_ends_well(pid);
+    }
+}
+
+/* Forks while four threads allocate. */
+static void fork_among_threads(unsigned times)
+{
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < 4; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, keep_allocating, (void *)(i + 1)), 0);
+    fork_often(times);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void press(size_t live, size_t limit)
+{
+    char *kept = malloc(live);
+    cr_assert_not_null(kept);
+    memset(kept, 1, live);
+    cr_assert_eq(plim_set_limit(limit), 0);
+    free(malloc(2 * MIB)); /* looks */
+    cr_assert_geq(plim_level(), PLIM_LOW);
+}
+
+Test(fork, child_allocates_and_frees, .timeout = 300)
+{
+    fork_often(20);
+}
+
+Test(fork, child_frees_what_the_parent_allocated, .timeout = 300)
+{
+    char *blocks[1000];
+    for (size_t i = 0; i < 1000; i++)
+        memset(blocks[i] = malloc(i * 40 + 1), (int)(i & 0x7f), i * 40 + 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (size_t i = 0; i < 1000; i++) {
+            if (blocks[i][i * 40] != (char)(i & 0x7f))
+                _exit(3);
+            free(blocks[i]);
+        }
+        child_work();
+    }
+    assert_child_ends_well(pid);
+    for (size_t i = 0; i < 1000; i++) {
+        cr_assert_eq(blocks[i][i * 40], (char)(i & 0x7f));
+        free(blocks[i]);
+    }
+}
+
+Test(fork, child_of_a_child_works, .timeout = 300)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        int status = 1;
+        pid_t inner = fork();
+        if (inner == 0)
+            child_work();
+        if (waitpid(inner, &status, 0) != inner || status != 0)
+            _exit(4);
+        child_work();
+    }
+    assert_child_ends_well(pid);
+}
+
+Test(fork, two_hundred_children_while_four_threads_allocate, .timeout = 600)
+{
+    fork_among_threads(200);
+}
+
+Test(fork, children_of_a_process_under_pressure_while_threads_allocate, .timeout = 600)
+{
+    press(80 * MIB, 96 * MIB); /* low: every request looks for a flush, purges go on */
+    fork_among_threads(60);
+}
+
+Test(fork, children_of_a_process_over_its_limit, .timeout = 600)
+{
+    press(96 * MIB, 64 * MIB);
+    fork_often(5);
+}
+
+/* --- reclaimers --- */
+
+struct in_call {
+    _Atomic unsigned calls;
+    _Atomic int child_status; /* -1: none yet */
+};
+
+static size_t fork_inside(const struct plim_pressure *p, void *arg)
+{
+    struct in_call *call = arg;
+    int status;
+    (void)p;
+    if (atomic_fetch_add(&call->calls, 1) > 0)
+        return 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int id = plim_reclaimer_add("child", fork_inside, arg, PLIM_LOW);
+        if (id < 0 || plim_reclaimer_remove(id) != 0)
+            _exit(5);
+        (void)plim_reclaim(MIB);
+        child_work();
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    atomic_store(&call->child_status, status);
+    return 0;
+}
+
+Test(fork, fork_inside_a_reclaimer, .timeout = 300)
+{
+    static struct in_call call = {.child_status = -1};
+    int id = plim_reclaimer_add("fork", fork_inside, &call, PLIM_LOW);
+    cr_assert_geq(id, 0);
+    for (unsigned i = 0; i < 600 && atomic_load(&call.child_status) == -1; i++)
+        (void)plim_reclaim(1024 * MIB); /* waits a second at most, each time */
+    cr_expect_eq(atomic_load(&call.child_status), 0, "status %x", atomic_load(&call.child_status));
+    cr_expect_eq(plim_reclaimer_remove(id), 0);
+}
+
+static size_t count_call(const struct plim_pressure *p, void *arg)
+{
+    struct in_call *call = arg;
+    (void)p;
+    atomic_fetch_add(&call->calls, 1);
+    return 0;
+}
+
+Test(fork, reclaimers_are_called_in_the_child_too, .timeout = 300)
+{
+    static struct in_call call;
+    cr_assert_geq(plim_reclaimer_add("count", count_call, &call, PLIM_LOW), 0);
+    for (unsigned i = 0; i < 100 && atomic_load(&call.calls) == 0; i++)
+        (void)plim_reclaim(1024 * MIB);
+    cr_assert_gt(atomic_load(&call.calls), 0u);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(100);
+        atomic_store(&call.calls, 0);
+        for (unsigned i = 0; i < 90 && atomic_load(&call.calls) == 0; i++)
+            (void)plim_reclaim(1024 * MIB);
+        _exit(atomic_load(&call.calls) > 0 ? 0 : 6);
+    }
+    assert_child_ends_well(pid);
+}
+
+static size_t hold_up(const struct plim_pressure *p, void *arg)
+{
+    (void)p, (void)arg;
+    while (!atomic_load(&stop))
+        usleep(1000);
+    return 0;
+}
+
+Test(fork, child_may_remove_a_reclaimer_that_runs_in_the_parent, .timeout = 300)
+{
+    int id = plim_reclaimer_add("hold", hold_up, NULL, PLIM_LOW);
+    cr_assert_geq(id, 0);
+    (void)plim_reclaim(1024 * MIB); /* gives up after a second; the call goes on */
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(100);
+        _exit(plim_reclaimer_remove(id) == 0 ? 0 : 7);
+    }
+    assert_child_ends_well(pid);
+    atomic_store(&stop, true);
+}
+
+/* --- other ways to start a program --- */
+
+Test(fork, posix_spawn_while_threads_allocate, .timeout = 300)
+{
+    pthread_t threads[4];
+    char *const argv[] = {(char[]){"true"}, NULL};
+    for (uintptr_t i = 0; i < 4; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, keep_allocating, (void *)(i + 1)), 0);
+    for (unsigned i = 0; i < 30; i++) {
+        pid_t pid;
+        cr_assert_eq(posix_spawnp(&pid, "true", NULL, NULL, argv, environ), 0);
+        assert_child_ends_well(pid);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}

@@ -1,0 +1,306 @@
+/* When reclaimers are called, what they are asked for, and what happens if they give nothing. */
+#include "governor_case.h"
+
+#include <criterion/criterion.h>
+
+static const uint64_t hard = GiB;
+
+static struct governor_input pressed(uint64_t usage, uint64_t dirty)
+{
+    struct governor_input in = input_at(hard, usage, dirty);
+    in.reclaimers = 1;
+    in.listeners = true;
+    return in;
+}
+
+/* One pass at in->now_ns that was asked for `asked` and let `freed` bytes of live memory go. */
+static void pass(struct governor *g, const struct governor_input *in, uint64_t asked,
+                 uint64_t freed)
+{
+    const struct governor_pass p = {
+        .now_ns = in->now_ns,
+        .asked = asked,
+        .freed = freed,
+        .usage_before = in->usage,
+        .usage_after = in->usage - freed,
+        .live_before = in->usage - in->dirty,
+        .live_after = in->usage - in->dirty - freed,
+        .dirty_before = in->dirty,
+    };
+    governor_pass_done(g, &p);
+}
+
+/* --- due --- */
+
+Test(governor_reclaim, reclaimers_are_due_from_the_soft_limit)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = pressed(l.soft - 1, 0);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    in.usage = l.soft;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    in.reclaimers = 0;
+    cr_expect_not(look_at(&g, &in).callbacks_due, "there are none");
+    in.reclaimers = 1;
+    in.usage = l.soft - 1;
+    in.request = MiB;
+    cr_expect(look_at(&g, &in).callbacks_due, "the request counts");
+}
+
+Test(governor_reclaim, what_purging_can_give_is_not_asked_of_reclaimers)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard - MiB, hard - MiB - l.soft + 1);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    cr_expect_eq(governor_target(&g, &in, l.soft - 1), 0u);
+    in.dirty -= 50 * MiB;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    uint64_t target = governor_target(&g, &in, l.soft + 50 * MiB);
+    cr_expect_geq(target, 50 * MiB - 1);
+    cr_expect_leq(target, 50 * MiB + of_percent(hard, 10));
+}
+
+/* --- the target --- */
+
+Test(governor_reclaim, target_leads_one_point_below_soft)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    for (uint64_t over = 0; over <= hard; over += MiB) {
+        struct governor_input in = pressed(l.soft + over, 0);
+        cr_assert_eq(governor_target(&g, &in, in.usage), over + of_percent(hard, 10));
+    }
+    struct governor_input below = pressed(l.soft - 1, 0);
+    cr_expect_eq(governor_target(&g, &below, below.usage), 0u);
+    below.limits = cgroup_limits(UNLIMITED);
+    cr_expect_eq(governor_target(&g, &below, below.usage), 0u);
+}
+
+Test(governor_reclaim, target_is_the_own_share_of_a_group)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    for (unsigned siblings = 2; siblings <= 8; siblings++) {
+        struct governor_input in = pressed(l.critical, 0);
+        uint64_t all = l.critical - l.soft + of_percent(hard, 10);
+        in.committed = in.usage / siblings;
+        uint64_t target = governor_target(&g, &in, in.committed);
+        cr_expect_geq(target * siblings, all - siblings, "together enough: %u", siblings);
+        cr_expect_leq(target, 2 * all / siblings, "none more than twice its share: %u", siblings);
+    }
+}
+
+Test(governor_reclaim, holes_that_a_pass_left_serve_first)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    uint64_t over = 20 * MiB, asked = over + of_percent(hard, 10);
+    struct governor_input in = pressed(l.soft + over, 0);
+    uint64_t live = in.usage - 50 * MiB;
+    cr_assert_eq(governor_target(&g, &in, live), asked);
+    /* All of it freed, but in half-empty slabs: the usage stays. */
+    const struct governor_pass p = {
+        .now_ns = in.now_ns,
+        .asked = asked,
+        .freed = asked,
+        .usage_before = in.usage,
+        .usage_after = in.usage,
+        .live_before = live,
+        .live_after = live - asked,
+    };
+    governor_pass_done(&g, &p);
+    cr_expect_eq(governor_target(&g, &in, live - asked), 0u);
+    /* Filled again: the holes are gone. */
+    cr_expect_eq(governor_target(&g, &in, live), asked);
+    /* And near the hard limit holes are no comfort. */
+    in.usage = l.critical;
+    cr_expect_geq(governor_target(&g, &in, in.usage - 50 * MiB - asked), l.critical - l.soft);
+}
+
+Test(governor_reclaim, target_too_small_to_matter_is_not_asked)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = pressed(l.soft, 0);
+    in.committed = MiB; /* a small process in a large group */
+    cr_expect_eq(governor_target(&g, &in, MiB), 0u);
+}
+
+Test(governor_reclaim, extreme_numbers_do_not_wrap)
+{
+    const uint64_t extremes[] = {0, 1, GiB, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+    const size_t n = ARRAY_LEN(extremes);
+    for (size_t i = 0; i < n * n * n; i++) {
+        struct governor g = new_governor();
+        struct governor_input in = pressed(extremes[i % n], extremes[i / n % n]);
+        in.request = extremes[i / n / n];
+        uint64_t needed = u64_less(in.usage, in.dirty);
+        bool over = needed >= in.limits.soft || in.request >= in.limits.soft;
+        cr_assert_eq(governor_target(&g, &in, 0) > 0, over, "usage %zx dirty %zx request %zx",
+                     in.usage, in.dirty, in.request);
+    }
+}
+
+/* --- passes that give nothing --- */
+
+Test(governor_reclaim, useless_passes_double_the_wait_up_to_30_s)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    uint64_t before = 0, longest = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        cr_assert(look_at(&g, &in).callbacks_due, "pass %u", i);
+        pass(&g, &in, 100 * MiB, 4 * MiB); /* under 5 % */
+        uint64_t began = in.now_ns;
+        while (!look_at(&g, &in).callbacks_due)
+            in.now_ns += NS_PER_MS;
+        uint64_t wait = in.now_ns - began;
+        if (i > 0)
+            cr_assert(wait == 2 * before || wait == 30 * NS_PER_S, "pass %u: %zu ms", i,
+                      (size_t)(wait / NS_PER_MS));
+        before = wait;
+        longest = u64_max(longest, wait);
+    }
+    cr_expect_eq(longest, 30 * NS_PER_S);
+}
+
+Test(governor_reclaim, pass_that_gives_5_percent_ends_the_wait)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    for (unsigned i = 0; i < 10; i++)
+        pass(&g, &in, 100 * MiB, 0);
+    cr_assert_not(look_at(&g, &in).callbacks_due);
+    pass(&g, &in, 100 * MiB, 5 * MiB);
+    cr_expect(look_at(&g, &in).callbacks_due);
+    pass(&g, &in, 100 * MiB, 0);
+    in.now_ns += 50 * NS_PER_MS;
+    cr_expect(look_at(&g, &in).callbacks_due, "the wait begins small again");
+}
+
+Test(governor_reclaim, what_live_bytes_or_usage_lost_counts_as_given)
+{
+    const struct governor_pass gave[] = {
+        {.asked = MiB, .freed = MiB},
+        {.asked = MiB, .live_before = 2 * MiB, .live_after = MiB},
+        {.asked = MiB, .usage_before = 2 * MiB, .usage_after = MiB},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(gave); i++) {
+        struct governor g = new_governor();
+        struct governor_input in = pressed(hard, 0);
+        struct governor_pass p = gave[i];
+        p.now_ns = in.now_ns;
+        governor_pass_done(&g, &p);
+        cr_expect(look_at(&g, &in).callbacks_due, "pass %zu", i);
+    }
+}
+
+Test(governor_reclaim, growth_during_a_pass_is_not_a_gift)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    const struct governor_pass p = {
+        .now_ns = in.now_ns,
+        .asked = MiB,
+        .usage_before = GiB,
+        .usage_after = GiB + 50 * MiB,
+        .live_before = 500 * MiB,
+        .live_after = 550 * MiB,
+    };
+    governor_pass_done(&g, &p);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+}
+
+Test(governor_reclaim, wait_ends_when_usage_falls_below_soft)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    for (unsigned i = 0; i < 12; i++)
+        pass(&g, &in, 100 * MiB, 0);
+    in.now_ns += NS_PER_S;
+    cr_assert_not(look_at(&g, &in).callbacks_due);
+    struct governor_input below = pressed(hard / 2, 0);
+    below.now_ns = in.now_ns;
+    (void)look_at(&g, &below);
+    (void)governor_meets(&g, &below);
+    cr_expect(look_at(&g, &in).callbacks_due);
+}
+
+/* --- "cannot meet the limit" --- */
+
+static enum governor_meets watch(struct governor *g, const struct governor_input *in)
+{
+    (void)look_at(g, in);
+    return governor_meets(g, in);
+}
+
+/* Watches for so long; how often what was said. */
+static unsigned watch_for(struct governor *g, struct governor_input *in, uint64_t ns,
+                          enum governor_meets what)
+{
+    unsigned said = 0;
+    for (uint64_t end = in->now_ns + ns; in->now_ns < end; in->now_ns += 20 * NS_PER_MS)
+        said += watch(g, in) == what;
+    return said;
+}
+
+Test(governor_reclaim, cannot_meet_is_said_once_after_10_s)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(cgroup_limits(hard).soft, 0);
+    cr_expect_eq(watch_for(&g, &in, 10 * NS_PER_S, GOVERNOR_CANNOT), 0u);
+    cr_expect_eq(watch_for(&g, &in, NS_PER_S, GOVERNOR_CANNOT), 1u);
+    cr_expect_eq(watch_for(&g, &in, 3600 * NS_PER_S, GOVERNOR_CANNOT), 0u);
+    cr_expect(g.cannot_meet);
+}
+
+Test(governor_reclaim, it_ends_below_soft_and_begins_anew)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    (void)watch_for(&g, &in, 11 * NS_PER_S, GOVERNOR_CANNOT);
+    cr_assert(g.cannot_meet);
+    in.usage = cgroup_limits(hard).soft - 1;
+    cr_expect_eq(watch(&g, &in), GOVERNOR_CAN_AGAIN);
+    cr_expect_eq(watch(&g, &in), GOVERNOR_SAME);
+    in.usage = hard;
+    cr_expect_eq(watch_for(&g, &in, 10 * NS_PER_S, GOVERNOR_CANNOT), 0u);
+    cr_expect_eq(watch_for(&g, &in, NS_PER_S, GOVERNOR_CANNOT), 1u);
+}
+
+Test(governor_reclaim, it_ends_when_the_limit_goes)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    (void)watch_for(&g, &in, 11 * NS_PER_S, GOVERNOR_CANNOT);
+    in.limits = cgroup_limits(UNLIMITED);
+    cr_expect_eq(watch(&g, &in), GOVERNOR_CAN_AGAIN);
+}
+
+Test(governor_reclaim, it_is_not_said_while_reclaiming_gives)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    for (unsigned i = 0; i < 60; i++) {
+        cr_expect_eq(watch_for(&g, &in, NS_PER_S, GOVERNOR_CANNOT), 0u);
+        pass(&g, &in, 100 * MiB, 50 * MiB);
+    }
+}
+
+Test(governor_reclaim, it_is_not_said_while_free_pages_are_left)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 100 * MiB);
+    cr_expect_eq(watch_for(&g, &in, 60 * NS_PER_S, GOVERNOR_CANNOT), 0u);
+}
+
+Test(governor_reclaim, watcher_slows_down_where_the_limit_cannot_be_met)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    uint64_t eager = look_at(&g, &in).watch_after_ns;
+    (void)watch_for(&g, &in, 11 * NS_PER_S, GOVERNOR_CANNOT);
+    cr_expect_gt(look_at(&g, &in).watch_after_ns, eager);
+}

@@ -1,0 +1,154 @@
+/* From a hard limit to the lines below it. */
+#include "limits.h"
+
+#include <criterion/criterion.h>
+
+static struct options default_options(void)
+{
+    struct options o;
+    options_parse(NULL, &o, NULL, NULL);
+    return o;
+}
+
+static struct options with_limit(const char *value)
+{
+    struct options o = default_options();
+    cr_assert_eq(options_set(OPTION_LIMIT, value, &o), 0, "%s", value);
+    return o;
+}
+
+static struct limits under(uint64_t hard, const struct options *o)
+{
+    return limits_from_hard(LIMITS_CGROUP, hard, o);
+}
+
+/* Whole points of 100 MiB are whole mebibytes. */
+static const uint64_t hundred = 100 * MiB;
+
+Test(limits, default_lines_are_at_85_90_and_95_percent)
+{
+    struct options o = default_options();
+    struct limits l = under(hundred, &o);
+    cr_expect_eq(l.source, LIMITS_CGROUP);
+    cr_expect_eq(l.hard, hundred);
+    cr_expect_eq(l.soft, 90 * MiB);
+    cr_expect_eq(l.low, 85 * MiB);
+    cr_expect_eq(l.critical, 95 * MiB);
+}
+
+Test(limits, source_is_handed_through)
+{
+    struct options o = default_options();
+    const enum limits_source sources[] = {LIMITS_CGROUP, LIMITS_MACHINE, LIMITS_PROCESS};
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        cr_expect_eq(limits_from_hard(sources[i], GiB, &o).source, sources[i]);
+}
+
+Test(limits, profile_moves_where_purging_starts_and_nothing_else)
+{
+    const uint64_t low[] = {
+        [PROFILE_RELAXED] = 88 * MiB, [PROFILE_BALANCED] = 85 * MiB, [PROFILE_TIGHT] = 75 * MiB};
+    for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
+        struct options o = default_options();
+        o.profile = (enum profile)profile;
+        struct limits l = under(hundred, &o);
+        cr_expect_eq(l.low, low[profile], "profile %u", profile);
+        cr_expect_eq(l.soft, 90 * MiB);
+        cr_expect_eq(l.critical, 95 * MiB);
+    }
+}
+
+Test(limits, percent_is_of_the_hard_limit)
+{
+    struct options o = with_limit("50%");
+    struct limits l = under(hundred, &o);
+    cr_expect_eq(l.soft, 50 * MiB);
+    cr_expect_eq(l.low, 45 * MiB);
+    cr_expect_eq(l.critical, 75 * MiB, "half-way to the hard limit");
+    o = with_limit("12.5%");
+    cr_expect_eq(under(hundred, &o).soft, hundred / 8);
+}
+
+Test(limits, bytes_are_taken_as_they_are)
+{
+    struct options o = with_limit("40MiB");
+    struct limits l = under(hundred, &o);
+    cr_expect_eq(l.soft, 40 * MiB);
+    cr_expect_eq(l.low, 35 * MiB);
+    cr_expect_eq(l.critical, 70 * MiB);
+}
+
+Test(limits, soft_limit_leaves_two_percent_of_room)
+{
+    const char *const values[] = {"98%", "99.9%", "100%", "100MiB", "500GiB"};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        struct options o = with_limit(values[i]);
+        cr_expect_eq(under(hundred, &o).soft, 98 * MiB, "%s", values[i]);
+    }
+}
+
+static void expect_none(struct limits l)
+{
+    cr_expect_eq(l.source, LIMITS_NONE);
+    cr_expect(l.hard == UNLIMITED && l.soft == UNLIMITED && l.low == UNLIMITED &&
+              l.critical == UNLIMITED);
+}
+
+Test(limits, nothing_limits_where_there_is_no_hard_limit_or_the_option_is_off)
+{
+    struct options o = default_options();
+    expect_none(under(UNLIMITED, &o));
+    expect_none(limits_from_hard(LIMITS_NONE, GiB, &o));
+    o = with_limit("off");
+    expect_none(under(GiB, &o));
+    o = with_limit("1GiB");
+    expect_none(under(UNLIMITED, &o));
+}
+
+Test(limits, lines_are_in_order_for_any_limit)
+{
+    const char *const values[] = {"1%", "3%", "50%", "90%", "97.999%", "100%", "1MiB", "7GiB"};
+    const uint64_t hards[] = {0,
+                              1,
+                              99,
+                              100,
+                              4096,
+                              MiB - 1,
+                              32 * MiB,
+                              64 * MiB,
+                              GiB + 1,
+                              777 * GiB,
+                              UINT64_MAX / 100,
+                              INT64_MAX,
+                              UINT64_MAX - 1};
+    for (size_t v = 0; v < ARRAY_LEN(values); v++)
+        for (size_t h = 0; h < ARRAY_LEN(hards); h++)
+            for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
+                struct options o = with_limit(values[v]);
+                o.profile = (enum profile)profile;
+                struct limits l = under(hards[h], &o);
+                cr_assert(l.low <= l.soft && l.soft <= l.critical && l.critical <= l.hard,
+                          "%s of %zu", values[v], (size_t)hards[h]);
+                cr_assert_eq(l.hard, hards[h]);
+                if (hards[h] >= 4096)
+                    cr_assert(l.low < l.soft && l.soft < l.critical && l.critical < l.hard,
+                              "%s of %zu", values[v], (size_t)hards[h]);
+            }
+}
+
+Test(limits, effective_is_the_tightest_of_limit_high_and_ram)
+{
+    const struct {
+        uint64_t hard, high, ram, expected;
+    } cases[] = {
+        {GiB, UNLIMITED, 8 * GiB, GiB},   {GiB, 512 * MiB, 8 * GiB, 512 * MiB},
+        {UNLIMITED, UNLIMITED, GiB, GiB}, {16 * GiB, 12 * GiB, 8 * GiB, 8 * GiB},
+        {0, UNLIMITED, GiB, 0},           {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},
+        {UNLIMITED, GiB, UNLIMITED, GiB},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cgroup_memory memory = {.hard = cases[i].hard, .high = cases[i].high};
+        cr_expect_eq(limits_effective_bytes(&memory, cases[i].ram), cases[i].expected, "case %zu",
+                     i);
+    }
+}

@@ -89,8 +89,13 @@ static int install_hooks(unsigned arena)
 {
     struct mib m;
     struct je_extent_hooks *ours = &hooks;
+    /* Free runs of this size are given back at once, as jemalloc does by default in an arena of its
+     * own for large requests, which there is none of here. */
+    const size_t eager = (size_t)(8 * MiB);
     int rc = mib_find("arena.0.extent_hooks", &m);
-    return rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
+    rc = rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
+    rc = rc != 0 ? rc : mib_find("arena.0.oversize_threshold", &m);
+    return rc != 0 ? rc : mib_write(&m, arena, &eager, sizeof(eager));
 }
 
 /* jemalloc made its first arena before it had hooks. What that took counts as committed, or giving

@@ -60,4 +60,8 @@ struct je_extent_hooks {
  */
 bool je_clock_ahead(uint64_t ns);
 
+/* Before jemalloc's first call: large blocks begin at page boundaries instead of a random cache line
+ * of an extra page. Its setting for this is not to be had from outside in 5.3.0. */
+void je_no_cache_oblivious(void);
+
 #endif

@@ -1,8 +1,9 @@
 /*
- * The clock that jemalloc reads when it decides which free pages are old.
+ * What only a jemalloc inside this library can be made to do.
  *
- * Two changes to the real one: the coarse clock (4 ms steps) is replaced by the fine one, and a
- * thread may run it ahead for the length of one call, see je_clock_ahead.
+ * The clock that it reads when it decides which free pages are old: the coarse one (4 ms steps) is
+ * replaced by the fine one, and a thread may run it ahead for the length of one call, see
+ * je_clock_ahead. And a setting that it does not take from its configuration.
  */
 #include "../je.h"
 
@@ -27,4 +28,12 @@ int plim_je_clock_gettime(clockid_t clock, struct timespec *ts)
         ts->tv_nsec = (long)(ns % NS_PER_S);
     }
     return rc;
+}
+
+/* jemalloc's own variable behind its "cache_oblivious" setting. */
+extern bool je_opt_cache_oblivious;
+
+void je_no_cache_oblivious(void)
+{
+    je_opt_cache_oblivious = false;
 }

@@ -51,17 +51,22 @@ static unsigned count_cpus(void)
 
 /* One arena per usable CPU: more only keep free pages apart from each other. No arena of its own for
  * large requests: it would be created later, without hooks. */
-static void build_conf(void)
+static void build_conf(struct fmt *f)
 {
     je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
-    struct fmt f = FMT_INIT(conf);
-    fmt_str(&f, "narenas:");
-    fmt_u64(&f, runtime.cpus);
-    fmt_str(&f, ",oversize_threshold:0,muzzy_decay_ms:0");
-    if (malloc_conf != NULL) {
-        fmt_str(&f, ",");
-        fmt_str(&f, malloc_conf);
-    }
+    fmt_str(f, "narenas:");
+    fmt_u64(f, runtime.cpus);
+    fmt_str(f, ",oversize_threshold:0,muzzy_decay_ms:0");
+}
+
+/* The program's own settings come last, so that they win. */
+static void append_malloc_conf(struct fmt *f)
+{
+    if (malloc_conf == NULL)
+        return;
+    if (f->len > 0)
+        fmt_str(f, ",");
+    fmt_str(f, malloc_conf);
 }
 
 static bool keeps_off_huge_pages(void)
@@ -98,6 +103,7 @@ static bool boot_begin(void)
 
 static void boot(void)
 {
+    struct fmt settings = FMT_INIT(conf);
     if (!boot_begin())
         return;
     read_options(&runtime.options, NULL);
@@ -105,8 +111,9 @@ static void boot(void)
     if (runtime.options.enabled) {
         usage_init(&runtime.usage, &runtime.options);
         runtime.cpus = count_cpus();
-        build_conf();
+        build_conf(&settings);
     }
+    append_malloc_conf(&settings);
     atomic_store_explicit(&runtime.phase, PHASE_HOOKING, memory_order_release);
     enum phase end = runtime.options.enabled ? boot_hooks() : PHASE_OFF;
     atomic_store_explicit(&runtime.phase, end, memory_order_release);

@@ -29,10 +29,18 @@ static uint64_t wall(const struct limits *l)
     return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
 }
 
-/* Usage once the request is made; programs also ask for what no machine has. */
+/* Programs also ask for more than there can ever be: nothing is given up or waited for on account of
+ * that. */
+static uint64_t possible_request(const struct governor_input *in)
+{
+    return in->request < in->limits.hard ? in->request : 0;
+}
+
+/* Usage once the request is made. */
 static uint64_t projected_usage(const struct governor_input *in)
 {
-    return in->usage + u64_min(in->request, UINT64_MAX - in->usage);
+    uint64_t request = possible_request(in);
+    return in->usage + u64_min(request, UINT64_MAX - in->usage);
 }
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
@@ -188,7 +196,7 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 static uint64_t needed(const struct governor_input *in)
 {
     uint64_t used = u64_less(in->usage, in->dirty);
-    return used + u64_min(in->request, UINT64_MAX - used);
+    return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 
 /*
@@ -263,7 +271,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .flush_caches = flush_due(g, in),
         .decay_ms = decay_for(g, in),
         /* A request beyond the room may fail, and then commits nothing. */
-        .look_after = look_step(in, after) + (after < wall(l) ? in->request : 0),
+        .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .callbacks_due = needed(in) >= l->soft && in->reclaimers > 0 &&
@@ -271,6 +279,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .no_room = after >= wall(l),
     };
     ret->hold_ns = hold_time(g, in, ret);
+    ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     g->level = level;
 }

@@ -216,8 +216,8 @@ static bool at_limit(size_t size, struct governor_decision *d)
         throttle(0, d);
         return true;
     case ON_LIMIT_FAIL:
-        throttle(0, d);
-        if (!d->no_room || size < large_request || !exhausted(size))
+        throttle(size >= large_request ? size : 0, d);
+        if (!d->no_room || size < large_request || (d->hold_ns > 0 && !exhausted(size)))
             return true;
         counter_add(&runtime.counters.failed_requests, 1);
         return false;
@@ -252,7 +252,7 @@ static bool look(size_t size)
         watcher_wake();
     else if (d.watch_after_ns != UINT64_MAX)
         watcher_wake_by(in.now_ns + d.watch_after_ns);
-    return d.hold_ns > 0 ? at_limit(size, &d) : true;
+    return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
 }
 
 bool runtime_admit(size_t size)

@@ -20,18 +20,21 @@ extern handler_fn *get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __att
 extern _Noreturn void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
     __attribute__((weak));
 
-/* The operator of that name behind ours; a plug-in may have brought libstdc++ later. */
-static void *next_operator(const char *name)
+/* The operator of that name behind ours. A plug-in may have brought its C++ library later, for itself
+ * alone or even inside: then it is found through the plug-in, which is where we were called from. */
+static void *next_operator(const char *name, void *caller)
 {
 #ifdef PLIM_STATIC
-    (void)name;
+    (void)name, (void)caller;
     return NULL;
 #else
+    Dl_info info;
     void *next = dlsym(RTLD_NEXT, name);
-    if (next != NULL)
+    if (next != NULL || dladdr(caller, &info) == 0)
         return next;
-    void *lib = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    return lib != NULL ? dlsym(lib, name) : NULL;
+    void *lib = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    next = lib != NULL ? dlsym(lib, name) : NULL;
+    return next != dlsym(RTLD_DEFAULT, name) ? next : NULL; /* not ourselves again */
 #endif
 }
 
@@ -55,30 +58,32 @@ static void *new_by_the_book(size_t size, size_t align, bool nothrow)
     abort();
 }
 
-static PLIM_COLD void *new_failed(const char *name, size_t size)
+static PLIM_COLD void *new_failed(const char *name, void *caller, size_t size)
 {
-    void *(*next)(size_t) = (void *(*)(size_t))next_operator(name);
+    void *(*next)(size_t) = (void *(*)(size_t))next_operator(name, caller);
     return next != NULL ? next(size) : new_by_the_book(size, 0, false);
 }
 
-static PLIM_COLD void *new_failed_aligned(const char *name, size_t size, size_t align)
+static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t size,
+                                          size_t align)
 {
-    void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))next_operator(name);
+    void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))next_operator(name, caller);
     return next != NULL ? next(size, align) : new_by_the_book(size, align, false);
 }
 
-static PLIM_COLD void *new_failed_nothrow(const char *name, size_t size, const nothrow_tag *tag)
+static PLIM_COLD void *new_failed_nothrow(const char *name, void *caller, size_t size,
+                                          const nothrow_tag *tag)
 {
     void *(*next)(size_t, const nothrow_tag *) =
-        (void *(*)(size_t, const nothrow_tag *))next_operator(name);
+        (void *(*)(size_t, const nothrow_tag *))next_operator(name, caller);
     return next != NULL ? next(size, tag) : new_by_the_book(size, 0, true);
 }
 
-static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, size_t size, size_t align,
-                                                  const nothrow_tag *tag)
+static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, void *caller, size_t size,
+                                                  size_t align, const nothrow_tag *tag)
 {
     void *(*next)(size_t, size_t, const nothrow_tag *) =
-        (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name);
+        (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name, caller);
     return next != NULL ? next(size, align, tag) : new_by_the_book(size, align, true);
 }
 
@@ -92,6 +97,8 @@ static inline void *new_aligned(size_t size, size_t align)
     return gate_stops(size) && !runtime_admit(size) ? NULL : je_aligned_alloc(align, size);
 }
 
+#define CALLER __builtin_return_address(0)
+
 /* One operator: what it is called, its arguments, how it allocates, who takes over. */
 #define OPERATOR_NEW(name, params, allocate, ...)                                                  \
     PLIM_EXPORT void *name params;                                                                 \
@@ -101,22 +108,24 @@ static inline void *new_aligned(size_t size, size_t align)
         return likely(p != NULL) ? p : __VA_ARGS__;                                                \
     }
 
-OPERATOR_NEW(_Znwm, (size_t size), new_plain(size), new_failed("_Znwm", size))
-OPERATOR_NEW(_Znam, (size_t size), new_plain(size), new_failed("_Znam", size))
+OPERATOR_NEW(_Znwm, (size_t size), new_plain(size), new_failed("_Znwm", CALLER, size))
+OPERATOR_NEW(_Znam, (size_t size), new_plain(size), new_failed("_Znam", CALLER, size))
 OPERATOR_NEW(_ZnwmRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
-             new_failed_nothrow("_ZnwmRKSt9nothrow_t", size, tag))
+             new_failed_nothrow("_ZnwmRKSt9nothrow_t", CALLER, size, tag))
 OPERATOR_NEW(_ZnamRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
-             new_failed_nothrow("_ZnamRKSt9nothrow_t", size, tag))
+             new_failed_nothrow("_ZnamRKSt9nothrow_t", CALLER, size, tag))
 OPERATOR_NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
-             new_failed_aligned("_ZnwmSt11align_val_t", size, align))
+             new_failed_aligned("_ZnwmSt11align_val_t", CALLER, size, align))
 OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
-             new_failed_aligned("_ZnamSt11align_val_t", size, align))
+             new_failed_aligned("_ZnamSt11align_val_t", CALLER, size, align))
 OPERATOR_NEW(_ZnwmSt11align_val_tRKSt9nothrow_t,
              (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
-             new_failed_aligned_nothrow("_ZnwmSt11align_val_tRKSt9nothrow_t", size, align, tag))
+             new_failed_aligned_nothrow("_ZnwmSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
+                                        tag))
 OPERATOR_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
              (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
-             new_failed_aligned_nothrow("_ZnamSt11align_val_tRKSt9nothrow_t", size, align, tag))
+             new_failed_aligned_nothrow("_ZnamSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
+                                        tag))
 
 /* One operator delete. A size that the caller knows saves jemalloc a look-up. */
 #define OPERATOR_DELETE(name, params, release)                                                     \

@@ -63,7 +63,10 @@ static void derive_limits(struct usage *u)
         n++;
     }
     u->level_count = n;
-    u->alone = limits_alone(u);
+    struct limits alone = limits_alone(u);
+    if (alone.source != u->alone.source)
+        sys_file_close(&u->alone_file); /* each source reads a file of its own */
+    u->alone = alone;
 }
 
 static void resolve(struct usage *u)

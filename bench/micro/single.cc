@@ -191,14 +191,15 @@ CASE(realloc_small)
     }
 }
 
-static void zeroed(size_t size, size_t times)
+/* `used`: how much of each is written to; the rest must not cost anything. */
+static void zeroed(size_t size, size_t used, size_t times)
 {
     std::vector<void *> blocks(64);
     for (size_t i = 0, end = scaled(times); i < end; i++) {
         void *&block = blocks[i % blocks.size()];
         free(block);
         block = calloc(1, size);
-        benchmark::DoNotOptimize(block);
+        touch(block, used);
     }
     for (void *block : blocks)
         free(block);
@@ -206,15 +207,25 @@ static void zeroed(size_t size, size_t times)
 
 CASE(calloc_48)
 {
-    zeroed(48, 20000000);
+    zeroed(48, 48, 20000000);
 }
 CASE(calloc_4K)
 {
-    zeroed(4 * KiB, 3000000);
+    zeroed(4 * KiB, 4 * KiB, 3000000);
 }
+CASE(calloc_32K)
+{
+    zeroed(32 * KiB, 32 * KiB, 400000);
+}
+
 CASE(calloc_256K)
 {
-    zeroed(256 * KiB, 200000);
+    zeroed(256 * KiB, 256 * KiB, 20000);
+}
+
+CASE(calloc_256K_sparse)
+{
+    zeroed(256 * KiB, 8 * KiB, 150000);
 }
 
 static void aligned(size_t alignment, size_t size, size_t times)

@@ -35,13 +35,13 @@ class Channel
 };
 
 /* One thread allocates, another frees. An empty batch ends it. */
-static void hand_over(size_t low, size_t high, size_t batches)
+static void hand_over(size_t low, size_t high, size_t length, size_t batches)
 {
     Channel channel;
     on_threads(2, [&](size_t index) {
         Random random(index);
         for (size_t i = scaled(batches); index == 0 && i > 0; i--) {
-            std::vector<void *> batch(500);
+            std::vector<void *> batch(length);
             for (auto &block : batch) {
                 size_t size = random.between(low, high);
                 block = malloc(size);
@@ -60,11 +60,11 @@ static void hand_over(size_t low, size_t high, size_t batches)
 
 CASE(producer_consumer)
 {
-    hand_over(16, 512, 12000);
+    hand_over(16, 512, 500, 12000);
 }
 CASE(producer_consumer_large)
 {
-    hand_over(4 * KiB, 64 * KiB, 400);
+    hand_over(4 * KiB, 64 * KiB, 20, 10000);
 }
 
 /* A server: each thread replaces random blocks of its own, then leaves them to a new thread. */

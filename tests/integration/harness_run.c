@@ -244,16 +244,19 @@ void expect_oom_killed(const struct box *box, const struct run *run)
 const char *run_describe(const struct run *run)
 {
     static char text[1024];
-    const char *how = !run->ended                ? "still running"
-                      : run->timed_out           ? "timed out"
-                      : WIFSIGNALED(run->status) ? "killed by signal"
-                                                 : "exited with status";
-    int number = !run->ended                ? 0
-                 : WIFSIGNALED(run->status) ? WTERMSIG(run->status)
-                                            : WEXITSTATUS(run->status);
+    const char *how = "still running";
+    int number = 0;
+    if (run->ended && WIFSIGNALED(run->status)) {
+        how = run->timed_out ? "timed out, killed by signal" : "killed by signal";
+        number = WTERMSIG(run->status);
+    } else if (run->ended) {
+        how = "exited with status";
+        number = WEXITSTATUS(run->status);
+    }
     const char *out = run->out ? run->out : "", *err = run->err ? run->err : "";
-    size_t out_skip = strlen(out) > 200 ? strlen(out) - 200 : 0;
-    snprintf(text, sizeof(text), "%s %d; stdout: %s; stderr: %.500s", how, number, out + out_skip,
-             err);
+    size_t skip = strlen(out) > 200 ? strlen(out) - 200 : 0;
+    snprintf(text, sizeof(text), "%s %d; stdout: %s; stderr: %.500s", how, number, out + skip, err);
+    for (char *newline = text; (newline = strchr(newline, '\n'));)
+        *newline = ' ';
     return text;
 }

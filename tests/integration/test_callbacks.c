@@ -26,8 +26,9 @@ Test(callbacks, a_cache_without_them_is_killed)
 Test(callbacks, a_cache_at_full_speed_is_kept_below_the_limit)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-    struct run run =
-        run_cache(box, harness_library(), ARGV(harness_program("cache"), "--seconds", "10"));
+    struct run run = run_cache(box, harness_library(),
+                               ARGV(harness_program("cache"), "--seconds", "8", "--sample-after-s",
+                                    "2", "--from-first-call"));
     cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
     cr_expect(box_oom_kills(box) == 0);
     cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
@@ -41,9 +42,10 @@ Test(callbacks, a_cache_at_full_speed_is_kept_below_the_limit)
 Test(callbacks, what_is_freed_is_not_much_more_than_what_was_asked)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-    struct run run = run_cache(
-        box, harness_library(),
-        ARGV(harness_program("cache"), "--seconds", "8", "--rate-mib", "200", "--threads", "2"));
+    struct run run =
+        run_cache(box, harness_library(),
+                  ARGV(harness_program("cache"), "--seconds", "6", "--sample-after-s", "1",
+                       "--from-first-call", "--rate-mib", "200", "--threads", "2"));
     cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
     double asked = run_number(&run, "asked_mib"), freed = run_number(&run, "freed_mib");
     cr_expect(asked > 0 && freed <= asked * 1.25 + 1, "asked %.0f MiB, freed %.0f MiB", asked,

@@ -95,7 +95,7 @@ Test(on_limit, throttle_holds_threads_back_while_a_slow_reclaimer_works)
                           .preload = harness_library(),
                           .env = ARGV("PLIMSOLL_ON_LIMIT=throttle"),
                           .argv = ARGV(harness_program("cache"), "--seconds", "6", "--threads", "4",
-                                       "--slow-ms", "50", "--sample-after-s", "2")},
+                                       "--slow-ms", "50", "--from-first-call")},
         TIMEOUT_S);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));

@@ -39,7 +39,7 @@ static void purge_at_once(void)
     }
 }
 
-static const size_t sizes[] = {0,      8,         1000,    5000,    20000,
+static const size_t sizes[] = {0,      8,       1000,    5000,    20000,
                                100000, 1000000, 2 * MIB, 5 * MIB, 20 * MIB};
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 

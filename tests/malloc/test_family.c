@@ -17,9 +17,8 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 void cfree(void *ptr);
 
 /* Larger than any object may be, or than the address space: no allocator can. */
-static const size_t impossible[] = {
-    PTRDIFF_MAX - 4096, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX - 4096, SIZE_MAX - 1,
-    SIZE_MAX};
+static const size_t impossible[] = {PTRDIFF_MAX - 4096, PTRDIFF_MAX,  (size_t)PTRDIFF_MAX + 1,
+                                    SIZE_MAX - 4096,    SIZE_MAX - 1, SIZE_MAX};
 
 static size_t page(void)
 {
@@ -115,8 +114,9 @@ Test(family, allocation_goes_on_after_impossible_requests)
 Test(family, products_that_overflow_fail_with_enomem)
 {
     const size_t half = (size_t)1 << 32;
-    const size_t factors[][2] = {{half, half}, {half + 1, half}, {SIZE_MAX, 2}, {2, SIZE_MAX},
-                                 {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX, SIZE_MAX}, {half, half + 1}};
+    const size_t factors[][2] = {{half, half},    {half + 1, half},      {SIZE_MAX, 2},
+                                 {2, SIZE_MAX},   {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX, SIZE_MAX},
+                                 {half, half + 1}};
     char *kept = malloc(100);
     memset(kept, 'k', 100);
     for (size_t i = 0; i < LEN(factors); i++) {
@@ -198,8 +198,8 @@ Test(family, every_power_of_two_can_be_asked_for)
 
 Test(family, posix_memalign_refuses_other_alignments_and_touches_nothing)
 {
-    const size_t wrong[] = {0, 1, 2, 3, 4, 5, 7, 9, 12, 24, 48, 4095, 4097, SIZE_MAX,
-                            (size_t)PTRDIFF_MAX};
+    const size_t wrong[] = {
+        0, 1, 2, 3, 4, 5, 7, 9, 12, 24, 48, 4095, 4097, SIZE_MAX, (size_t)PTRDIFF_MAX};
     for (size_t i = 0; i < LEN(wrong); i++) {
         volatile size_t alignment = wrong[i];
         int mark;

@@ -1,0 +1,76 @@
+"""For the scripted tests of the library: TAP, and running programs with a known environment."""
+
+import os
+import subprocess
+import sys
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Skip(Exception):
+    """The machine lacks what a test needs."""
+
+
+def run_all(module):
+    """Runs every test_* function of the module, prints TAP, and exits."""
+    failed = count = 0
+    tests = [(name, f) for name, f in vars(module).items() if name.startswith("test_")]
+    for name, test in tests:
+        count += 1
+        title = f"{count} - {name.removeprefix('test_').replace('_', ' ')}"
+        try:
+            test()
+            print(f"ok {title}")
+        except Skip as reason:
+            print(f"ok {title} # SKIP {reason}")
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"not ok {title}")
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}")
+        sys.stdout.flush()
+    print(f"1..{count}")
+    sys.exit(1 if failed else 0)
+
+
+def environment(extra=None, preload=None):
+    """Ours without what would change the allocator, and with `extra`."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith(("PLIMSOLL", "MALLOC_"))}
+    env.pop("LD_PRELOAD", None)
+    if preload:
+        env["LD_PRELOAD"] = preload
+    env.update(extra or {})
+    return env
+
+
+def run(*command, env=None, preload=None, timeout=300, **more):
+    """Runs a command to its end; stdout and stderr are text."""
+    return subprocess.run(
+        command, env=environment(env, preload), timeout=timeout, check=False, text=True,
+        errors="surrogateescape", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, **more)
+
+
+def must(*command, **more):
+    """The same for what has to succeed; returns stdout."""
+    done = run(*command, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def facts(text):
+    """key=value lines as a dict."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def equal(got, expected, what=""):
+    if got != expected:
+        raise AssertionError(f"{what}: got {got!r}, expected {expected!r}")
+
+
+def holds(text, part):
+    if part not in text:
+        raise AssertionError(f"{part!r} is not in {text!r}")

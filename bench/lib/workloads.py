@@ -15,7 +15,7 @@ def preload(library):
 
 class Phases:
     name = "phases"
-    title = "bench/phases.c, 8 threads, 200 MiB live, 12 phases"
+    title = "phases: 8 threads, 200 MiB live, 12 changes of block sizes"
     limit_mib = 240
 
     def __init__(self, work):
@@ -26,7 +26,7 @@ class Phases:
 
     def run(self, group, library):
         """Returns None if all went well, else what went wrong."""
-        process = group.start([*preload(library), self.program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = group.start([*preload(library), self.program, "--verify"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             errors = process.communicate(timeout=TIMEOUT)[1]
         except subprocess.TimeoutExpired:

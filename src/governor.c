@@ -158,10 +158,11 @@ static uint64_t idle_time(struct governor *g, const struct governor_input *in)
 }
 
 /* Free pages age in a program that makes no calls: what an idle heap holds helps nobody. */
-static bool idle_purge_due(const struct governor_input *in, uint64_t idle_ns)
+static bool idle_purge_due(const struct governor *g, const struct governor_input *in,
+                           uint64_t idle_ns)
 {
     bool near = in->usage >= in->limits.hard / 2;
-    return in->dirty >= purge_worth(in->limits.hard) &&
+    return in->dirty >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
            idle_ns >= (near ? idle_near_ns : idle_far_ns);
 }
 
@@ -214,7 +215,7 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
         return NS_PER_MS;
     if (in->reclaimers > 0)
         return d->no_room ? NS_PER_S : 100 * NS_PER_MS;
-    return (others ? 150 : 20) * NS_PER_MS;
+    return (others ? 150 : 5) * NS_PER_MS;
 }
 
 static bool matters(const struct governor_input *in)
@@ -262,7 +263,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
-    uint64_t purge = idle_purge_due(in, idle_ns) ? UINT64_MAX : purge_amount(g, in);
+    uint64_t purge = idle_purge_due(g, in, idle_ns) ? UINT64_MAX : purge_amount(g, in);
     uint64_t after = u64_less(projected, u64_min(purge, in->dirty));
     *ret = (struct governor_decision){
         .level = level,

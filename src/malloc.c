@@ -44,9 +44,13 @@ static PLIM_COLD void *realloc_slow(void *ptr, size_t size)
     return runtime_admit(size) ? je_realloc(ptr, size) : refuse();
 }
 
+/* jemalloc does not set errno when it cannot make a block larger. */
 PLIM_EXPORT void *realloc(void *ptr, size_t size)
 {
-    return gate_stops(size) ? realloc_slow(ptr, size) : je_realloc(ptr, size);
+    void *p = gate_stops(size) ? realloc_slow(ptr, size) : je_realloc(ptr, size);
+    if (unlikely(p == NULL) && size != 0)
+        errno = ENOMEM;
+    return p;
 }
 
 PLIM_EXPORT void *reallocarray(void *ptr, size_t count, size_t size)

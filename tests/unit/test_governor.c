@@ -119,7 +119,7 @@ Test(governor, near_the_hard_limit_as_much_as_leads_below_soft_and_at_the_wall_a
     cr_expect_eq(purge_at(hard - 16 * MiB, hard, 0), UINT64_MAX);
     cr_expect_eq(purge_at(hard, hard, 0), UINT64_MAX);
     cr_expect_eq(purge_at(3 * hard, hard, 0), UINT64_MAX, "a limit lowered below the usage");
-    cr_expect_eq(purge_at(MiB, hard, hard), UINT64_MAX, "a request larger than the room");
+    cr_expect_eq(purge_at(MiB, hard, hard - MiB), UINT64_MAX, "a request larger than the room");
 }
 
 Test(governor, few_free_pages_are_not_worth_a_purge)
@@ -148,6 +148,49 @@ Test(governor, purge_keeps_to_the_own_share_of_a_group)
     in.committed = in.usage;
     in.dirty = in.usage;
     cr_expect_geq(look_at(&g, &in).purge, all - MiB, "alone: everything");
+}
+
+Test(governor, nothing_is_given_up_for_a_request_that_no_purge_can_make_possible)
+{
+    cr_expect_eq(purge_at(MiB, hard, hard), 0u);
+    cr_expect_eq(purge_at(MiB, hard, UINT64_MAX), 0u);
+}
+
+/* --- free pages of an idle heap --- */
+
+/* What a watcher's look decides after the heap has not changed for so long. */
+static struct governor_decision idle_for(uint64_t ns, uint64_t usage, uint64_t dirty, bool watcher)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, usage, dirty);
+    in.active = usage - dirty;
+    in.from_watcher = watcher;
+    (void)look_at(&g, &in);
+    in.now_ns += ns;
+    return look_at(&g, &in);
+}
+
+Test(governor, idle_heap_gives_its_free_pages_back_the_sooner_the_less_room_there_is)
+{
+    cr_expect_eq(idle_for(9 * NS_PER_S, hard / 4, 50 * MiB, true).purge, 0u);
+    cr_expect_eq(idle_for(11 * NS_PER_S, hard / 4, 50 * MiB, true).purge, UINT64_MAX);
+    cr_expect_eq(idle_for(100 * NS_PER_MS, hard / 2, 50 * MiB, true).purge, 0u);
+    cr_expect_eq(idle_for(200 * NS_PER_MS, hard / 2, 50 * MiB, true).purge, UINT64_MAX);
+    cr_expect_eq(idle_for(3600 * NS_PER_S, hard / 2, MiB, true).purge, 0u, "hardly any");
+    cr_expect_eq(idle_for(3600 * NS_PER_S, hard / 2, 50 * MiB, false).purge, 0u,
+                 "whoever allocates is not idle");
+}
+
+Test(governor, heap_that_changes_is_not_idle)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, hard / 2, 50 * MiB);
+    in.from_watcher = true;
+    for (unsigned i = 0; i < 1000; i++) {
+        in.now_ns += 100 * NS_PER_MS;
+        in.active = 100 * MiB + i % 2;
+        cr_assert_eq(look_at(&g, &in).purge, 0u);
+    }
 }
 
 /* --- the cap on CPU time --- */

@@ -93,7 +93,8 @@ Test(governor_looks, what_was_requested_does_not_use_up_the_step)
 
 Test(governor_looks, request_larger_than_the_room_does_not_put_off_the_next_look)
 {
-    const uint64_t requests[] = {hard, 10 * hard, INT64_MAX, UINT64_MAX / 2, UINT64_MAX};
+    const uint64_t requests[] = {hard - MiB, hard,           10 * hard,
+                                 INT64_MAX,  UINT64_MAX / 2, UINT64_MAX};
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
         struct governor_decision d = decide(500 * MiB, 0, requests[i]);
         cr_expect(d.no_room, "request %zu", i);
@@ -117,6 +118,43 @@ Test(governor_looks, there_is_room_until_the_wall)
     cr_expect_not(decide(500 * MiB, 100 * MiB, 510 * MiB).no_room);
 }
 
+/* --- holding threads back --- */
+
+static uint64_t hold(struct governor_input in)
+{
+    struct governor g = new_governor();
+    return look_at(&g, &in).hold_ns;
+}
+
+Test(governor_looks, threads_are_held_only_while_somebody_may_free)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor_input in = input_at(hard, l.critical, 0);
+    cr_expect_eq(hold(in), 0u, "there is room");
+    in.reclaimers = 1;
+    cr_expect_eq(hold(in), 100 * NS_PER_MS, "reclaimers are at work");
+    in.usage = in.committed = hard;
+    cr_expect_eq(hold(in), NS_PER_S, "they are the only hope");
+    in.reclaimers = 0;
+    cr_expect_leq(hold(in), 20 * NS_PER_MS, "only other threads can free");
+    in.committed = hard / 2;
+    cr_expect_eq(hold(in), 150 * NS_PER_MS, "others in the group can");
+    in.dirty = 100 * MiB;
+    cr_expect_eq(hold(in), 0u, "the purge makes room");
+}
+
+Test(governor_looks, nobody_is_held_for_what_can_never_fit)
+{
+    struct governor_input in = input_at(hard, 100 * MiB, 0);
+    const uint64_t requests[] = {hard, INT64_MAX, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        in.request = requests[i];
+        cr_expect_eq(hold(in), 0u, "request %zu", i);
+    }
+    in.request = hard - MiB;
+    cr_expect_gt(hold(in), 0u, "others may free so much");
+}
+
 /* --- by time --- */
 
 static uint64_t watch_after(uint64_t usage, uint64_t dirty, bool listeners)
@@ -127,12 +165,33 @@ static uint64_t watch_after(uint64_t usage, uint64_t dirty, bool listeners)
     return look_at(&g, &in).watch_after_ns;
 }
 
+/* The same, once the watcher has seen no change for a while. */
+static struct governor_decision idle(uint64_t usage, uint64_t dirty, bool listeners)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, usage, dirty);
+    in.listeners = listeners;
+    in.from_watcher = true;
+    (void)look_at(&g, &in);
+    in.now_ns += 4 * NS_PER_S;
+    return look_at(&g, &in);
+}
+
 Test(governor_looks, idle_process_with_nothing_to_give_is_never_woken)
 {
-    cr_expect_eq(watch_after(100 * MiB, 0, false), UINT64_MAX);
-    cr_expect_eq(watch_after(100 * MiB, 2 * MiB - 1, false), UINT64_MAX);
-    cr_expect_neq(watch_after(100 * MiB, 2 * MiB, false), UINT64_MAX, "its pages can age");
-    cr_expect_neq(watch_after(100 * MiB, 0, true), UINT64_MAX, "somebody waits for levels");
+    cr_expect_eq(idle(100 * MiB, 0, false).watch_after_ns, UINT64_MAX);
+    cr_expect_eq(idle(100 * MiB, 2 * MiB - 1, false).watch_after_ns, UINT64_MAX);
+    cr_expect_eq(idle(hard, 0, false).watch_after_ns, UINT64_MAX, "also at the limit");
+    cr_expect_neq(idle(100 * MiB, 2 * MiB, false).watch_after_ns, UINT64_MAX, "pages can age");
+    cr_expect_neq(idle(100 * MiB, 0, true).watch_after_ns, UINT64_MAX, "somebody listens");
+    cr_expect_neq(watch_after(100 * MiB, 0, false), UINT64_MAX, "it may not be idle");
+}
+
+Test(governor_looks, watcher_that_sleeps_for_ever_is_woken_by_the_next_allocation)
+{
+    cr_expect(idle(100 * MiB, 0, false).dormant);
+    cr_expect_not(idle(100 * MiB, 2 * MiB, false).dormant);
+    cr_expect_not(idle(MiB, 0, false).dormant, "there is none");
 }
 
 Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
@@ -246,12 +305,13 @@ Test(governor_looks, extreme_numbers_do_not_wrap)
         in.reclaimers = 1;
         struct governor_decision d = look_at(&g, &in);
         cr_assert_eq(d.level == PLIM_CRITICAL, usage >= cgroup_limits(hard).critical);
-        cr_assert(d.look_after > 0 && d.look_after <= u64_max(request, hard) + 64 * MiB,
-                  "usage %zx dirty %zx request %zx", usage, dirty, request);
-        bool near = usage >= hard || request >= hard || usage + request >= hard;
+        cr_assert(d.look_after > 0 && d.look_after <= 2 * hard, "usage %zx dirty %zx request %zx",
+                  usage, dirty, request);
+        bool near = usage >= hard;
         cr_assert_eq(d.purge == UINT64_MAX, near && dirty >= 64 * KiB,
                      "usage %zx dirty %zx request %zx", usage, dirty, request);
-        bool wanted = u64_less(usage, dirty) >= hard - 1 || request >= hard;
+        cr_assert_eq(d.no_room && dirty == 0, dirty == 0 && (near || request >= hard));
+        bool wanted = u64_less(usage, dirty) >= hard - 1;
         cr_assert_eq(d.callbacks_due, wanted, "usage %zx dirty %zx request %zx", usage, dirty,
                      request);
     }

@@ -20,7 +20,7 @@ struct account {
     _Atomic int64_t arena[ACCOUNT_ARENAS];
 } CACHE_ALIGNED;
 
-extern struct account account;
+extern struct account account PLIM_HIDDEN;
 
 static inline void account_add(unsigned arena, int64_t bytes)
 {

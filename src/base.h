@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #define PLIM_EXPORT __attribute__((visibility("default")))
+/* On what the fast path reads: no detour through the global offset table. */
+#define PLIM_HIDDEN __attribute__((visibility("hidden")))
 #define PLIM_COLD __attribute__((cold, noinline))
 #define PLIM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 

@@ -18,7 +18,7 @@ struct gate {
     _Atomic size_t smallest;
 } CACHE_ALIGNED;
 
-extern struct gate gate;
+extern struct gate gate PLIM_HIDDEN;
 
 /* Requests of this size are checked against the headroom before they are made. */
 #define GATE_OPEN ((size_t)1 << 20)

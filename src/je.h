@@ -10,7 +10,12 @@
 void *je_malloc(size_t size);
 void *je_calloc(size_t count, size_t size);
 void *je_realloc(void *ptr, size_t size);
+/* Freeing needs no gate: inside the library jemalloc's own function is the exported one. */
+#ifdef PLIM_JEMALLOC_SHARED
 void je_free(void *ptr);
+#else
+void je_free(void *ptr) __asm__("free");
+#endif
 int je_posix_memalign(void **ret, size_t alignment, size_t size);
 void *je_aligned_alloc(size_t alignment, size_t size);
 size_t je_malloc_usable_size(void *ptr);

@@ -61,10 +61,12 @@ PLIM_EXPORT void *reallocarray(void *ptr, size_t count, size_t size)
     return realloc(ptr, total);
 }
 
+#ifdef PLIM_JEMALLOC_SHARED
 PLIM_EXPORT void free(void *ptr)
 {
     je_free(ptr);
 }
+#endif
 
 PLIM_EXPORT void cfree(void *ptr)
 {

@@ -72,14 +72,16 @@ struct runtime {
     struct counters counters;
 };
 
-extern struct runtime runtime;
+extern struct runtime runtime PLIM_HIDDEN;
 
 /* What only the calling thread knows. */
 struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
     uint32_t flush_epoch; /* as of its last flush */
 };
-extern _Thread_local struct thread_state thread_state;
+/* The model must stand here as well, or every other file would reach it through a call. */
+extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
+    __attribute__((tls_model("initial-exec")));
 
 /* The slow path of every allocation: boots, looks if a look is due, waits or refuses at the limit.
  * false: refuse with ENOMEM. Keeps errno. */

@@ -152,6 +152,8 @@ static uint64_t idle_time(struct governor *g, const struct governor_input *in)
     bool changed = in->committed != g->watch_committed || in->active != g->watch_active;
     g->watch_committed = in->committed;
     g->watch_active = in->active;
+    if (changed)
+        g->changed_ns = in->now_ns;
     if (changed || !in->from_watcher)
         g->idle_since_ns = in->now_ns;
     return in->now_ns - g->idle_since_ns;
@@ -235,7 +237,8 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !in->listeners)
         return UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
-    return in->usage >= l->hard / 2 && idle_ns < dormant_after_ns ? watch_near_ns : watch_far_ns;
+    bool active = in->now_ns - g->changed_ns < dormant_after_ns;
+    return in->usage >= l->hard / 2 && active ? watch_near_ns : watch_far_ns;
 }
 
 static void look_unlimited(struct governor *g, struct governor_decision *ret)

@@ -59,7 +59,8 @@ struct governor {
     /* As of the watcher's last look: a heap that has not changed since is idle. */
     uint64_t watch_active;
     uint64_t watch_committed;
-    uint64_t idle_since_ns;
+    uint64_t changed_ns;    /* when it last had changed */
+    uint64_t idle_since_ns; /* the same, but an allocation that changed nothing counts too */
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;

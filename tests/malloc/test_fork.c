@@ -154,7 +154,7 @@ Test(fork, two_hundred_children_while_four_threads_allocate, .timeout = 600)
 Test(fork, children_of_a_process_under_pressure_while_threads_allocate, .timeout = 600)
 {
     press(80 * MIB, 84 * MIB); /* low: every request passes by the gate */
-    fork_among_threads(60);
+    fork_among_threads(25);
 }
 
 Test(fork, children_of_a_process_over_its_limit, .timeout = 600)

@@ -122,8 +122,10 @@ int arenas_init(void)
     count = (unsigned)u64_min(count, ACCOUNT_ARENAS);
     for (unsigned i = 0; i < count; i++) {
         rc = install_hooks(i);
-        if (rc != 0)
+        if (rc != 0 && i == 0)
             return rc;
+        if (rc != 0) /* MALLOC_CONF asked for an arena for large requests: it is made later */
+            count = i;
     }
     refresh();
     for (unsigned i = 0; i < count; i++)

@@ -33,7 +33,9 @@ extern "C" {
  * CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7). */
 enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
 
-/* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes. */
+/* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes.
+ * Kept up to date once a second at least in a program that has a reclaimer or the pressure fd, or that
+ * allocates; an idle one without either may show the level of its last allocation. */
 PLIM_API enum plim_level plim_level(void);
 
 struct plim_pressure {
@@ -52,7 +54,8 @@ typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
 
 /* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
  * kept) appears in statistics. arg is the caller's and must live until remove returns.
- * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use). */
+ * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use), -ENOTSUP (PLIMSOLL_THREAD=off).
+ * From below PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give is not asked of programs. */
 PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from);
 
 /* No call of it begins after this returns. Waits for one that runs, except when called from inside
@@ -60,8 +63,8 @@ PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg
 PLIM_API int plim_reclaimer_remove(int id);
 
 /* An eventfd that turns readable when the level changes: read 8 bytes, then plim_level(). The
- * library's own: do not close it; the same one each time, made by the first call. Inherited over
- * fork, closed on exec. Returns it, or -EMFILE and the like. */
+ * library's own: do not close it; the same one each time, made by the first call. A forked child
+ * asks for its own; closed on exec. Returns it, or -EMFILE. */
 PLIM_API int plim_pressure_fd(void);
 
 struct plim_stats {

@@ -15,21 +15,36 @@ struct account {
     _Atomic int64_t committed;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
-    /* Metadata blocks, mapped as a whole and touched bit by bit; not part of committed. */
-    _Atomic int64_t metadata;
     _Atomic int64_t arena[ACCOUNT_ARENAS];
+    /* One more than the highest arena that ever committed. Raised by the hooks. */
+    _Atomic unsigned arena_count;
+    /* jemalloc's own count of an arena's pages in use; NULL until found (arenas.c), and again once
+     * the arena is destroyed, before its memory goes (hooks.c). */
+    _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
 } CACHE_ALIGNED;
 
 extern struct account account PLIM_HIDDEN;
 
 static inline void account_add(unsigned arena, int64_t bytes)
 {
-    if (arena < ACCOUNT_ARENAS)
+    unsigned seen = atomic_load_explicit(&account.arena_count, memory_order_relaxed);
+    if (arena < ACCOUNT_ARENAS) {
         atomic_fetch_add_explicit(&account.arena[arena], bytes, memory_order_relaxed);
+        while (unlikely(arena >= seen) && !atomic_compare_exchange_weak_explicit(
+                                              &account.arena_count, &seen, arena + 1,
+                                              memory_order_relaxed, memory_order_relaxed))
+            ;
+    }
     int64_t now = atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);
+}
+
+/* Arenas that have ever had pages have indices below this. */
+static inline unsigned account_arenas(void)
+{
+    return atomic_load_explicit(&account.arena_count, memory_order_relaxed);
 }
 
 static inline uint64_t account_committed(void)

@@ -36,6 +36,8 @@ PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *
     static _Atomic bool registered;
     if (!runtime_ready())
         return -ENOSYS;
+    if (runtime.options.thread == THREAD_OFF)
+        return -ENOTSUP;
     int id = reclaimers_add(name, fn, arg, from);
     if (id < 0)
         return id;
@@ -122,6 +124,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     struct fmt path = FMT_INIT(now.path);
     fmt_str(&path, runtime.usage.cgroup.memory.path);
     lock_release(&runtime.look_lock);
+    watcher_wake(); /* it may have gone to sleep on this look's not having been */
     return hand_out(l, &now, sizeof(now));
 }
 
@@ -142,7 +145,7 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
     if (!runtime_ready())
         return 0;
     uint64_t freed = runtime_purge(bytes);
-    if (freed >= bytes || reclaimers_inside() || reclaimers_count(PLIM_CRITICAL) == 0)
+    if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF || reclaimers_count(PLIM_CRITICAL) == 0)
         return freed;
     if (watcher_pass(bytes - freed, NS_PER_S))
         freed += runtime_purge(bytes - freed);

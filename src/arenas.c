@@ -27,10 +27,7 @@ struct mib {
 
 static struct {
     size_t page;
-    /* Grown by arenas_note_created, read by all. Relaxed: an arena seen late is read next time. */
-    _Atomic unsigned count;
-    /* jemalloc's own count of pages in use, by arena; NULL until seen. Set once each. */
-    _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
+    unsigned automatic; /* arenas that threads share: those of narenas */
     struct mib decay_ms, decay, purge, epoch, allocated, flush, freed, active_ptr;
     int64_t decay_default; /* what jemalloc was configured with, milliseconds; -1: never */
     int64_t decay_now;     /* set at present */
@@ -76,26 +73,33 @@ static void refresh(void)
     (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
 }
 
-static void find_active_count(unsigned arena)
+/* Free runs of this size are given back at once; the next ones are page faults. jemalloc's 8 MiB is just
+ * what it maps at first for a thread that frees all it has. Its arena for requests of 8 MiB and more gives
+ * all back at once. */
+static void purge_eagerly_from(unsigned arena, size_t bytes)
+{
+    struct mib m;
+    if (mib_find("arena.0.oversize_threshold", &m) == 0)
+        (void)mib_write(&m, arena, &bytes, sizeof(bytes));
+}
+
+static void find_active_pages(unsigned arena)
 {
     const size_t *active = NULL;
     struct mib m = arenas.active_ptr;
     m.at[2] = arena;
     if (mib_read(&m, &active, sizeof(active)) == 0)
-        atomic_store_explicit(&arenas.active_pages[arena], active, memory_order_relaxed);
+        atomic_store_explicit(&account.active_pages[arena], active, memory_order_relaxed);
 }
 
 static int install_hooks(unsigned arena)
 {
     struct mib m;
     struct je_extent_hooks *ours = &hooks;
-    /* Free runs of this size are given back at once, as jemalloc does by default in an arena of its
-     * own for large requests, which there is none of here. */
-    const size_t eager = (size_t)(8 * MiB);
     int rc = mib_find("arena.0.extent_hooks", &m);
     rc = rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
-    rc = rc != 0 ? rc : mib_find("arena.0.oversize_threshold", &m);
-    return rc != 0 ? rc : mib_write(&m, arena, &eager, sizeof(eager));
+    /* The arena for large requests, if MALLOC_CONF wants one: it cannot be made from here. */
+    return rc == -EFAULT && arena > 0 ? 0 : rc;
 }
 
 /* jemalloc made its first arena before it had hooks. What that took counts as committed, or giving
@@ -103,6 +107,7 @@ static int install_hooks(unsigned arena)
 static void count_first_extents(void)
 {
     size_t retained = 0, active = 0, len = sizeof(size_t);
+    refresh();
     (void)je_mallctl("stats.arenas.0.retained", &retained, &len, NULL, 0);
     (void)je_mallctl("stats.arenas.0.pactive", &active, &len, NULL, 0);
     account_add(0, (int64_t)(retained + active * arenas.page));
@@ -113,75 +118,59 @@ int arenas_init(void)
     unsigned count = 0;
     int64_t decay_ms = 0;
     size_t len = sizeof(count), decay_len = sizeof(decay_ms);
-    int rc = -je_mallctl("arenas.narenas", &count, &len, NULL, 0);
+    int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
+    rc = rc != 0 ? rc : -je_mallctl("arenas.narenas", &count, &len, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
     rc = rc != 0 ? rc : find_controls();
     if (rc != 0)
         return rc;
     count = (unsigned)u64_min(count, ACCOUNT_ARENAS);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; rc == 0 && i < (JE_ARENAS_HAVE_HOOKS ? 1 : count); i++)
         rc = install_hooks(i);
-        if (rc != 0 && i == 0)
-            return rc;
-        if (rc != 0) /* MALLOC_CONF asked for an arena for large requests: it is made later */
-            count = i;
-    }
-    refresh();
-    for (unsigned i = 0; i < count; i++)
-        find_active_count(i);
+    if (rc != 0)
+        return rc;
     count_first_extents();
     arenas.decay_default = arenas.decay_now = decay_ms;
-    atomic_store_explicit(&arenas.count, count, memory_order_relaxed);
     return 0;
-}
-
-unsigned arenas_count(void)
-{
-    return atomic_load_explicit(&arenas.count, memory_order_relaxed);
-}
-
-void arenas_note_created(unsigned index)
-{
-    if (index >= ACCOUNT_ARENAS || arenas.page == 0)
-        return;
-    refresh();
-    find_active_count(index);
-    unsigned count = arenas_count();
-    while (count <= index && !atomic_compare_exchange_weak_explicit(
-                                 &arenas.count, &count, index + 1, memory_order_relaxed,
-                                 memory_order_relaxed))
-        ;
-}
-
-/* With an arena goes its metadata, through the same hook as pages; that was never counted. */
-void arenas_note_destroyed(unsigned index)
-{
-    if (index >= ACCOUNT_ARENAS)
-        return;
-    atomic_store_explicit(&arenas.active_pages[index], NULL, memory_order_relaxed);
-    int64_t left = atomic_load_explicit(&account.arena[index], memory_order_relaxed);
-    account_add(index, -left);
 }
 
 /* jemalloc updates its counter with atomic instructions; a plain size_t is what it hands out. */
 static uint64_t arena_active(unsigned i)
 {
-    const size_t *pages = atomic_load_explicit(&arenas.active_pages[i], memory_order_relaxed);
+    const size_t *pages = atomic_load_explicit(&account.active_pages[i], memory_order_relaxed);
     return pages == NULL ? 0 : (uint64_t)__atomic_load_n(pages, __ATOMIC_RELAXED) * arenas.page;
 }
 
 static uint64_t arena_dirty(unsigned i)
 {
-    return atomic_load_explicit(&arenas.active_pages[i], memory_order_relaxed) == NULL
+    return atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) == NULL
                ? 0
                : u64_less(account_arena(i), arena_active(i));
 }
 
+/* Arenas are made when threads first need them: those that have pages and no count yet. */
+static void find_new_arenas(void)
+{
+    bool refreshed = false;
+    for (unsigned i = 0, count = account_arenas(); i < count; i++) {
+        if (account_arena(i) == 0 ||
+            atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) != NULL)
+            continue;
+        if (!refreshed)
+            refresh();
+        refreshed = true;
+        find_active_pages(i);
+        if (i < arenas.automatic)
+            purge_eagerly_from(i, (size_t)(32 * MiB));
+    }
+}
+
 void arenas_read(struct arenas_pages *ret)
 {
+    find_new_arenas();
     *ret = (struct arenas_pages){.committed = account_committed()};
-    unsigned count = arenas_count();
+    unsigned count = account_arenas();
     for (unsigned i = 0; i < count; i++) {
         ret->active += arena_active(i);
         ret->dirty += arena_dirty(i);
@@ -221,6 +210,7 @@ static bool purge_oldest(unsigned arena, uint64_t bytes, uint64_t dirty)
     unsigned steps = decay_steps_for(bytes, dirty);
     if (steps >= DECAY_STEPS || set_decay(arena, AGEING_DECAY_MS) != 0)
         return false;
+    uint64_t before = account_arena(arena);
     bool able = je_clock_ahead(all_new);
     if (able) {
         (void)mib_write(&arenas.decay, arena, NULL, 0);
@@ -229,12 +219,13 @@ static bool purge_oldest(unsigned arena, uint64_t bytes, uint64_t dirty)
         je_clock_ahead(0);
     }
     (void)set_decay(arena, arenas.decay_now);
-    return able;
+    /* Nothing goes where jemalloc leaves it to a background thread, or another thread is at it. */
+    return able && account_arena(arena) < before;
 }
 
 static unsigned dirtiest_arena(void)
 {
-    unsigned best = 0, count = arenas_count();
+    unsigned best = 0, count = account_arenas();
     uint64_t most = 0;
     for (unsigned i = 0; i < count; i++) {
         uint64_t dirty = arena_dirty(i);
@@ -254,7 +245,7 @@ uint64_t arenas_purge(uint64_t bytes)
         return u64_less(before, account_committed());
     }
     /* Each turn deals with one arena; a second visit means that it yields no more. */
-    for (unsigned turn = 0, count = arenas_count(); turn < count; turn++) {
+    for (unsigned turn = 0, count = account_arenas(); turn < count; turn++) {
         uint64_t done = u64_less(before, account_committed());
         unsigned arena = dirtiest_arena();
         uint64_t dirty = arena_dirty(arena);
@@ -268,12 +259,13 @@ uint64_t arenas_purge(uint64_t bytes)
 
 void arenas_set_decay(int64_t ms)
 {
-    if (arenas.decay_default >= 0 && ms > arenas.decay_default)
+    /* MALLOC_CONF wins; -1 stands for never. */
+    if (ms < 0 || (arenas.decay_default >= 0 && ms > arenas.decay_default))
         ms = arenas.decay_default;
     if (ms == arenas.decay_now)
         return;
     arenas.decay_now = ms;
-    for (unsigned i = 0, count = arenas_count(); i < count; i++)
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
         (void)set_decay(i, ms);
 }
 

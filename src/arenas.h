@@ -10,15 +10,8 @@
 
 #include "base.h"
 
-/* Boots jemalloc if needed and puts the hooks on every automatic arena. 0 or -errno. */
+/* Boots jemalloc if needed and sees to it that every arena has the hooks. 0 or -errno. */
 int arenas_init(void);
-/* Automatic arenas, and those a program made through mallctl. */
-unsigned arenas_count(void);
-/* A program made arena `index` with our hooks. Any thread. */
-void arenas_note_created(unsigned index);
-/* A program destroyed it: it holds nothing any more. Any thread. */
-void arenas_note_destroyed(unsigned index);
-
 struct arenas_pages {
     uint64_t committed; /* bytes held by extents, in use or free */
     uint64_t active;    /* in use */
@@ -35,7 +28,8 @@ uint64_t arenas_thread_freed(void);
 /* Gives back at least `bytes` of free pages, as far as there are, the oldest of an arena first;
  * UINT64_MAX: all. Returns the bytes given back. */
 uint64_t arenas_purge(uint64_t bytes);
-/* Free pages live this long before jemalloc gives them back by itself. Cheap when unchanged. */
+/* Free pages live this long before jemalloc gives them back by itself; -1: as it was configured. Cheap
+ * when unchanged. */
 void arenas_set_decay(int64_t ms);
 /* Lets free pages age in a program that makes no calls. */
 void arenas_age(void);

@@ -13,13 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-struct runtime runtime = {.pressure_fd = -1, .stop_at = UINT64_MAX};
+struct runtime runtime = {.stop_at = UINT64_MAX};
 
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
 
 /* jemalloc's settings, built before its first call. It reads them, then MALLOC_CONF, which wins. */
-static char conf[512];
+static char conf[2048];
 const char *je_malloc_conf = conf;
 
 /* A program made for jemalloc may define this one; it comes after ours. */
@@ -31,11 +31,15 @@ static void complain(void *arg, const char *line)
     log_line(LOG_WARN, line);
 }
 
+/* As of the last read_options: before libc's own start there is none. */
+static bool environment_known;
+
 /* Complaints wait for the constructor: this may run before stderr belongs to the program. */
 static void read_options(struct options *ret, options_complain_fn *told)
 {
     extern char **environ;
     const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
+    environment_known = environ != NULL;
     options_parse(env, ret, told, NULL);
 }
 
@@ -49,14 +53,16 @@ static unsigned count_cpus(void)
     return cgroup_effective_cpus(sys_affinity_cpus(), millicpus);
 }
 
-/* One arena per usable CPU: more only keep free pages apart from each other. No arena of its own for
- * large requests: it would be created later, without hooks. */
+/* One arena per usable CPU: more only keep free pages apart from each other. */
 static void build_conf(struct fmt *f)
 {
     je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
     fmt_str(f, "narenas:");
     fmt_u64(f, runtime.cpus);
-    fmt_str(f, ",oversize_threshold:0,muzzy_decay_ms:0");
+    /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused sooner. */
+    fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
+    if (!JE_ARENAS_HAVE_HOOKS)
+        fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
 }
 
 /* The program's own settings come last, so that they win. */
@@ -133,14 +139,24 @@ bool runtime_ready(void)
     return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
 }
 
+/* Written by the forking thread between prepare and parent, which other forks wait for. */
+static bool fork_holds_look_lock;
+
+/* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for ever.
+ * Within a time only, as a signal handler may fork in the middle of this thread's own look. */
 static void fork_prepare(void)
 {
+    bool held = lock_take_within(&runtime.look_lock, NS_PER_S);
     reclaimers_fork_prepare();
+    fork_holds_look_lock = held;
 }
 
 static void fork_parent(void)
 {
+    bool held = fork_holds_look_lock;
     reclaimers_fork_parent();
+    if (held)
+        lock_release(&runtime.look_lock);
 }
 
 /* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
@@ -153,17 +169,36 @@ static void fork_child(void)
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();
-    usage_close_files(&runtime.usage);
-    runtime.refreshed_ns = 0; /* it may be moved to another cgroup */
+    usage_forget_membership(&runtime.usage);
+    runtime.refreshed_ns = 1; /* long ago */
     account_look_now();
+}
+
+/* The first call came before libc knew the environment: what it decided by the defaults is changed, but
+ * for the number of arenas. */
+static void apply_options(const struct options *options)
+{
+    lock_take(&runtime.look_lock);
+    runtime.options = *options;
+    log_set_level(options->log);
+    runtime.usage.options = *options;
+    usage_set_soft(&runtime.usage, options, 0);
+    governor_init(&runtime.governor, options, sys_now_ns());
+    lock_release(&runtime.look_lock);
+    if (!options->enabled) {
+        atomic_store(&runtime.phase, PHASE_OFF);
+        gate_set(GATE_OFF);
+    }
 }
 
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
-    bool ready = runtime_ready();
+    bool ready = runtime_ready(), known = environment_known;
     struct options again;
     read_options(&again, complain);
+    if (ready && !known)
+        apply_options(&again);
     if (!ready)
         return;
     pthread_atfork(fork_prepare, fork_parent, fork_child);

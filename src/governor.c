@@ -70,7 +70,7 @@ static uint64_t level_begin(const struct limits *l, enum plim_level level)
 
 static enum plim_level next_level(const struct governor *g, const struct limits *l, uint64_t usage)
 {
-    uint64_t slack = percent(l->hard, hysteresis_percent);
+    uint64_t slack = u64_min(percent(l->hard, hysteresis_percent), percent(l->soft, 10));
     enum plim_level level = PLIM_NORMAL;
     for (enum plim_level at = PLIM_CRITICAL; at > PLIM_NORMAL; at--) {
         uint64_t begin = level_begin(l, at);
@@ -111,6 +111,21 @@ static uint64_t own_share(const struct governor_input *in, uint64_t bytes)
     return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
 
+/* Pages that were allocated and not touched yet are in committed and not in usage, and nothing
+ * announces their being touched: the free pages whose room they will need go before. */
+static uint64_t foreseen(const struct governor_input *in)
+{
+    return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
+}
+
+static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    if (foreseen(in) < l->low || in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
+        return 0;
+    return foreseen(in) - l->low + percent(l->hard, 1);
+}
+
 /*
  * Free pages to give back. Below the critical line only as much as brings usage under the line
  * where purging starts, within the CPU budget: what stays is reused without page faults. Past it a
@@ -120,8 +135,10 @@ static uint64_t purge_amount(const struct governor *g, const struct governor_inp
 {
     const struct limits *l = &in->limits;
     uint64_t projected = projected_usage(in);
-    if (projected < l->low || in->dirty < 64 * KiB)
+    if (in->dirty < 64 * KiB)
         return 0;
+    if (projected < l->low)
+        return foreseen_purge(g, in);
     if (projected >= wall(l))
         return UINT64_MAX;
     if (projected >= l->critical)
@@ -172,6 +189,8 @@ static bool idle_purge_due(const struct governor *g, const struct governor_input
 static int64_t decay_for(const struct governor *g, const struct governor_input *in)
 {
     const int64_t far = 10000; /* jemalloc's own default */
+    if (in->usage < in->limits.hard / 2 && g->profile != PROFILE_TIGHT)
+        return -1;
     uint64_t used = u64_share(100, u64_min(in->usage, in->limits.hard), in->limits.hard);
     uint64_t low = u64_share(100, in->limits.low, in->limits.hard);
     unsigned near_shift = used >= low ? 5 : used + 10 >= low ? 3 : used + 25 >= low ? 1 : 0;
@@ -192,7 +211,7 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
     /* A small heap under a large limit looks as it grows: limits change. */
-    return u64_min(step, u64_max(4 * MiB, in->committed / 4));
+    return u64_min(step, u64_max(4 * MiB, in->committed / 8));
 }
 
 /* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
@@ -211,6 +230,8 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
                           const struct governor_decision *d)
 {
     bool others = in->committed + in->committed / 4 < in->usage;
+    if (in->limits.source == LIMITS_MACHINE)
+        return 0; /* nobody set that limit, and the machine has swap and other processes */
     if (!d->no_room && !(d->level == PLIM_CRITICAL && d->callbacks_due))
         return 0;
     if (g->cannot_meet)
@@ -222,9 +243,12 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
 
 static bool matters(const struct governor_input *in)
 {
-    uint64_t share = u64_clamp(in->limits.hard / 16, 4 * MiB, UNLIMITED);
-    return in->committed >= share ||
-           (in->committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
+    /* Many processes may share a cgroup; the machine is rarely what binds. */
+    bool cgroup = in->limits.source == LIMITS_CGROUP;
+    uint64_t share = cgroup ? u64_clamp(in->limits.hard / 32, 4 * MiB, 128 * MiB)
+                            : u64_max(in->limits.hard / 16, 4 * MiB);
+    uint64_t committed = in->committed + possible_request(in);
+    return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
 static uint64_t watch_interval(const struct governor *g, const struct governor_input *in,
@@ -238,7 +262,7 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
         return UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
-    return in->usage >= l->hard / 2 && active ? watch_near_ns : watch_far_ns;
+    return foreseen(in) >= l->hard / 2 && active ? watch_near_ns : watch_far_ns;
 }
 
 static void look_unlimited(struct governor *g, struct governor_decision *ret)
@@ -246,7 +270,7 @@ static void look_unlimited(struct governor *g, struct governor_decision *ret)
     *ret = (struct governor_decision){
         .level = PLIM_NORMAL,
         .level_changed = g->level != PLIM_NORMAL,
-        .decay_ms = 10000,
+        .decay_ms = -1,
         .look_after = 64 * MiB,
         .watch_after_ns = UINT64_MAX,
     };
@@ -282,6 +306,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
                          in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
+    if (ret->callbacks_due && possible_request(in) > 0)
+        ret->ask = own_share(in, needed(in) - l->soft + percent(l->hard, 1));
     ret->hold_ns = hold_time(g, in, ret);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;

@@ -14,11 +14,12 @@ void hooks_avoid_huge_pages(bool avoid)
     avoid_huge_pages = avoid;
 }
 
-/* An arena's own metadata arrives as whole huge-page-aligned blocks, asked for as committed. */
-static bool is_metadata(size_t size, size_t alignment, bool commit)
+/* Where an arena's own metadata comes this way: as whole huge-page-aligned blocks, mapped at once and
+ * touched bit by bit. It is not part of what a purge could give back. */
+static bool is_metadata(size_t size, size_t alignment)
 {
     const size_t block = (size_t)(2 * MiB);
-    return commit && alignment == block && size % block == 0;
+    return !JE_ARENAS_HAVE_HOOKS && alignment == block && size % block == 0;
 }
 
 static void *hook_alloc(struct je_extent_hooks *h, void *addr, size_t size, size_t alignment,
@@ -35,9 +36,7 @@ static void *hook_alloc(struct je_extent_hooks *h, void *addr, size_t size, size
     if (avoid_huge_pages)
         (void)sys_madvise(p, size, MADV_NOHUGEPAGE);
     *zero = true;
-    if (is_metadata(size, alignment, *commit))
-        atomic_fetch_add_explicit(&account.metadata, (int64_t)size, memory_order_relaxed);
-    else if (*commit)
+    if (*commit && !is_metadata(size, alignment))
         account_add(arena, (int64_t)size);
     return p;
 }
@@ -55,6 +54,8 @@ static void hook_destroy(struct je_extent_hooks *h, void *addr, size_t size, boo
                          unsigned arena)
 {
     (void)h;
+    if (arena < ACCOUNT_ARENAS)
+        atomic_store_explicit(&account.active_pages[arena], NULL, memory_order_relaxed);
     sys_unmap(addr, size);
     if (committed)
         account_add(arena, -(int64_t)size);

@@ -37,6 +37,14 @@ extern const char *je_malloc_conf;
 /* MALLOCX_ALIGN for a power of two. */
 #define JE_ALIGN(a) ((int)__builtin_ctzl(a))
 
+/* Inside the library every arena but the first is made with our hooks, and its metadata comes from
+ * elsewhere. In the shared libjemalloc neither can be had. */
+#ifdef PLIM_JEMALLOC_SHARED
+#define JE_ARENAS_HAVE_HOOKS 0
+#else
+#define JE_ARENAS_HAVE_HOOKS 1
+#endif
+
 /* extent_hooks_t of jemalloc 5. */
 struct je_extent_hooks {
     void *(*alloc)(struct je_extent_hooks *, void *addr, size_t size, size_t alignment, bool *zero,

@@ -36,7 +36,7 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
         .source = source,
         .hard = hard,
         .soft = soft,
-        .low = u64_less(soft, percent_of(hard, low_points(options->profile) * 1000)),
+        .low = soft - u64_min(percent_of(hard, low_points(options->profile) * 1000), soft / 4),
         .critical = soft + (hard - soft) / 2,
     };
 }

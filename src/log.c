@@ -29,5 +29,5 @@ void log_line(enum log_level level, const char *text)
     fmt_str(&f, text);
     f.cap++;
     fmt_str(&f, "\n");
-    (void)sys_write(2, line, f.len);
+    sys_write_gently(2, line, f.len);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 static const uint64_t refresh_every_ns = NS_PER_S;
+/* From a large request's being granted to its pages' being committed, at most. */
+static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
 /* Its holder only reads and purges; it may have been preempted, though. */
@@ -36,6 +38,12 @@ static void set_level(enum plim_level level)
     }
 }
 
+/* Without the watcher nobody calls them. */
+static unsigned callable_reclaimers(enum plim_level level)
+{
+    return runtime.options.thread == THREAD_OFF ? 0 : reclaimers_count(level);
+}
+
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
 {
     uint64_t now = sys_now_ns();
@@ -47,7 +55,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         runtime.refreshed_ns = now;
     }
     arenas_read(&pages);
-    usage_read(&runtime.usage, pages.committed, on_watcher, &sample);
+    usage_read(&runtime.usage, pages.committed, request, on_watcher, &sample);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
@@ -56,10 +64,16 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .active = pages.active,
         .dirty = pages.dirty,
         .request = request,
-        .reclaimers = reclaimers_count(PLIM_CRITICAL),
+        .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
+        .reclaimers = callable_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
+                                                                               : PLIM_MEDIUM),
         .from_watcher = on_watcher,
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
+    if (request > 0) {
+        runtime.granted = u64_max(in->granted, pages.committed) + request;
+        runtime.granted_ns = now;
+    }
     runtime.limits = sample.limits;
     atomic_store_explicit(&runtime.counters.usage, sample.usage, memory_order_relaxed);
     counter_add(&runtime.counters.looks, 1);
@@ -141,8 +155,6 @@ static void hold_back(uint64_t at_most_ns)
 {
     uint32_t seen = atomic_load_explicit(&runtime.progress, memory_order_relaxed);
     uint64_t start = sys_now_ns();
-    if (reclaimers_count(PLIM_CRITICAL) > 0)
-        watcher_wake();
     (void)sys_futex_wait(&runtime.progress, seen, at_most_ns);
     counter_add(&runtime.counters.throttle_ns, sys_now_ns() - start);
 }
@@ -170,8 +182,9 @@ static bool exhausted(uint64_t request)
 {
     if (!still_no_room(request))
         return false;
-    if (reclaimers_count(PLIM_CRITICAL) == 0)
+    if (callable_reclaimers(PLIM_CRITICAL) == 0)
         return true;
+    watcher_wake();
     hold_back(last_resort_ns);
     return still_no_room(request);
 }
@@ -196,6 +209,8 @@ static void throttle(uint64_t request, struct governor_decision *d)
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
+    if (d->hold_ns > 0 && callable_reclaimers(PLIM_CRITICAL) > 0)
+        watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {
         hold_back(d->hold_ns - passed);
         if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
@@ -213,7 +228,7 @@ static bool at_limit(size_t size, struct governor_decision *d)
     case ON_LIMIT_NONE:
         return true;
     case ON_LIMIT_THROTTLE:
-        throttle(0, d);
+        throttle(size >= large_request && callable_reclaimers(PLIM_CRITICAL) > 0 ? size : 0, d);
         return true;
     case ON_LIMIT_FAIL:
         throttle(size >= large_request ? size : 0, d);
@@ -248,6 +263,8 @@ static bool look(size_t size)
     lock_release(&runtime.look_lock);
     if (d.heap_matters)
         watcher_start();
+    if (d.ask > 0)
+        watcher_ask(d.ask);
     if (d.callbacks_due || d.level_changed)
         watcher_wake();
     else if (d.watch_after_ns != UINT64_MAX)

@@ -41,7 +41,8 @@ PLIM_EXPORT void *calloc(size_t count, size_t size)
 
 static PLIM_COLD void *realloc_slow(void *ptr, size_t size)
 {
-    return runtime_admit(size) ? je_realloc(ptr, size) : refuse();
+    bool shrinks = ptr != NULL && size <= je_malloc_usable_size(ptr);
+    return shrinks || runtime_admit(size) ? je_realloc(ptr, size) : refuse();
 }
 
 /* jemalloc does not set errno when it cannot make a block larger. */

@@ -4,12 +4,9 @@
  */
 #include "je.h"
 
-#include "arenas.h"
-#include "fmt.h"
 #include "hooks.h"
 #include "runtime.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* <jemalloc/jemalloc.h> need not be there when this is built. */
@@ -34,13 +31,16 @@ PLIM_EXPORT void *mallocx(size_t size, int flags)
 
 PLIM_EXPORT void *rallocx(void *ptr, size_t size, int flags)
 {
-    return gate_stops(size) && !runtime_admit(size) ? NULL : je_rallocx(ptr, size, flags);
+    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
+               ? NULL
+               : je_rallocx(ptr, size, flags);
 }
 
 PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
 {
-    return gate_stops(size) && !runtime_admit(size) ? je_sallocx(ptr, flags)
-                                                    : je_xallocx(ptr, size, extra, flags);
+    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
+               ? je_sallocx(ptr, flags)
+               : je_xallocx(ptr, size, extra, flags);
 }
 
 PLIM_EXPORT size_t sallocx(const void *ptr, int flags)
@@ -64,42 +64,14 @@ PLIM_EXPORT size_t nallocx(size_t size, int flags)
     return je_nallocx(size, flags);
 }
 
-/* Whether name is "arena.<i>.destroy", and which arena. */
-static bool destroys_arena(const char *name, uint64_t *ret_index)
-{
-    const char *end;
-    return strncmp(name, "arena.", 6) == 0 && fmt_parse_u64(name + 6, &end, ret_index) == 0 &&
-           strcmp(end, ".destroy") == 0;
-}
-
-/* An arena that the program makes gets our hooks too, or its pages would not be counted. */
-static int create_arena(void *oldp, size_t *oldlenp)
-{
-    struct je_extent_hooks *ours = &hooks;
-    unsigned index = 0;
-    size_t len = sizeof(index);
-    int rc = je_mallctl("arenas.create", &index, &len, &ours, sizeof(ours));
-    if (rc != 0)
-        return rc;
-    arenas_note_created(index);
-    if (oldp == NULL)
-        return 0;
-    if (oldlenp == NULL || *oldlenp != sizeof(index))
-        return EINVAL;
-    memcpy(oldp, &index, sizeof(index));
-    return 0;
-}
-
+/* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them. */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
+    struct je_extent_hooks *ours = &hooks;
     bool ready = runtime_ready();
-    if (ready && newp == NULL && strcmp(name, "arenas.create") == 0)
-        return create_arena(oldp, oldlenp);
-    int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
-    uint64_t index;
-    if (ready && rc == 0 && destroys_arena(name, &index))
-        arenas_note_destroyed((unsigned)u64_min(index, UINT32_MAX));
-    return rc;
+    if (!JE_ARENAS_HAVE_HOOKS && ready && newp == NULL && strcmp(name, "arenas.create") == 0)
+        return je_mallctl(name, oldp, oldlenp, &ours, sizeof(ours));
+    return je_mallctl(name, oldp, oldlenp, newp, newlen);
 }
 
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)

@@ -4,30 +4,37 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
+/* Guards runtime.pressure_file. Never held over anything that waits. */
+static struct lock lock;
+
 int pressure_fd_get(void)
 {
-    int fd = atomic_load(&runtime.pressure_fd);
-    if (fd >= 0)
-        return fd;
-    int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (made < 0)
-        return -errno;
-    if (atomic_compare_exchange_strong(&runtime.pressure_fd, &fd, made))
-        return made;
-    sys_close(made); /* another thread was first */
-    return fd;
+    lock_take(&lock);
+    struct sys_file *file = &runtime.pressure_file;
+    if (!sys_file_is_ours(file)) {
+        int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (made < 0 || sys_file_adopt(file, made) < 0)
+            *file = (struct sys_file){0};
+    }
+    int fd = file->fd_plus_1 - 1;
+    lock_release(&lock);
+    return fd >= 0 ? fd : -EMFILE;
 }
 
+/* A program that closes descriptors it does not own may have given the number to a file of its own:
+ * that must not find eight bytes in it. */
 void pressure_fd_signal(void)
 {
     const uint64_t one = 1;
-    int fd = atomic_load(&runtime.pressure_fd);
-    if (fd >= 0)
-        (void)sys_write(fd, &one, sizeof(one));
+    lock_take(&lock);
+    if (sys_file_is_ours(&runtime.pressure_file))
+        (void)sys_write(runtime.pressure_file.fd_plus_1 - 1, &one, sizeof(one));
+    lock_release(&lock);
 }
 
 /* The child shares it with the parent and must not speak for it; it can ask for its own. */
 void pressure_fd_fork_child(void)
 {
-    atomic_store(&runtime.pressure_fd, -1);
+    lock_reset(&lock);
+    runtime.pressure_file = (struct sys_file){0};
 }

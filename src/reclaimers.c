@@ -15,6 +15,9 @@ struct reclaimer {
     char name[32];
 };
 
+/* Set while the thread is inside a callback. */
+static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
+
 static struct {
     struct lock lock; /* guards table */
     struct reclaimer table[RECLAIMERS_MAX];
@@ -23,7 +26,6 @@ static struct {
     /* Id + 1 of the one that runs, 0: none. Written by the running thread under the lock; waiters
      * sleep on it. */
     _Atomic uint32_t running;
-    _Atomic uint32_t runner_tid;
     _Atomic bool stopped;
 } reclaimers;
 
@@ -56,7 +58,7 @@ int reclaimers_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_l
 
 bool reclaimers_inside(void)
 {
-    return atomic_load_explicit(&reclaimers.runner_tid, memory_order_relaxed) == sys_tid();
+    return inside;
 }
 
 static void wait_for_call(int id)
@@ -116,7 +118,7 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
 {
     uint64_t target = p->target;
     *ret = (struct reclaimers_result){.asked = target};
-    atomic_store_explicit(&reclaimers.runner_tid, sys_tid(), memory_order_relaxed);
+    inside = true;
     for (unsigned slot = 0; slot < RECLAIMERS_MAX && ret->freed < target; slot++) {
         struct reclaimer r;
         if (!begin_call(slot, p->level, &r))
@@ -127,7 +129,7 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
         ret->calls++;
         ret->freed = freed > UINT64_MAX - ret->freed ? UINT64_MAX : ret->freed + freed;
     }
-    atomic_store_explicit(&reclaimers.runner_tid, 0, memory_order_relaxed);
+    inside = false;
 }
 
 void reclaimers_stop(uint64_t wait_ns)

@@ -39,7 +39,7 @@ struct watcher {
     _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
     _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
-    /* plim_reclaim: bytes asked for, how many calls asked, and how many have been served. */
+    /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how many have been served. */
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
 };
@@ -50,11 +50,13 @@ struct runtime {
     struct options options;    /* written at boot, read only after */
     unsigned cpus;             /* likewise */
 
-    struct lock look_lock; /* guards the next four */
+    struct lock look_lock; /* guards the next six */
     struct usage usage;
     struct governor governor;
     uint64_t refreshed_ns;
     struct limits limits; /* as of the last look */
+    uint64_t granted;     /* committed bytes once the large requests granted lately are served */
+    uint64_t granted_ns;  /* when the last of them was */
 
     /* Committed bytes from which allocating threads wait for a look that is under way. */
     _Atomic uint64_t stop_at;
@@ -66,7 +68,7 @@ struct runtime {
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic bool late;      /* constructors have begun: threads may be created */
     _Atomic bool exiting;
-    _Atomic int pressure_fd; /* -1: none */
+    struct sys_file pressure_file; /* pressure_fd.c */
 
     struct watcher watcher;
     struct counters counters;
@@ -94,6 +96,8 @@ bool runtime_ready(void);
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret);
+/* Has the watcher's next look ask reclaimers for at least so much. */
+void watcher_ask(uint64_t bytes);
 /* Has the watcher look at once. */
 void watcher_wake(void);
 /* Has it look at that time or before. */

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -93,7 +95,7 @@ long sys_read_file(const char *path, char *buf, size_t len)
     return got;
 }
 
-static bool file_is_ours(const struct sys_file *file)
+bool sys_file_is_ours(const struct sys_file *file)
 {
     struct stat st;
     if (file->fd_plus_1 == 0 || SYS_CALL(SYS_fstat, file->fd_plus_1 - 1, &st) != 0)
@@ -101,9 +103,18 @@ static bool file_is_ours(const struct sys_file *file)
     return (uint64_t)st.st_dev == file->dev && (uint64_t)st.st_ino == file->ino;
 }
 
-static int file_open(struct sys_file *file, const char *path)
+int sys_file_adopt(struct sys_file *file, int fd)
 {
     struct stat st;
+    if (SYS_CALL(SYS_fstat, fd, &st) != 0)
+        return -EBADF;
+    *file = (struct sys_file){
+        .fd_plus_1 = fd + 1, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
+    return 0;
+}
+
+static int file_open(struct sys_file *file, const char *path)
+{
     int fd = sys_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
@@ -113,18 +124,15 @@ static int file_open(struct sys_file *file, const char *path)
         sys_close(fd);
         fd = high;
     }
-    if (SYS_CALL(SYS_fstat, fd, &st) != 0) {
+    int rc = sys_file_adopt(file, fd);
+    if (rc < 0)
         sys_close(fd);
-        return -EIO;
-    }
-    *file = (struct sys_file){
-        .fd_plus_1 = fd + 1, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
-    return 0;
+    return rc;
 }
 
 long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len)
 {
-    if (file_is_ours(file)) {
+    if (sys_file_is_ours(file)) {
         long got = read_start(file->fd_plus_1 - 1, buf, len);
         if (got >= 0)
             return got;
@@ -136,9 +144,25 @@ long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t le
 
 void sys_file_close(struct sys_file *file)
 {
-    if (file_is_ours(file))
+    if (sys_file_is_ours(file))
         sys_close(file->fd_plus_1 - 1);
     *file = (struct sys_file){0};
+}
+
+void sys_write_gently(int fd, const void *buf, size_t len)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    struct timespec none = {0};
+    const uint64_t sigpipe = (uint64_t)1 << (SIGPIPE - 1);
+    uint64_t before, pending = 0;
+    if (SYS_RETRY(SYS_ppoll, &ready, 1, &none, NULL, 0) != 1 || (ready.revents & POLLOUT) == 0)
+        return;
+    (void)SYS_CALL(SYS_rt_sigpending, &pending, sizeof(pending));
+    (void)SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &sigpipe, &before, sizeof(sigpipe));
+    long rc = sys_write(fd, buf, len);
+    if (rc == -EPIPE && (pending & sigpipe) == 0) /* take back the one that this raised */
+        (void)SYS_RETRY(SYS_rt_sigtimedwait, &sigpipe, NULL, &none, sizeof(sigpipe));
+    (void)SYS_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(sigpipe));
 }
 
 static void *map_raw(void *hint, size_t len)

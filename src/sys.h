@@ -36,6 +36,12 @@ struct sys_file {
 long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len);
 /* Closes it if it is still ours. */
 void sys_file_close(struct sys_file *file);
+/* Takes over a descriptor that is open already; -EBADF. */
+int sys_file_adopt(struct sys_file *file, int fd);
+/* Does the number still name our file? */
+bool sys_file_is_ours(const struct sys_file *file);
+/* Writes if that neither blocks nor raises SIGPIPE, and not at all otherwise. */
+void sys_write_gently(int fd, const void *buf, size_t len);
 
 /* Memory. len and align in bytes, powers of two where the kernel wants it. */
 void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */

@@ -69,32 +69,44 @@ static void derive_limits(struct usage *u)
     u->alone = alone;
 }
 
-static void resolve(struct usage *u)
+/* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot). */
+static void resolve(struct usage *u, uint64_t membership)
 {
+    struct cgroup_memory memory;
+    if (cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
+        cgroup_read_memory("", &u->next_cgroup.memory, &memory) < 0)
+        return;
     usage_close_files(u);
     u->level_count = 0;
-    u->membership = membership_digest();
-    if (cgroup_resolve("", (int)getpid(), &u->cgroup) < 0 ||
-        cgroup_read_memory("", &u->cgroup.memory, &u->memory) < 0)
-        u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
+    u->membership = membership;
+    u->cgroup = u->next_cgroup;
+    u->memory = memory;
 }
 
 void usage_init(struct usage *u, const struct options *options)
 {
     u->options = *options;
     u->ram = sys_ram_bytes();
-    resolve(u);
+    u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
+    resolve(u, membership_digest());
     derive_limits(u);
 }
 
 void usage_refresh(struct usage *u)
 {
     uint64_t membership = membership_digest();
-    if (membership != u->membership ||
-        (u->cgroup.memory.version != 0 &&
-         cgroup_read_memory("", &u->cgroup.memory, &u->memory) < 0))
-        resolve(u);
+    int rc = u->cgroup.memory.version == 0
+                 ? -ENOENT
+                 : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
+    if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
+        resolve(u, membership);
     derive_limits(u);
+}
+
+void usage_forget_membership(struct usage *u)
+{
+    usage_close_files(u);
+    u->membership = 0;
 }
 
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
@@ -116,9 +128,8 @@ void usage_close_files(struct usage *u)
 static void read_stat(struct usage *u, struct usage_level *level)
 {
     uint64_t start = sys_now_ns();
-    if (cgroup_read_reclaimable("", &u->cgroup.memory, level->path_len, &level->stat_file,
-                                &level->reclaimable) < 0)
-        level->reclaimable = 0;
+    (void)cgroup_read_reclaimable("", &u->cgroup.memory, level->path_len, &level->stat_file,
+                                  &level->reclaimable); /* else it stays as it was */
     uint64_t cost = sys_now_ns() - start;
     /* Rises at once, fades by an eighth: one slow read in eight is enough to keep off. */
     u->stat_cost_ns = u64_max(cost, u->stat_cost_ns - u->stat_cost_ns / 8);
@@ -130,8 +141,8 @@ static int64_t excess(const struct usage_sample *s)
     return (int64_t)(s->usage - s->limits.soft);
 }
 
-static bool read_level(struct usage *u, unsigned index, uint64_t committed, bool may_block,
-                       struct usage_sample *ret)
+static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint64_t request,
+                       bool may_block, struct usage_sample *ret)
 {
     struct usage_level *level = &u->levels[index];
     uint64_t charge;
@@ -139,17 +150,17 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, bool
         cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file, &charge) < 0)
         return false;
     *ret = (struct usage_sample){.limits = level->limits, .usage = charge};
-    if (charge < level->limits.low)
+    if (charge + u64_min(request, level->limits.hard) < level->limits.low)
         return true; /* far even with everything counted */
     if (may_block || u->stat_cost_ns < stat_cheap_ns) {
         read_stat(u, level);
         ret->usage = u64_less(charge, level->reclaimable);
-        u->anchor_usage = ret->usage;
-        u->anchor_committed = committed;
+        level->anchor_usage = ret->usage;
+        level->anchor_committed = committed;
         return true;
     }
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
-    uint64_t grown = u->anchor_usage + u64_less(committed, u->anchor_committed);
+    uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
     ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
     return true;
 }
@@ -189,11 +200,12 @@ static bool read_alone(struct usage *u, struct usage_sample *ret)
     return true;
 }
 
-void usage_read(struct usage *u, uint64_t committed, bool may_block, struct usage_sample *ret)
+void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
+                struct usage_sample *ret)
 {
-    struct usage_sample best = {.limits.source = LIMITS_NONE, .usage = 0}, s;
+    struct usage_sample best = {.limits.source = LIMITS_NONE}, s;
     for (unsigned i = 0; i < u->level_count; i++) {
-        if (!read_level(u, i, committed, may_block, &s))
+        if (!read_level(u, i, committed, request, may_block, &s))
             continue;
         if (best.limits.source == LIMITS_NONE || excess(&s) > excess(&best)) {
             best = s;
@@ -201,6 +213,6 @@ void usage_read(struct usage *u, uint64_t committed, bool may_block, struct usag
         }
     }
     if (best.limits.source == LIMITS_NONE && !read_alone(u, &best))
-        best.limits.source = LIMITS_NONE;
+        best = (struct usage_sample){.limits.source = LIMITS_NONE, .usage = UNLIMITED};
     *ret = best;
 }

@@ -16,12 +16,15 @@ struct usage_level {
     struct limits limits;
     struct sys_file charge_file, stat_file;
     uint64_t reclaimable; /* as last read */
+    /* The anchor of estimates: usage and committed bytes at that time. */
+    uint64_t anchor_usage, anchor_committed;
 };
 
 struct usage {
     struct options options; /* limit_kind, limit, profile: what plim_set_limit changes */
     struct cgroup cgroup;
     struct cgroup_memory memory;
+    struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
     uint64_t ram;
     uint64_t membership; /* digest of /proc/self/cgroup when resolved */
     unsigned level_count;
@@ -29,14 +32,12 @@ struct usage {
     struct limits alone; /* machine or process, where no cgroup level limits */
     struct sys_file alone_file;
     uint64_t stat_cost_ns; /* of reading memory.stat: the dearest lately */
-    /* The anchor of estimates: usage and committed bytes when memory.stat was last read. */
-    uint64_t anchor_usage, anchor_committed;
     unsigned binding;
 };
 
 struct usage_sample {
     struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
-    uint64_t usage;
+    uint64_t usage; /* UNLIMITED where nothing binds */
 };
 
 /* Resolves and reads limits. */
@@ -46,9 +47,12 @@ void usage_init(struct usage *u, const struct options *options);
 void usage_refresh(struct usage *u);
 /* Another soft limit; 0 bytes: what `options` of usage_init said. */
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
-/* The present usage. may_block: memory.stat may be read even where that is slow; else an estimate
- * from `committed` stands in. */
-void usage_read(struct usage *u, uint64_t committed, bool may_block, struct usage_sample *ret);
+/* The present usage, before a request of that size. may_block: memory.stat may be read even where that
+ * is slow; else an estimate from `committed` stands in. */
+void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
+                struct usage_sample *ret);
+/* After fork: it may be moved to another cgroup; the next refresh resolves anew. */
+void usage_forget_membership(struct usage *u);
 /* After fork, or when going to sleep for long: holds no descriptors. */
 void usage_close_files(struct usage *u);
 

@@ -41,7 +41,8 @@ static void report_meets(enum governor_meets meets)
 struct watch {
     struct governor_input in;
     struct governor_decision d;
-    uint64_t target; /* to ask of reclaimers; 0: nothing */
+    uint64_t needed; /* by the governor; 0: nothing */
+    uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
     uint64_t live;   /* bytes in live allocations, where something may be asked */
 };
 
@@ -56,7 +57,7 @@ static bool watch_look(struct watch *w)
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
-        w->target = governor_target(&runtime.governor, &w->in, w->live);
+        w->needed = governor_target(&runtime.governor, &w->in, w->live);
     lock_release(&runtime.look_lock);
     return true;
 }
@@ -77,7 +78,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     look_locked(0, true, &in, &d);
     const struct governor_pass pass = {
         .now_ns = in.now_ns,
-        .asked = w->target,
+        .asked = w->needed,
         .freed = freed,
         .usage_before = w->in.usage,
         .usage_after = u64_less(in.usage, in.dirty),
@@ -115,7 +116,7 @@ static uint64_t watch_once(void)
     uint32_t requests = atomic_load(&self->requests);
     if (!watch_look(&w))
         return lock_wait_ns;
-    w.target = u64_max(w.target, atomic_exchange(&self->asked, 0));
+    w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
     if (w.target > 0)
         reclaim_pass(&w);
     if (w.target > 0 || w.d.level < PLIM_CRITICAL)
@@ -132,8 +133,10 @@ static void *watcher_main(void *arg)
     thread_state.inside = true;
     pthread_setname_np(pthread_self(), "plimsoll");
     atomic_store(&self->state, WATCHER_RUNNING);
-    while (!atomic_load(&runtime.exiting)) {
+    /* Not running any more: this is a child that a reclaimer forked. */
+    while (!atomic_load(&runtime.exiting) && atomic_load(&self->state) == WATCHER_RUNNING) {
         uint32_t seen = atomic_load(&self->wake);
+        atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
         uint64_t wait = watch_once();
         atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
         if (atomic_load(&self->wake) == seen)
@@ -192,11 +195,19 @@ void watcher_wake_by(uint64_t ns)
         watcher_wake();
 }
 
+void watcher_ask(uint64_t bytes)
+{
+    uint64_t asked = atomic_load(&runtime.watcher.asked);
+    while (asked < bytes &&
+           !atomic_compare_exchange_weak(&runtime.watcher.asked, &asked, bytes))
+        ;
+}
+
 bool watcher_pass(uint64_t bytes, uint64_t within_ns)
 {
     struct watcher *self = &runtime.watcher;
     uint64_t end = sys_now_ns() + within_ns;
-    atomic_fetch_add(&self->asked, bytes);
+    watcher_ask(bytes);
     uint32_t ticket = atomic_fetch_add(&self->requests, 1) + 1;
     watcher_start();
     watcher_wake();

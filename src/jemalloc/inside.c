@@ -3,9 +3,10 @@
  *
  * The clock that it reads when it decides which free pages are old: the coarse one (4 ms steps) is
  * replaced by the fine one, and a thread may run it ahead for the length of one call, see
- * je_clock_ahead. And a setting that it does not take from its configuration.
+ * je_clock_ahead. A setting that it does not take from its configuration. And what an arena is made
+ * with: our hooks, so that arenas can be made when they are first needed.
  */
-#include "../je.h"
+#include "../hooks.h"
 
 #include <time.h>
 
@@ -37,3 +38,11 @@ void je_no_cache_oblivious(void)
 {
     je_opt_cache_oblivious = false;
 }
+
+/* jemalloc's arena_config_t. Its own metadata, which is never given back, stays off our hooks. */
+struct arena_config {
+    struct je_extent_hooks *extent_hooks;
+    bool metadata_use_hooks;
+};
+extern const struct arena_config je_arena_config_default;
+const struct arena_config je_arena_config_default = {&hooks, false};

@@ -57,7 +57,7 @@ def main():
     for _ in range(20):
         rows = [row[::-1] + b"x" * (len(row) % 97) for row in rows]
     print("bytes", digest(rows))
-    print("big number", digest(pow(7, 30000)))
+    print("big number", digest(hex(pow(7, 30000))))
 
 
 if __name__ == "__main__":

@@ -213,6 +213,9 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
         }
     }
     if (best.limits.source == LIMITS_NONE && !read_alone(u, &best))
-        best = (struct usage_sample){.limits.source = LIMITS_NONE, .usage = UNLIMITED};
+        best = (struct usage_sample){
+            .limits = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},
+            .usage = UNLIMITED,
+        };
     *ret = best;
 }

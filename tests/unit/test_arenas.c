@@ -9,6 +9,7 @@
 #include "runtime.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,13 +58,15 @@ static void let_go(void)
 
 TestSuite(arenas, .init = hold_still, .fini = let_go, .timeout = 300);
 
+/* 0 for an arena that no thread has needed yet. */
 static size_t statistic(unsigned arena, const char *name)
 {
     char path[64];
     size_t value = 0, len = sizeof(value);
     snprintf(path, sizeof(path), "stats.arenas.%u.%s", arena, name);
-    cr_assert_eq(je_mallctl(path, &value, &len, NULL, 0), 0, "%s", path);
-    return value;
+    int rc = je_mallctl(path, &value, &len, NULL, 0);
+    cr_assert(rc == 0 || rc == ENOENT, "%s", path);
+    return rc == 0 ? value : 0;
 }
 
 /* Bytes in pages that jemalloc says the arena holds. */
@@ -285,6 +288,9 @@ Test(arenas, purged_pages_leave_the_process)
 /* --- arenas of the program's own --- */
 
 int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+int mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
+int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
+                 size_t newlen);
 
 static unsigned create_arena(void)
 {
@@ -294,9 +300,17 @@ static unsigned create_arena(void)
     return index;
 }
 
-Test(arenas, arena_of_the_program_is_counted_and_purged)
+static unsigned create_arena_by_mib(void)
 {
-    unsigned index = create_arena();
+    unsigned index = 0;
+    size_t len = sizeof(index), mib[2], mib_len = ARRAY_LEN(mib);
+    cr_assert_eq(mallctlnametomib("arenas.create", mib, &mib_len), 0);
+    cr_assert_eq(mallctlbymib(mib, mib_len, &index, &len, NULL, 0), 0);
+    return index;
+}
+
+static void assert_counted_and_purged(unsigned index)
+{
     uint64_t before = account_arena(index);
     void *p = je_mallocx(20 * MiB, arena_and_no_cache(index));
     cr_assert_not_null(p);
@@ -308,6 +322,12 @@ Test(arenas, arena_of_the_program_is_counted_and_purged)
     (void)arenas_purge(UINT64_MAX);
     assert_count_is_exact("purged");
     cr_expect_lt(account_arena(index), 20 * MiB);
+}
+
+Test(arenas, arena_of_the_program_is_counted_and_purged)
+{
+    assert_counted_and_purged(create_arena());
+    assert_counted_and_purged(create_arena_by_mib());
 }
 
 Test(arenas, count_stays_exact_when_arenas_are_destroyed)

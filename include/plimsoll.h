@@ -28,35 +28,37 @@ extern "C" {
 #define PLIM_API
 #endif
 
-/* How near the limit is, in the words of the kernel's vmpressure. Each level includes the ones below:
- * LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called.
+/* How near the limit is, in the words of the kernel's vmpressure. Each level includes the ones
+ * below: LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called.
  * CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7). */
 enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
 
 /* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes.
- * Kept up to date once a second at least in a program that has a reclaimer or the pressure fd, or that
- * allocates; an idle one without either may show the level of its last allocation. */
+ * Kept up to date once a second at least in a program that has a reclaimer or the pressure fd, or
+ * that allocates; an idle one without either may show the level of its last allocation. */
 PLIM_API enum plim_level plim_level(void);
 
 struct plim_pressure {
     size_t size; /* of this struct, as the library knows it: fields may be added at its end */
     enum plim_level level;
-    uint64_t usage;      /* what the kernel counts against the limit, less what it can drop itself */
+    uint64_t usage; /* what the kernel counts against the limit, less what it can drop itself */
     uint64_t soft_limit;
     uint64_t hard_limit;
-    uint64_t target;     /* bytes asked of this call */
+    uint64_t target; /* bytes asked of this call */
 };
 
 /* Lets go of about p->target bytes and returns how many bytes it let go. Runs on the library's
- * watcher thread, one call at a time, with all signals blocked and about 1 MiB of stack. May allocate,
- * free, block, and add or remove reclaimers. Must not throw or longjmp out. */
+ * watcher thread, one call at a time, with all signals blocked and about 1 MiB of stack. May
+ * allocate, free, block, and add or remove reclaimers. Must not throw or longjmp out. */
 typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
 
 /* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
  * kept) appears in statistics. arg is the caller's and must live until remove returns.
- * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use), -ENOTSUP (PLIMSOLL_THREAD=off).
- * From below PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give is not asked of programs. */
-PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from);
+ * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use), -ENOTSUP
+ * (PLIMSOLL_THREAD=off). From below PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give
+ * is not asked of programs. */
+PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg,
+                                enum plim_level from);
 
 /* No call of it begins after this returns. Waits for one that runs, except when called from inside
  * it. -ENOENT: no such id. */
@@ -90,7 +92,7 @@ struct plim_stats {
 PLIM_API int plim_stats(struct plim_stats *s);
 
 struct plim_limits {
-    size_t size; /* set by the caller */
+    size_t size;             /* set by the caller */
     uint32_t cgroup_version; /* of the memory controller: 1, 2, or 0 */
     uint32_t cpus;           /* as plim_cpus() */
     uint64_t hard;           /* memory.max or its like, the smallest over all levels */
@@ -107,8 +109,8 @@ PLIM_API int plim_set_limit(uint64_t bytes);
  * From inside a reclaimer it only purges. Returns the bytes given back to the kernel. */
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
-/* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At least 1.
- * For sizing pools of threads. */
+/* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At
+ * least 1. For sizing pools of threads. */
 PLIM_API unsigned plim_cpus(void);
 
 /* Writes a heap profile that jeprof and pprof read. Needs MALLOC_CONF=prof:true: -ENOTSUP without;

@@ -1,5 +1,6 @@
 /*
- * Committed bytes: pages that jemalloc holds for arenas' extents, exact, counted by the extent hooks.
+ * Committed bytes: pages that jemalloc holds for arenas' extents, exact, counted by the extent
+ * hooks.
  *
  * The hooks run under jemalloc's locks: they add, compare, and at most lower the gate.
  */
@@ -30,12 +31,13 @@ static inline void account_add(unsigned arena, int64_t bytes)
     unsigned seen = atomic_load_explicit(&account.arena_count, memory_order_relaxed);
     if (arena < ACCOUNT_ARENAS) {
         atomic_fetch_add_explicit(&account.arena[arena], bytes, memory_order_relaxed);
-        while (unlikely(arena >= seen) && !atomic_compare_exchange_weak_explicit(
-                                              &account.arena_count, &seen, arena + 1,
-                                              memory_order_relaxed, memory_order_relaxed))
+        while (unlikely(arena >= seen) &&
+               !atomic_compare_exchange_weak_explicit(&account.arena_count, &seen, arena + 1,
+                                                      memory_order_relaxed, memory_order_relaxed))
             ;
     }
-    int64_t now = atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
+    int64_t now =
+        atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);
@@ -61,8 +63,8 @@ static inline uint64_t account_arena(unsigned arena)
     return c > 0 ? (uint64_t)c : 0;
 }
 
-/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless it
- * is due already. */
+/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless
+ * it is due already. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
 {
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);

@@ -24,7 +24,8 @@ static void listen(void)
     watcher_wake();
 }
 
-/* Before destructors of what the callbacks use; the destructor of this library would be too late. */
+/* Before destructors of what the callbacks use; the destructor of this library would be too late.
+ */
 static void stop_calls(void)
 {
     reclaimers_stop(NS_PER_S);
@@ -145,7 +146,8 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
     if (!runtime_ready())
         return 0;
     uint64_t freed = runtime_purge(bytes);
-    if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF || reclaimers_count(PLIM_CRITICAL) == 0)
+    if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF ||
+        reclaimers_count(PLIM_CRITICAL) == 0)
         return freed;
     if (watcher_pass(bytes - freed, NS_PER_S))
         freed += runtime_purge(bytes - freed);

@@ -73,9 +73,9 @@ static void refresh(void)
     (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
 }
 
-/* Free runs of this size are given back at once; the next ones are page faults. jemalloc's 8 MiB is just
- * what it maps at first for a thread that frees all it has. Its arena for requests of 8 MiB and more gives
- * all back at once. */
+/* Free runs of this size are given back at once; the next ones are page faults. jemalloc's 8 MiB is
+ * just what it maps at first for a thread that frees all it has. Its arena for requests of 8 MiB
+ * and more gives all back at once. */
 static void purge_eagerly_from(unsigned arena, size_t bytes)
 {
     struct mib m;
@@ -102,6 +102,29 @@ static int install_hooks(unsigned arena)
     return rc == -EFAULT && arena > 0 ? 0 : rc;
 }
 
+/* Takes what the first arena holds in reserve into use, the largest pieces first, and purges it: so
+ * it goes through the decommit hook once, and is as uncommitted as all other reserve. */
+static void cycle_reserve(size_t reserve)
+{
+    const size_t large = (size_t)(16 * KiB); /* below, single pages: slabs of one block */
+    void *held[16];
+    unsigned n = 0;
+    for (size_t size = (size_t)MiB; n < ARRAY_LEN(held) && reserve >= arenas.page;) {
+        if (reserve < size) {
+            size = size / 2 >= large ? size / 2 : arenas.page;
+            continue;
+        }
+        held[n] = je_mallocx(size, JE_ARENA_NO_CACHE(0));
+        if (held[n] == NULL)
+            break;
+        n++;
+        reserve -= size;
+    }
+    while (n > 0)
+        je_dallocx(held[--n], JE_ARENA_NO_CACHE(0));
+    (void)mib_write(&arenas.purge, 0, NULL, 0);
+}
+
 /* jemalloc made its first arena before it had hooks. What that took counts as committed, or giving
  * it back later would be counted and taking it would not. */
 static void count_first_extents(void)
@@ -111,6 +134,7 @@ static void count_first_extents(void)
     (void)je_mallctl("stats.arenas.0.retained", &retained, &len, NULL, 0);
     (void)je_mallctl("stats.arenas.0.pactive", &active, &len, NULL, 0);
     account_add(0, (int64_t)(retained + active * arenas.page));
+    cycle_reserve(retained);
 }
 
 int arenas_init(void)
@@ -120,7 +144,8 @@ int arenas_init(void)
     size_t len = sizeof(count), decay_len = sizeof(decay_ms);
     int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.narenas", &count, &len, NULL, 0);
-    rc = rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
+    rc =
+        rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
     rc = rc != 0 ? rc : find_controls();
     if (rc != 0)

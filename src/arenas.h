@@ -28,8 +28,8 @@ uint64_t arenas_thread_freed(void);
 /* Gives back at least `bytes` of free pages, as far as there are, the oldest of an arena first;
  * UINT64_MAX: all. Returns the bytes given back. */
 uint64_t arenas_purge(uint64_t bytes);
-/* Free pages live this long before jemalloc gives them back by itself; -1: as it was configured. Cheap
- * when unchanged. */
+/* Free pages live this long before jemalloc gives them back by itself; -1: as it was configured.
+ * Cheap when unchanged. */
 void arenas_set_decay(int64_t ms);
 /* Lets free pages age in a program that makes no calls. */
 void arenas_age(void);

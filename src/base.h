@@ -11,17 +11,17 @@
 
 #define PLIM_EXPORT __attribute__((visibility("default")))
 /* On what the fast path reads: no detour through the global offset table. */
-#define PLIM_HIDDEN __attribute__((visibility("hidden")))
-#define PLIM_COLD __attribute__((cold, noinline))
+#define PLIM_HIDDEN            __attribute__((visibility("hidden")))
+#define PLIM_COLD              __attribute__((cold, noinline))
 #define PLIM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Keeps a field that many threads write off the line of those that many read. */
-#define CACHE_LINE 64
+#define CACHE_LINE    64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
 
 /* A limit that is not there. */
@@ -32,7 +32,7 @@
 #define GiB (1024 * MiB)
 
 #define NS_PER_MS ((uint64_t)1000000)
-#define NS_PER_S ((uint64_t)1000000000)
+#define NS_PER_S  ((uint64_t)1000000000)
 
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {

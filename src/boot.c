@@ -59,8 +59,13 @@ static void build_conf(struct fmt *f)
     je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
     fmt_str(f, "narenas:");
     fmt_u64(f, runtime.cpus);
-    /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused sooner. */
+    /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
+     * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
+    /* A thread may keep 20 free blocks of each size up to tcache_max, 32 KiB by default: 3 MiB,
+     * which only the thread itself can give back. */
+    if (runtime.usage.memory.hard <= GiB)
+        fmt_str(f, ",tcache_max:8192");
     if (!JE_ARENAS_HAVE_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
 }
@@ -140,20 +145,24 @@ bool runtime_ready(void)
 }
 
 /* Written by the forking thread between prepare and parent, which other forks wait for. */
-static bool fork_holds_look_lock;
+static bool fork_holds_look_lock, fork_was_inside;
 
-/* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for ever.
- * Within a time only, as a signal handler may fork in the middle of this thread's own look. */
+/* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for
+ * ever. Within a time only, as a signal handler may fork in the middle of this thread's own look.
+ */
 static void fork_prepare(void)
 {
     bool held = lock_take_within(&runtime.look_lock, NS_PER_S);
     reclaimers_fork_prepare();
     fork_holds_look_lock = held;
+    fork_was_inside = thread_state.inside;
+    thread_state.inside = true; /* other handlers may allocate */
 }
 
 static void fork_parent(void)
 {
     bool held = fork_holds_look_lock;
+    thread_state.inside = fork_was_inside;
     reclaimers_fork_parent();
     if (held)
         lock_release(&runtime.look_lock);
@@ -162,6 +171,7 @@ static void fork_parent(void)
 /* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
 static void fork_child(void)
 {
+    thread_state.inside = fork_was_inside;
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     watcher_fork_child();
@@ -174,8 +184,8 @@ static void fork_child(void)
     account_look_now();
 }
 
-/* The first call came before libc knew the environment: what it decided by the defaults is changed, but
- * for the number of arenas. */
+/* The first call came before libc knew the environment: what it decided by the defaults is changed,
+ * but for the number of arenas. */
 static void apply_options(const struct options *options)
 {
     lock_take(&runtime.look_lock);

@@ -86,8 +86,8 @@ static int read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
     return rc < 0 ? rc : parse_limit(&text, ret);
 }
 
-/* 0, or why the process's own directory is gone or cannot be read now; `rc` is what reading a file of it gave. Not
- * inline, or its path would stay on the stack. */
+/* 0, or why the process's own directory is gone or cannot be read now; `rc` is what reading a file
+ * of it gave. Not inline, or its path would stay on the stack. */
 static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
 {
     char path[CGROUP_PATH_MAX];

@@ -32,7 +32,8 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
                struct sys_file *file, const char *const *keys, uint64_t *values, unsigned count,
                unsigned *ret_found)
 {
-    /* memory.stat has 1 to 2 KiB. Not on the stack: this runs on threads that have 16 KiB in all. */
+    /* memory.stat has 1 to 2 KiB. Not on the stack: this runs on threads that have 16 KiB in all.
+     */
     static char text[8 * 1024];
     char path[CGROUP_PATH_MAX];
     int rc = cgroup_level_file(root, dir, path_len, "memory.stat", path, sizeof(path));

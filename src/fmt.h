@@ -12,7 +12,10 @@ struct fmt {
     size_t cap; /* at least 1 */
     size_t len; /* without the NUL */
 };
-#define FMT_INIT(array) {.buf = (array), .cap = sizeof(array), .len = 0}
+#define FMT_INIT(array)                                                                            \
+    {                                                                                              \
+        .buf = (array), .cap = sizeof(array), .len = 0                                             \
+    }
 
 void fmt_str(struct fmt *f, const char *s);
 void fmt_strn(struct fmt *f, const char *s, size_t len);

@@ -23,14 +23,15 @@ static uint64_t percent(uint64_t whole, uint64_t percent_)
     return u64_share(whole, percent_, 100);
 }
 
-/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room. */
+/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
+ */
 static uint64_t wall(const struct limits *l)
 {
     return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
 }
 
-/* Programs also ask for more than there can ever be: nothing is given up or waited for on account of
- * that. */
+/* Programs also ask for more than there can ever be: nothing is given up or waited for on account
+ * of that. */
 static uint64_t possible_request(const struct governor_input *in)
 {
     return in->request < in->limits.hard ? in->request : 0;
@@ -223,8 +224,8 @@ static uint64_t needed(const struct governor_input *in)
 
 /*
  * How long a thread that wants memory at the limit should wait, at most, before it takes it all the
- * same. Somebody may be about to free: reclaimers, other processes of the group, other threads; when
- * ten seconds have shown that nobody does, hardly at all.
+ * same. Somebody may be about to free: reclaimers, other processes of the group, other threads;
+ * when ten seconds have shown that nobody does, hardly at all.
  */
 static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
                           const struct governor_decision *d)
@@ -302,8 +303,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
-        .callbacks_due = needed(in) >= l->soft && in->reclaimers > 0 &&
-                         in->now_ns >= g->next_pass_ns,
+        .callbacks_due =
+            needed(in) >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
     if (ret->callbacks_due && possible_request(in) > 0)

@@ -17,29 +17,29 @@ struct governor_input {
     struct limits limits;
     uint64_t usage;
     uint64_t committed;
-    uint64_t active;       /* pages in use */
-    uint64_t dirty;        /* free pages that a purge would give back */
-    uint64_t granted;      /* what committed will be with the large requests just granted */
-    uint64_t request;      /* an allocation about to be made; 0: none */
-    unsigned reclaimers;   /* registered, for the level that would be */
-    bool from_watcher;     /* nobody may have allocated */
-    bool listeners;        /* somebody waits for level changes or registered a reclaimer */
+    uint64_t active;     /* pages in use */
+    uint64_t dirty;      /* free pages that a purge would give back */
+    uint64_t granted;    /* what committed will be with the large requests just granted */
+    uint64_t request;    /* an allocation about to be made; 0: none */
+    unsigned reclaimers; /* registered, for the level that would be */
+    bool from_watcher;   /* nobody may have allocated */
+    bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 
 struct governor_decision {
     enum plim_level level;
     bool level_changed;
-    uint64_t purge;          /* bytes of free pages to give back now; UINT64_MAX: all */
-    bool flush_caches;       /* threads empty their caches when they next look */
-    int64_t decay_ms;        /* age at which jemalloc gives free pages back by itself; -1: its own */
-    uint64_t look_after;     /* committed bytes until the next look */
-    bool heap_matters;       /* there should be a watcher thread */
-    bool dormant;            /* the watcher sleeps until woken: the next allocation must look */
+    uint64_t purge;      /* bytes of free pages to give back now; UINT64_MAX: all */
+    bool flush_caches;   /* threads empty their caches when they next look */
+    int64_t decay_ms;    /* age at which jemalloc gives free pages back by itself; -1: its own */
+    uint64_t look_after; /* committed bytes until the next look */
+    bool heap_matters;   /* there should be a watcher thread */
+    bool dormant;        /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
     uint64_t ask;            /* bytes to ask of reclaimers on account of the request; 0: nothing */
     bool callbacks_due;      /* the watcher should run reclaimers now */
-    uint64_t hold_ns;        /* at the limit: how long to wait for others to free; 0: there is room */
-    bool no_room;            /* after the purge above nothing is left between usage and the limit */
+    uint64_t hold_ns; /* at the limit: how long to wait for others to free; 0: there is room */
+    bool no_room;     /* after the purge above nothing is left between usage and the limit */
 };
 
 struct governor {
@@ -87,7 +87,8 @@ struct governor_pass {
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
 
-/* CPU time went into purging. Reclaimers' is not counted: they are asked for no more than needed. */
+/* CPU time went into purging. Reclaimers' is not counted: they are asked for no more than needed.
+ */
 void governor_spend(struct governor *g, uint64_t cpu_ns);
 
 /* Whether "cannot meet the limit" began or ended with the last look. */

@@ -1,4 +1,5 @@
-/* The extent hooks, see hooks.h. They run under jemalloc's locks: count, tell the kernel, return. */
+/* The extent hooks, see hooks.h. They run under jemalloc's locks: count, tell the kernel, return.
+ */
 #include "hooks.h"
 
 #include "account.h"
@@ -14,8 +15,8 @@ void hooks_avoid_huge_pages(bool avoid)
     avoid_huge_pages = avoid;
 }
 
-/* Where an arena's own metadata comes this way: as whole huge-page-aligned blocks, mapped at once and
- * touched bit by bit. It is not part of what a purge could give back. */
+/* Where an arena's own metadata comes this way: as whole huge-page-aligned blocks, mapped at once
+ * and touched bit by bit. It is not part of what a purge could give back. */
 static bool is_metadata(size_t size, size_t alignment)
 {
     const size_t block = (size_t)(2 * MiB);

@@ -11,7 +11,8 @@
 
 extern struct je_extent_hooks hooks;
 
-/* Keep new address space off transparent huge pages (PLIMSOLL_THP). Call before arenas get hooks. */
+/* Keep new address space off transparent huge pages (PLIMSOLL_THP). Call before arenas get hooks.
+ */
 void hooks_avoid_huge_pages(bool avoid);
 
 #endif

@@ -34,6 +34,9 @@ void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const
 
 extern const char *je_malloc_conf;
 
+/* MALLOCX_ARENA(a) | MALLOCX_TCACHE_NONE. */
+#define JE_ARENA_NO_CACHE(a) ((int)(((a) + 1) << 20) | 1 << 8)
+
 /* MALLOCX_ALIGN for a power of two. */
 #define JE_ALIGN(a) ((int)__builtin_ctzl(a))
 
@@ -73,8 +76,8 @@ struct je_extent_hooks {
  */
 bool je_clock_ahead(uint64_t ns);
 
-/* Before jemalloc's first call: large blocks begin at page boundaries instead of a random cache line
- * of an extra page. Its setting for this is not to be had from outside in 5.3.0. */
+/* Before jemalloc's first call: large blocks begin at page boundaries instead of a random cache
+ * line of an extra page. Its setting for this is not to be had from outside in 5.3.0. */
 void je_no_cache_oblivious(void);
 
 #endif

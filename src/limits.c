@@ -29,8 +29,8 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
     /* Room that must stay between the soft limit and the kernel's: a look comes after at least
      * 1 % of growth, and the kernel counts in batches. */
     uint64_t soft_max = percent_of(hard, 98 * 1000);
-    uint64_t soft = options->limit_kind == LIMIT_BYTES ? options->limit
-                                                       : percent_of(hard, options->limit);
+    uint64_t soft =
+        options->limit_kind == LIMIT_BYTES ? options->limit : percent_of(hard, options->limit);
     soft = u64_min(soft, soft_max);
     return (struct limits){
         .source = source,

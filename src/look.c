@@ -66,7 +66,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .request = request,
         .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
         .reclaimers = callable_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
-                                                                               : PLIM_MEDIUM),
+                                                                                 : PLIM_MEDIUM),
         .from_watcher = on_watcher,
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
@@ -108,9 +108,8 @@ static void log_look(const struct governor_input *in, const struct governor_deci
         const char *name;
         uint64_t bytes;
     } parts[] = {
-        {"look: usage ", in->usage},     {", committed ", in->committed},
-        {", dirty ", in->dirty},         {", request ", in->request},
-        {", next after ", d->look_after}, {", purge ", d->purge},
+        {"look: usage ", in->usage}, {", committed ", in->committed},  {", dirty ", in->dirty},
+        {", request ", in->request}, {", next after ", d->look_after}, {", purge ", d->purge},
     };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         fmt_str(&f, parts[i].name);
@@ -119,7 +118,8 @@ static void log_look(const struct governor_input *in, const struct governor_deci
     log_line(LOG_DEBUG, text);
 }
 
-/* While a look purges, other threads may use up half of the room there is, then they wait for it. */
+/* While a look purges, other threads may use up half of the room there is, then they wait for it.
+ */
 static void set_stop(const struct governor_input *in)
 {
     uint64_t room = in->limits.source == LIMITS_NONE ? (uint64_t)INT64_MAX / 2
@@ -252,8 +252,7 @@ static bool look(size_t size)
      * as there is room to wait for what it brings. */
     bool must = size >= large_request ||
                 account_committed() >= atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
-    if (must ? !lock_take_within(&runtime.look_lock, lock_wait_ns)
-             : !lock_try(&runtime.look_lock))
+    if (must ? !lock_take_within(&runtime.look_lock, lock_wait_ns) : !lock_try(&runtime.look_lock))
         return true;
     if (size < account_until_look()) { /* somebody else has just looked */
         lock_release(&runtime.look_lock);

@@ -115,7 +115,6 @@ PLIM_EXPORT void *memalign(size_t alignment, size_t size)
     return aligned_alloc(alignment, size);
 }
 
-
 static size_t page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);

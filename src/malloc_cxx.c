@@ -20,8 +20,9 @@ extern handler_fn *get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __att
 extern _Noreturn void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
     __attribute__((weak));
 
-/* The operator of that name behind ours. A plug-in may have brought its C++ library later, for itself
- * alone or even inside: then it is found through the plug-in, which is where we were called from. */
+/* The operator of that name behind ours. A plug-in may have brought its C++ library later, for
+ * itself alone or even inside: then it is found through the plug-in, which is where we were called
+ * from. */
 static void *next_operator(const char *name, void *caller)
 {
 #ifdef PLIM_STATIC
@@ -64,8 +65,7 @@ static PLIM_COLD void *new_failed(const char *name, void *caller, size_t size)
     return next != NULL ? next(size) : new_by_the_book(size, 0, false);
 }
 
-static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t size,
-                                          size_t align)
+static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t size, size_t align)
 {
     void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))next_operator(name, caller);
     return next != NULL ? next(size, align) : new_by_the_book(size, align, false);

@@ -64,7 +64,8 @@ PLIM_EXPORT size_t nallocx(size_t size, int flags)
     return je_nallocx(size, flags);
 }
 
-/* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them. */
+/* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
+ */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
     struct je_extent_hooks *ours = &hooks;

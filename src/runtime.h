@@ -1,6 +1,6 @@
 /*
- * The library at work: boot, looks, the watcher thread, what happens at the limit. All state that is
- * not a module's own is in the one struct here.
+ * The library at work: boot, looks, the watcher thread, what happens at the limit. All state that
+ * is not a module's own is in the one struct here.
  *
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
@@ -36,10 +36,11 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 struct watcher {
-    _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
-    _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
+    _Atomic uint32_t state;   /* enum watcher_state; by compare-and-swap */
+    _Atomic uint32_t wake;    /* counts requests to look; the watcher sleeps on it */
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
-    /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how many have been served. */
+    /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
+     * many have been served. */
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
 };

@@ -57,7 +57,7 @@ uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 void sys_sleep_ns(uint64_t ns);
 void sys_yield(void);
 
-uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
+uint64_t sys_ram_bytes(void);     /* of the machine; UNLIMITED if unknown */
 unsigned sys_affinity_cpus(void); /* CPUs this thread may run on, at least 1 */
 unsigned sys_tid(void);
 bool sys_is_secure(void); /* set-uid and the like: AT_SECURE */

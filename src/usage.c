@@ -95,9 +95,8 @@ void usage_init(struct usage *u, const struct options *options)
 void usage_refresh(struct usage *u)
 {
     uint64_t membership = membership_digest();
-    int rc = u->cgroup.memory.version == 0
-                 ? -ENOENT
-                 : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
+    int rc = u->cgroup.memory.version == 0 ? -ENOENT
+                                           : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
     if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
     derive_limits(u);

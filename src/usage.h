@@ -37,7 +37,7 @@ struct usage {
 
 struct usage_sample {
     struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
-    uint64_t usage; /* UNLIMITED where nothing binds */
+    uint64_t usage;       /* UNLIMITED where nothing binds */
 };
 
 /* Resolves and reads limits. */
@@ -47,8 +47,8 @@ void usage_init(struct usage *u, const struct options *options);
 void usage_refresh(struct usage *u);
 /* Another soft limit; 0 bytes: what `options` of usage_init said. */
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
-/* The present usage, before a request of that size. may_block: memory.stat may be read even where that
- * is slow; else an estimate from `committed` stands in. */
+/* The present usage, before a request of that size. may_block: memory.stat may be read even where
+ * that is slow; else an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);
 /* After fork: it may be moved to another cgroup; the next refresh resolves anew. */

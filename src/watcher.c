@@ -198,8 +198,7 @@ void watcher_wake_by(uint64_t ns)
 void watcher_ask(uint64_t bytes)
 {
     uint64_t asked = atomic_load(&runtime.watcher.asked);
-    while (asked < bytes &&
-           !atomic_compare_exchange_weak(&runtime.watcher.asked, &asked, bytes))
+    while (asked < bytes && !atomic_compare_exchange_weak(&runtime.watcher.asked, &asked, bytes))
         ;
 }
 

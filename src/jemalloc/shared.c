@@ -28,8 +28,7 @@
     X(size_t, nallocx, (size_t size, int flags), (size, flags))                                    \
     X(int, mallctl, (const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen),    \
       (name, oldp, oldlenp, newp, newlen))                                                         \
-    X(int, mallctlnametomib, (const char *name, size_t *mib, size_t *miblen),                      \
-      (name, mib, miblen))                                                                         \
+    X(int, mallctlnametomib, (const char *name, size_t *mib, size_t *miblen), (name, mib, miblen)) \
     X(int, mallctlbymib,                                                                           \
       (const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp, size_t newlen),  \
       (mib, miblen, oldp, oldlenp, newp, newlen))
@@ -201,6 +200,4 @@ bool je_clock_ahead(uint64_t ns)
     return false;
 }
 
-void je_no_cache_oblivious(void)
-{
-}
+void je_no_cache_oblivious(void) {}

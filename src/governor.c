@@ -1,12 +1,9 @@
 /* The decisions, see governor.h. */
-#include "governor.h"
+#include "governor_internal.h"
 
 /* Hysteresis: a level ends this much of the hard limit below where it begins. */
 static const uint64_t hysteresis_percent = 5;
 
-static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
-static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
-static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 static const uint64_t watch_far_ns = NS_PER_S;
 static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
@@ -18,23 +15,11 @@ static const uint64_t idle_far_ns = 10 * NS_PER_S;
 /* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
 static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
-static uint64_t percent(uint64_t whole, uint64_t percent_)
-{
-    return u64_share(whole, percent_, 100);
-}
-
 /* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
  */
 static uint64_t wall(const struct limits *l)
 {
     return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
-}
-
-/* Programs also ask for more than there can ever be: nothing is given up or waited for on account
- * of that. */
-static uint64_t possible_request(const struct governor_input *in)
-{
-    return in->request < in->limits.hard ? in->request : 0;
 }
 
 /* Usage once the request is made. */
@@ -97,19 +82,6 @@ static void refill_budget(struct governor *g, uint64_t now_ns)
 void governor_spend(struct governor *g, uint64_t cpu_ns)
 {
     g->budget_ns -= (int64_t)u64_min(cpu_ns, 60 * NS_PER_S);
-}
-
-/* The smallest purge worth the calls. */
-static uint64_t purge_worth(uint64_t hard)
-{
-    return u64_clamp(hard / 256, 128 * KiB, 4 * MiB);
-}
-
-/* Our part of what the group must give back, with some to spare so that parts add up. */
-static uint64_t own_share(const struct governor_input *in, uint64_t bytes)
-{
-    uint64_t part = in->committed + in->committed / 4;
-    return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
 
 /* Pages that were allocated and not touched yet are in committed and not in usage, and nothing
@@ -215,13 +187,6 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     return u64_min(step, u64_max(4 * MiB, in->committed / 8));
 }
 
-/* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
-static uint64_t needed(const struct governor_input *in)
-{
-    uint64_t used = u64_less(in->usage, in->dirty);
-    return used + u64_min(possible_request(in), UINT64_MAX - used);
-}
-
 /*
  * How long a thread that wants memory at the limit should wait, at most, before it takes it all the
  * same. Somebody may be about to free: reclaimers, other processes of the group, other threads;
@@ -313,62 +278,4 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     g->level = level;
-}
-
-/* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
-static uint64_t overhead(uint64_t usage, uint64_t dirty, uint64_t live)
-{
-    return u64_less(u64_less(usage, dirty), live);
-}
-
-uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
-{
-    const struct limits *l = &in->limits;
-    uint64_t usage = needed(in);
-    if (l->source == LIMITS_NONE || usage < l->soft)
-        return 0;
-    uint64_t want = own_share(in, usage - l->soft + percent(l->hard, 1));
-    if (usage >= l->critical)
-        return want;
-    /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
-     * needs another pass. */
-    uint64_t holes = u64_min(g->freed, u64_less(overhead(in->usage, in->dirty, live), g->overhead));
-    uint64_t target = u64_less(want, holes);
-    return target >= purge_worth(l->hard) / 2 ? target : 0;
-}
-
-void governor_pass_done(struct governor *g, const struct governor_pass *pass)
-{
-    uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
-    uint64_t usage_drop = u64_less(pass->usage_before, pass->usage_after);
-    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
-    g->freed = gave;
-    g->overhead = overhead(pass->usage_before, pass->dirty_before, pass->live_before);
-    bool useless = gave < pass->asked / 20;
-    g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
-    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
-    if (!useless)
-        g->over_since_ns = 0;
-}
-
-enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
-{
-    bool over = in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft &&
-                in->dirty < purge_worth(in->limits.hard);
-    if (!over) {
-        g->over_since_ns = 0;
-        if (in->limits.source != LIMITS_NONE && in->usage < in->limits.soft) {
-            g->pass_wait_ns = pass_wait_min_ns;
-            g->next_pass_ns = 0;
-        }
-        bool was = g->cannot_meet;
-        g->cannot_meet = was && in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft;
-        return was && !g->cannot_meet ? GOVERNOR_CAN_AGAIN : GOVERNOR_SAME;
-    }
-    if (g->over_since_ns == 0)
-        g->over_since_ns = in->now_ns;
-    if (g->cannot_meet || in->now_ns - g->over_since_ns < cannot_meet_after_ns)
-        return GOVERNOR_SAME;
-    g->cannot_meet = true;
-    return GOVERNOR_CANNOT;
 }

@@ -70,10 +70,6 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .from_watcher = on_watcher,
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
-    if (request > 0) {
-        runtime.granted = u64_max(in->granted, pages.committed) + request;
-        runtime.granted_ns = now;
-    }
     runtime.limits = sample.limits;
     atomic_store_explicit(&runtime.counters.usage, sample.usage, memory_order_relaxed);
     counter_add(&runtime.counters.looks, 1);
@@ -150,10 +146,14 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
         account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
 }
 
-/* Sleeps until reclaimers made progress, but not for long. */
-static void hold_back(uint64_t at_most_ns)
+static uint32_t progress_seen(void)
 {
-    uint32_t seen = atomic_load_explicit(&runtime.progress, memory_order_relaxed);
+    return atomic_load_explicit(&runtime.progress, memory_order_relaxed);
+}
+
+/* Sleeps until there is progress since it was `seen`, but not for long. */
+static void hold_back(uint32_t seen, uint64_t at_most_ns)
+{
     uint64_t start = sys_now_ns();
     (void)sys_futex_wait(&runtime.progress, seen, at_most_ns);
     counter_add(&runtime.counters.throttle_ns, sys_now_ns() - start);
@@ -184,8 +184,9 @@ static bool exhausted(uint64_t request)
         return false;
     if (callable_reclaimers(PLIM_CRITICAL) == 0)
         return true;
+    uint32_t seen = progress_seen();
     watcher_wake();
-    hold_back(last_resort_ns);
+    hold_back(seen, last_resort_ns);
     return still_no_room(request);
 }
 
@@ -209,10 +210,12 @@ static void throttle(uint64_t request, struct governor_decision *d)
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
+    uint32_t seen = progress_seen();
     if (d->hold_ns > 0 && callable_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {
-        hold_back(d->hold_ns - passed);
+        hold_back(seen, d->hold_ns - passed);
+        seen = progress_seen();
         if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
             return;
         look_locked(request, false, &in, d);
@@ -244,6 +247,15 @@ static bool at_limit(size_t size, struct governor_decision *d)
     return true;
 }
 
+/* What a large request will have committed shows in no count before it is served. */
+static void note_granted(const struct governor_input *in)
+{
+    if (in->request == 0 || in->request >= in->limits.hard)
+        return;
+    runtime.granted = u64_max(in->granted, in->committed) + in->request;
+    runtime.granted_ns = in->now_ns;
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -259,6 +271,7 @@ static bool look(size_t size)
         return true;
     }
     look_locked(size >= large_request ? size : 0, false, &in, &d);
+    note_granted(&in);
     lock_release(&runtime.look_lock);
     if (d.heap_matters)
         watcher_start();

@@ -1,0 +1,63 @@
+/* What to ask of reclaimers, and what to make of what they gave, see governor.h. */
+#include "governor_internal.h"
+
+static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
+static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
+
+/* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
+static uint64_t overhead(uint64_t usage, uint64_t dirty, uint64_t live)
+{
+    return u64_less(u64_less(usage, dirty), live);
+}
+
+uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
+{
+    const struct limits *l = &in->limits;
+    uint64_t usage = needed(in);
+    if (l->source == LIMITS_NONE || usage < l->soft)
+        return 0;
+    uint64_t want = own_share(in, usage - l->soft + percent(l->hard, 1));
+    if (usage >= l->critical)
+        return want;
+    /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
+     * needs another pass. */
+    uint64_t holes = u64_min(g->freed, u64_less(overhead(in->usage, in->dirty, live), g->overhead));
+    uint64_t target = u64_less(want, holes);
+    return target >= purge_worth(l->hard) / 2 ? target : 0;
+}
+
+void governor_pass_done(struct governor *g, const struct governor_pass *pass)
+{
+    uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
+    uint64_t usage_drop = u64_less(pass->usage_before, pass->usage_after);
+    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
+    g->freed = gave;
+    g->overhead = overhead(pass->usage_before, pass->dirty_before, pass->live_before);
+    bool useless = gave < pass->asked / 20;
+    g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
+    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
+    if (!useless)
+        g->over_since_ns = 0;
+}
+
+enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
+{
+    bool over = in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft &&
+                in->dirty < purge_worth(in->limits.hard);
+    if (!over) {
+        g->over_since_ns = 0;
+        if (in->limits.source != LIMITS_NONE && in->usage < in->limits.soft) {
+            g->pass_wait_ns = pass_wait_min_ns;
+            g->next_pass_ns = 0;
+        }
+        bool was = g->cannot_meet;
+        g->cannot_meet = was && in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft;
+        return was && !g->cannot_meet ? GOVERNOR_CAN_AGAIN : GOVERNOR_SAME;
+    }
+    if (g->over_since_ns == 0)
+        g->over_since_ns = in->now_ns;
+    if (g->cannot_meet || in->now_ns - g->over_since_ns < cannot_meet_after_ns)
+        return GOVERNOR_SAME;
+    g->cannot_meet = true;
+    return GOVERNOR_CANNOT;
+}

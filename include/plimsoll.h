@@ -6,7 +6,11 @@
  *
  * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise a function
  * returns 0 or a negative errno value, may be called from any thread, and must not be called from a
- * signal handler. -ENOSYS: the library is there but PLIMSOLL=off.
+ * signal handler. -ENOSYS, of those that return 0 or negative: the library is there but off
+ * (PLIMSOLL=off, or it could not start).
+ *
+ * PLIM_OPTIONAL needs position-independent code (-fPIE or -fPIC, the default nearly everywhere):
+ * otherwise the linker decides that the library is absent.
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -34,14 +38,15 @@ extern "C" {
 enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
 
 /* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes.
- * Kept up to date once a second at least in a program that has a reclaimer or the pressure fd, or
- * that allocates; an idle one without either may show the level of its last allocation. */
+ * Looked at once a second at least in a program that has a reclaimer or the pressure fd; otherwise
+ * as the heap grows, so that an idle program may show an old one. */
 PLIM_API enum plim_level plim_level(void);
 
 struct plim_pressure {
     size_t size; /* of this struct, as the library knows it: fields may be added at its end */
     enum plim_level level;
-    uint64_t usage; /* what the kernel counts against the limit, less what it can drop itself */
+    uint64_t
+        usage; /* what the kernel counts against the limit; from LOW on less what it drops itself */
     uint64_t soft_limit;
     uint64_t hard_limit;
     uint64_t target; /* bytes asked of this call */
@@ -53,7 +58,7 @@ struct plim_pressure {
 typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
 
 /* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
- * kept) appears in statistics. arg is the caller's and must live until remove returns.
+ * kept) is for people. arg is the caller's and must live until remove returns.
  * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use), -ENOTSUP
  * (PLIMSOLL_THREAD=off). From below PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give
  * is not asked of programs. */
@@ -110,7 +115,8 @@ PLIM_API int plim_set_limit(uint64_t bytes);
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At
- * least 1. For sizing pools of threads. */
+ * least 1. For sizing pools of threads. As found at start; with PLIMSOLL=off the affinity
+ * alone. */
 PLIM_API unsigned plim_cpus(void);
 
 /* Writes a heap profile that jeprof and pprof read. Needs MALLOC_CONF=prof:true: -ENOTSUP without;

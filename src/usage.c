@@ -83,6 +83,16 @@ static void resolve(struct usage *u, uint64_t membership)
     u->memory = memory;
 }
 
+/* A daemon may change its root, or use up its descriptors, before it has grown enough to be looked
+ * at. */
+static void open_charge_files(struct usage *u)
+{
+    uint64_t charge;
+    for (unsigned i = 0; i < u->level_count; i++)
+        (void)cgroup_read_usage("", &u->cgroup.memory, u->levels[i].path_len,
+                                &u->levels[i].charge_file, &charge);
+}
+
 void usage_init(struct usage *u, const struct options *options)
 {
     u->options = *options;
@@ -90,6 +100,7 @@ void usage_init(struct usage *u, const struct options *options)
     u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
     resolve(u, membership_digest());
     derive_limits(u);
+    open_charge_files(u);
 }
 
 void usage_refresh(struct usage *u)

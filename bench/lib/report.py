@@ -180,8 +180,8 @@ def plot(results, out):
 set terminal {terminal}
 set output '{out}/usage.{suffix}'
 set lmargin at screen 0.08
-set rmargin at screen 0.66
-set key outside right center Left reverse spacing 1.6 samplen 2
+set rmargin at screen 0.59
+set key at screen 0.985, graph 0.6 right center Left reverse spacing 1.6 samplen 2
 set grid ytics lc rgb '#dddddd' lt 1
 set border 3
 set tics nomirror out

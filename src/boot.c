@@ -144,34 +144,29 @@ bool runtime_ready(void)
     return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
 }
 
-/* Written by the forking thread between prepare and parent, which other forks wait for. */
-static bool fork_holds_look_lock, fork_was_inside;
-
 /* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for
  * ever. Within a time only, as a signal handler may fork in the middle of this thread's own look.
  */
 static void fork_prepare(void)
 {
-    bool held = lock_take_within(&runtime.look_lock, NS_PER_S);
+    thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, NS_PER_S);
     reclaimers_fork_prepare();
-    fork_holds_look_lock = held;
-    fork_was_inside = thread_state.inside;
+    thread_state.fork_was_inside = thread_state.inside;
     thread_state.inside = true; /* other handlers may allocate */
 }
 
 static void fork_parent(void)
 {
-    bool held = fork_holds_look_lock;
-    thread_state.inside = fork_was_inside;
+    thread_state.inside = thread_state.fork_was_inside;
     reclaimers_fork_parent();
-    if (held)
+    if (thread_state.fork_holds_look_lock)
         lock_release(&runtime.look_lock);
 }
 
 /* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
 static void fork_child(void)
 {
-    thread_state.inside = fork_was_inside;
+    thread_state.inside = thread_state.fork_was_inside;
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     watcher_fork_child();

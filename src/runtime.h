@@ -81,6 +81,8 @@ extern struct runtime runtime PLIM_HIDDEN;
 struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
     uint32_t flush_epoch; /* as of its last flush */
+    /* From the handler before a fork to the one after it. */
+    bool fork_holds_look_lock, fork_was_inside;
 };
 /* The model must stand here as well, or every other file would reach it through a call. */
 extern _Thread_local struct thread_state thread_state PLIM_HIDDEN

@@ -3,41 +3,9 @@
 import os
 import subprocess
 import sys
-import traceback
 
-
-class Skip(Exception):
-    """The machine lacks what a test needs."""
-
-
-class Tap:
-    def __init__(self):
-        self.count = 0
-        self.failed = 0
-
-    def case(self, name, test, *args):
-        """Runs one test: it fails by any exception."""
-        self.count += 1
-        try:
-            test(*args)
-            print(f"ok {self.count} - {name}")
-        except Skip as reason:
-            print(f"ok {self.count} - {name} # SKIP {reason}")
-        except Exception:  # pylint: disable=broad-except
-            self.failed += 1
-            print(f"not ok {self.count} - {name}")
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-        sys.stdout.flush()
-
-    def run_all(self, tests):
-        for test in tests:
-            self.case(test.__name__.removeprefix("test_").replace("_", " "), test)
-
-    def finish(self):
-        print(f"1..{self.count}")
-        sys.exit(1 if self.failed else 0)
-
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tap_report import Skip, Tap, equal, holds  # pylint: disable=wrong-import-position,unused-import
 
 COMMAND = os.path.abspath(sys.argv[1])
 LIBRARY = os.path.realpath(sys.argv[2])
@@ -64,13 +32,3 @@ def start(*args, env=None, **more):
     return subprocess.Popen(
         [COMMAND, *args], env=environment(env or {}), text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-
-
-def equal(got, expected, what=""):
-    if got != expected:
-        raise AssertionError(f"{what}: got {got!r}, expected {expected!r}")
-
-
-def holds(text, part):
-    if part not in text:
-        raise AssertionError(f"{part!r} is not in {text!r}")

@@ -3,35 +3,18 @@
 import os
 import subprocess
 import sys
-import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-
-class Skip(Exception):
-    """The machine lacks what a test needs."""
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tap_report import Skip, Tap, equal, holds  # pylint: disable=wrong-import-position,unused-import
 
 
 def run_all(module):
     """Runs every test_* function of the module, prints TAP, and exits."""
-    failed = count = 0
-    tests = [(name, f) for name, f in vars(module).items() if name.startswith("test_")]
-    for name, test in tests:
-        count += 1
-        title = f"{count} - {name.removeprefix('test_').replace('_', ' ')}"
-        try:
-            test()
-            print(f"ok {title}")
-        except Skip as reason:
-            print(f"ok {title} # SKIP {reason}")
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {title}")
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-        sys.stdout.flush()
-    print(f"1..{count}")
-    sys.exit(1 if failed else 0)
+    tap = Tap()
+    tap.run_all([f for name, f in vars(module).items() if name.startswith("test_")])
+    tap.finish()
 
 
 def environment(extra=None, preload=None):
@@ -64,13 +47,3 @@ def must(*command, **more):
 def facts(text):
     """key=value lines as a dict."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
-def equal(got, expected, what=""):
-    if got != expected:
-        raise AssertionError(f"{what}: got {got!r}, expected {expected!r}")
-
-
-def holds(text, part):
-    if part not in text:
-        raise AssertionError(f"{part!r} is not in {text!r}")

@@ -98,24 +98,24 @@ static enum phase boot_hooks(void)
     return PHASE_READY;
 }
 
-/* Others that call meanwhile: this very thread passes through, another waits for the first part. */
-static bool boot_begin(void)
+/* Others that call meanwhile: this very thread passes through, another waits. */
+static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;
-    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_BOOTING)) {
+    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_CONFIGURING)) {
         atomic_store(&runtime.boot_tid, sys_tid());
         return true;
     }
-    while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_BOOTING &&
+    while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_CONFIGURING &&
            atomic_load(&runtime.boot_tid) != sys_tid())
         sys_yield();
     return false;
 }
 
-static void boot(void)
+void runtime_configure(void)
 {
     struct fmt settings = FMT_INIT(conf);
-    if (!boot_begin())
+    if (!configure_begin())
         return;
     read_options(&runtime.options, NULL);
     log_set_level(runtime.options.log);
@@ -125,7 +125,16 @@ static void boot(void)
         build_conf(&settings);
     }
     append_malloc_conf(&settings);
-    atomic_store_explicit(&runtime.phase, PHASE_HOOKING, memory_order_release);
+    atomic_store_explicit(&runtime.phase, PHASE_CONFIGURED, memory_order_release);
+}
+
+static void boot(void)
+{
+    uint32_t configured = PHASE_CONFIGURED;
+    runtime_configure();
+    if (je_is_starting() ||
+        !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_HOOKING))
+        return;
     enum phase end = runtime.options.enabled ? boot_hooks() : PHASE_OFF;
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
     if (end == PHASE_OFF)
@@ -136,7 +145,7 @@ static void boot(void)
 
 bool runtime_ready(void)
 {
-    if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_NONE) {
+    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_acquire) < PHASE_HOOKING)) {
         int saved_errno = errno;
         boot();
         errno = saved_errno;

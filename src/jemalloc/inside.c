@@ -39,6 +39,15 @@ void je_no_cache_oblivious(void)
     je_opt_cache_oblivious = false;
 }
 
+/* jemalloc's malloc_init_state: 3 before, 0 after. */
+extern int je_malloc_init_state;
+
+bool je_is_starting(void)
+{
+    int state = *(volatile int *)&je_malloc_init_state;
+    return state == 1 || state == 2;
+}
+
 /* jemalloc's arena_config_t. Its own metadata, which is never given back, stays off our hooks. */
 struct arena_config {
     struct je_extent_hooks *extent_hooks;

@@ -2,9 +2,9 @@
 #include "runtime.h"
 
 #include "arenas.h"
-#include "hooks.h"
 #include "je.h"
 #include "log.h"
+#include "pages.h"
 #include "reclaimers.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static void build_conf(struct fmt *f)
      * which only the thread itself can give back. */
     if (runtime.usage.memory.hard <= GiB)
         fmt_str(f, ",tcache_max:8192");
-    if (!JE_ARENAS_HAVE_HOOKS)
+    if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
 }
 
@@ -86,12 +86,11 @@ static bool keeps_off_huge_pages(void)
     return runtime.options.thp == THP_NEVER || (runtime.options.thp == THP_AUTO && limited);
 }
 
-static enum phase boot_hooks(void)
+static enum phase take_over(void)
 {
-    hooks_avoid_huge_pages(keeps_off_huge_pages());
     int rc = arenas_init();
     if (rc != 0) {
-        log_line(LOG_ERROR, "jemalloc refused the extent hooks; nothing is watched");
+        log_line(LOG_ERROR, "jemalloc lacks a control that is needed; nothing is watched");
         return PHASE_OFF;
     }
     governor_init(&runtime.governor, &runtime.options, sys_now_ns());
@@ -123,6 +122,8 @@ void runtime_configure(void)
         usage_init(&runtime.usage, &runtime.options);
         runtime.cpus = count_cpus();
         build_conf(&settings);
+        pages_avoid_huge(keeps_off_huge_pages());
+        je_count_pages();
     }
     append_malloc_conf(&settings);
     atomic_store_explicit(&runtime.phase, PHASE_CONFIGURED, memory_order_release);
@@ -133,9 +134,9 @@ static void boot(void)
     uint32_t configured = PHASE_CONFIGURED;
     runtime_configure();
     if (je_is_starting() ||
-        !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_HOOKING))
+        !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER))
         return;
-    enum phase end = runtime.options.enabled ? boot_hooks() : PHASE_OFF;
+    enum phase end = runtime.options.enabled ? take_over() : PHASE_OFF;
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
@@ -145,7 +146,7 @@ static void boot(void)
 
 bool runtime_ready(void)
 {
-    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_acquire) < PHASE_HOOKING)) {
+    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_acquire) < PHASE_TAKING_OVER)) {
         int saved_errno = errno;
         boot();
         errno = saved_errno;

@@ -38,6 +38,8 @@ void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const
 
 /* jemalloc is in the middle of its own start: nothing may be asked of it yet. */
 bool je_is_starting(void);
+/* Before jemalloc's first call: its pages are counted from the first one on. */
+void je_count_pages(void);
 
 extern const char *je_malloc_conf;
 
@@ -47,12 +49,12 @@ extern const char *je_malloc_conf;
 /* MALLOCX_ALIGN for a power of two. */
 #define JE_ALIGN(a) ((int)__builtin_ctzl(a))
 
-/* Inside the library every arena but the first is made with our hooks, and its metadata comes from
- * elsewhere. In the shared libjemalloc neither can be had. */
+/* Inside the library pages are counted beneath jemalloc's default extent hooks. The shared
+ * libjemalloc needs hooks of ours (hooks.h) on every arena. */
 #ifdef PLIM_JEMALLOC_SHARED
-#define JE_ARENAS_HAVE_HOOKS 0
+#define JE_NEEDS_HOOKS 1
 #else
-#define JE_ARENAS_HAVE_HOOKS 1
+#define JE_NEEDS_HOOKS 0
 #endif
 
 /* extent_hooks_t of jemalloc 5. */

@@ -37,13 +37,14 @@ static void leave(bool before)
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
-    struct je_extent_hooks *ours = &hooks;
     bool before = enter();
-    if (!JE_ARENAS_HAVE_HOOKS && newp == NULL && strcmp(name, "arenas.create") == 0 &&
-        runtime_ready()) {
+#ifdef PLIM_JEMALLOC_SHARED
+    struct je_extent_hooks *ours = &hooks;
+    if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
         newp = &ours;
         newlen = sizeof(ours);
     }
+#endif
     int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
     leave(before);
     return rc;

@@ -18,7 +18,7 @@ enum phase {
     PHASE_NONE,        /* nothing has been called yet */
     PHASE_CONFIGURING, /* one thread prepares jemalloc's configuration; others wait */
     PHASE_CONFIGURED,  /* jemalloc starts or has started: calls pass through */
-    PHASE_HOOKING,     /* hooks are being installed: calls pass through */
+    PHASE_TAKING_OVER, /* its arenas are being taken over: calls pass through */
     PHASE_READY,
     PHASE_OFF, /* PLIMSOLL=off, or the boot failed: calls pass through for ever */
 };

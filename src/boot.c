@@ -111,6 +111,10 @@ static bool configure_begin(void)
     return false;
 }
 
+/* Small programs end before this, and never need jemalloc's controls: they are found at the first
+ * look, and cost 100 KiB. */
+static const uint64_t first_look = MiB;
+
 void runtime_configure(void)
 {
     struct fmt settings = FMT_INIT(conf);
@@ -126,7 +130,12 @@ void runtime_configure(void)
         je_count_pages();
     }
     append_malloc_conf(&settings);
-    atomic_store_explicit(&runtime.phase, PHASE_CONFIGURED, memory_order_release);
+    if (runtime.options.enabled)
+        account_look_after(JE_NEEDS_HOOKS ? 0 : first_look, GATE_OPEN);
+    else
+        gate_set(GATE_OFF);
+    atomic_store_explicit(&runtime.phase, runtime.options.enabled ? PHASE_CONFIGURED : PHASE_OFF,
+                          memory_order_release);
 }
 
 static void boot(void)
@@ -136,7 +145,7 @@ static void boot(void)
     if (je_is_starting() ||
         !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER))
         return;
-    enum phase end = runtime.options.enabled ? take_over() : PHASE_OFF;
+    enum phase end = take_over();
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
@@ -209,13 +218,16 @@ static void apply_options(const struct options *options)
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
-    bool ready = runtime_ready(), known = environment_known;
     struct options again;
+    runtime_configure();
+    bool known = environment_known;
     read_options(&again, complain);
-    if (ready && !known)
+    if (!known)
         apply_options(&again);
-    if (!ready)
+    if (atomic_load(&runtime.phase) == PHASE_OFF)
         return;
+    /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
+    je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
     if (runtime.options.thread == THREAD_ON)

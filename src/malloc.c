@@ -16,13 +16,13 @@ static PLIM_COLD void *refuse(int error)
 }
 
 #ifndef PLIM_JEMALLOC_SHARED
-/* jemalloc does not set errno when it cannot make a block larger. */
+/* jemalloc refuses larger requests at once, and realloc does not set errno then. Where memory is
+ * short, jemalloc/slow_path.c and pages.c set it. */
+static const size_t largest = (size_t)7 << 60;
+
 PLIM_EXPORT void *realloc(void *ptr, size_t size)
 {
-    void *p = je_realloc(ptr, size);
-    if (unlikely(p == NULL) && size != 0)
-        errno = ENOMEM;
-    return p;
+    return unlikely(size > largest) ? refuse(ENOMEM) : je_realloc(ptr, size);
 }
 #endif
 

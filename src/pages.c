@@ -4,6 +4,7 @@
 #include "account.h"
 #include "sys.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 /* Written once, before anything is reserved. */
@@ -19,8 +20,10 @@ void pages_avoid_huge(bool avoid)
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit)
 {
     void *p = sys_map(addr, size, alignment);
-    if (p == NULL)
+    if (p == NULL) {
+        errno = ENOMEM; /* as mmap would: jemalloc's realloc relies on it */
         return NULL;
+    }
     if (addr != NULL && p != addr) { /* asked for this very place */
         sys_unmap(p, size);
         return NULL;

@@ -9,6 +9,8 @@
 #include "../je.h"
 #include "../runtime.h"
 
+#include <errno.h>
+
 void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
                                  bool *ret_success);
 void *je_arena_malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero);
@@ -16,7 +18,7 @@ void *je_large_malloc(void *tsdn, void *arena, size_t size, bool zero);
 void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
                       void *tcache);
 void *je_arena_ralloc(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
-                      size_t alignment, bool zero, void *tcache, void *hook_args);
+                      size_t alignment, unsigned zero, void *tcache, void *hook_args);
 bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra,
                              bool zero, size_t *ret_size);
 void je_te_event_trigger(void *tsd, void *event);
@@ -32,7 +34,7 @@ void *malloc_large(void *tsdn, void *arena, size_t size, bool zero) INSTEAD(larg
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
                      void *tcache) INSTEAD(arena_palloc);
 void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
-             bool zero, void *tcache, void *hook_args) INSTEAD(arena_ralloc);
+             unsigned zero, void *tcache, void *hook_args) INSTEAD(arena_ralloc);
 bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
                      size_t *ret_size) INSTEAD(arena_ralloc_no_move);
 void event(void *tsd, void *what) INSTEAD(te_event_trigger);
@@ -70,12 +72,24 @@ void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, boo
     return refused(size) ? NULL : je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
 }
 
-void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
-             bool zero, void *tcache, void *hook_args)
+static PLIM_COLD void *resize_slow(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
+                                   size_t alignment, unsigned zero, void *tcache, void *hook_args)
 {
-    return size > old_size && refused(size) ? NULL
-                                            : je_arena_ralloc(tsdn, arena, ptr, old_size, size,
-                                                              alignment, zero, tcache, hook_args);
+    if (runtime_admit(size))
+        return je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
+                               hook_args);
+    errno = ENOMEM; /* of all its callers only realloc leaves that alone, here and in pages.c */
+    return NULL;
+}
+
+/* Tail calls: the nine arguments stay where they are. */
+void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
+             unsigned zero, void *tcache, void *hook_args)
+{
+    return size > old_size && gate_stops(size)
+               ? resize_slow(tsdn, arena, ptr, old_size, size, alignment, zero, tcache, hook_args)
+               : je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
+                                 hook_args);
 }
 
 /* true: it could not be resized. */

@@ -170,6 +170,7 @@ static void fork_prepare(void)
 {
     thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, NS_PER_S);
     reclaimers_fork_prepare();
+    events_fork_prepare(&runtime.watcher.events);
     thread_state.fork_was_inside = thread_state.inside;
     thread_state.inside = true; /* other handlers may allocate */
 }
@@ -177,6 +178,7 @@ static void fork_prepare(void)
 static void fork_parent(void)
 {
     thread_state.inside = thread_state.fork_was_inside;
+    events_fork_parent(&runtime.watcher.events);
     reclaimers_fork_parent();
     if (thread_state.fork_holds_look_lock)
         lock_release(&runtime.look_lock);

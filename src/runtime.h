@@ -10,6 +10,7 @@
 #define PLIM_RUNTIME_H
 
 #include "account.h"
+#include "events.h"
 #include "governor.h"
 #include "lock.h"
 #include "usage.h"
@@ -44,6 +45,7 @@ struct watcher {
      * many have been served. */
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
+    struct events events; /* what may wake it early, besides */
 };
 
 struct runtime {

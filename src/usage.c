@@ -80,6 +80,7 @@ static void resolve(struct usage *u, uint64_t membership)
     u->level_count = 0;
     u->membership = membership;
     u->cgroup = u->next_cgroup;
+    u->resolved++;
     u->memory = memory;
 }
 

@@ -27,6 +27,7 @@ struct usage {
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
     uint64_t ram;
     uint64_t membership; /* digest of /proc/self/cgroup when resolved */
+    uint64_t resolved;   /* how often `cgroup` has been resolved */
     unsigned level_count;
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */

@@ -291,6 +291,35 @@ int box_set_high(const struct box *box, uint64_t bytes)
     return harness.version == 2 ? write_bytes(box, "memory.high", bytes, "max") : -ENOTSUP;
 }
 
+int box_adopt(const struct box *box, pid_t pid)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%d", pid);
+    int err = write_value(memory_mount, box, "cgroup.procs", text);
+    if (err == 0 && cpu_mount && strcmp(cpu_mount, memory_mount) != 0)
+        err = write_value(cpu_mount, box, "cgroup.procs", text);
+    return err;
+}
+
+int box_remove(const struct box *box)
+{
+    const char *mounts[] = {memory_mount, cpu_mount};
+    for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+        char path[FILENAME_MAX];
+        if (!mounts[i])
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", mounts[i], box->name);
+        if (rmdir(path) != 0 && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+void box_path(const struct box *box, char *buf, size_t len)
+{
+    snprintf(buf, len, "%s/%s", memory_mount, box->name);
+}
+
 uint64_t box_usage(const struct box *box)
 {
     const char *file = harness.version == 2 ? "memory.current" : "memory.usage_in_bytes";
@@ -310,6 +339,11 @@ uint64_t box_page_cache(const struct box *box)
                read_value(box, "memory.stat", "inactive_file");
     return read_value(box, "memory.stat", "total_active_file") +
            read_value(box, "memory.stat", "total_inactive_file");
+}
+
+uint64_t box_high_events(const struct box *box)
+{
+    return harness.version == 2 ? read_value(box, "memory.events", "high") : 0;
 }
 
 uint64_t box_oom_kills(const struct box *box)

@@ -106,6 +106,13 @@ static void attach(const struct box *box, pid_t pid)
     cgroup_free(&group);
 }
 
+/* All threads: libcgroup moves one. */
+void run_move(const struct run *run, const struct box *box)
+{
+    int err = box_adopt(box, run->pid);
+    cr_assert(err == 0, "cannot move process %d: %s", run->pid, strerror(-err));
+}
+
 /* Runs in the child: waits to be attached, then becomes the program. */
 static _Noreturn void become(const struct run_spec *spec, char **env, int go_fd, int out, int err)
 {

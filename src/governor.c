@@ -183,8 +183,9 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
-    /* A small heap under a large limit looks as it grows: limits change. */
-    return u64_min(step, u64_max(4 * MiB, in->committed / 8));
+    /* Under a large limit a heap looks as it grows: the limit may be lowered to a tenth above what
+     * is used. */
+    return u64_min(step, u64_max(2 * MiB, in->committed / 16));
 }
 
 /*

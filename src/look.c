@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const uint64_t refresh_every_ns = NS_PER_S;
 /* From a large request's being granted to its pages' being committed, at most. */
 static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
@@ -49,7 +48,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
     uint64_t now = sys_now_ns();
     struct usage_sample sample;
     struct arenas_pages pages;
-    if (now - runtime.refreshed_ns >= refresh_every_ns) {
+    if (now - runtime.refreshed_ns >= usage_refresh_after(&runtime.usage)) {
         if (runtime.refreshed_ns != 0)
             usage_refresh(&runtime.usage);
         runtime.refreshed_ns = now;

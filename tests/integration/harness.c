@@ -19,6 +19,7 @@ enum { NAME_MAX_LEN = 160, MOUNTS_MAX = 2, BOXES_MAX = 32, CPU_PERIOD_US = 10000
 
 struct box {
     char name[NAME_MAX_LEN]; /* relative to the mounts, as libcgroup wants it */
+    bool threaded;
 };
 
 /* Where the controllers are mounted; allocated by libcgroup, never freed. */
@@ -235,7 +236,7 @@ static void box_create(const struct box *box)
     cgroup_free(&group);
 }
 
-static void box_set_cpu(const struct box *box, unsigned percent)
+void box_set_cpu(const struct box *box, unsigned percent)
 {
     cr_assert(cpu_mount, "no cpu controller for a quota");
     char text[64];
@@ -253,7 +254,7 @@ static void box_set_cpu(const struct box *box, unsigned percent)
     cr_assert(err == 0, "cannot set a CPU quota: %s", strerror(-err));
 }
 
-struct box *box_new(const struct box *parent, struct box_limits limits)
+static struct box *box_add(const struct box *parent)
 {
     cr_assert(harness.box_count < BOXES_MAX, "too many boxes");
     struct box *box = &harness.boxes[harness.box_count++];
@@ -261,6 +262,12 @@ struct box *box_new(const struct box *parent, struct box_limits limits)
         snprintf(box->name, sizeof(box->name), "%.100s/inner_%zu", parent->name, harness.box_count);
     else
         snprintf(box->name, sizeof(box->name), "plim_test_%d_%zu", getpid(), harness.box_count);
+    return box;
+}
+
+struct box *box_new(const struct box *parent, struct box_limits limits)
+{
+    struct box *box = box_add(parent);
     box_create(box);
     if (limits.memory) {
         int err = box_set_memory(box, limits.memory);
@@ -271,6 +278,23 @@ struct box *box_new(const struct box *parent, struct box_limits limits)
     if (limits.cpu_percent)
         box_set_cpu(box, limits.cpu_percent);
     return box;
+}
+
+struct box *box_new_threaded(const struct box *parent)
+{
+    char path[FILENAME_MAX];
+    struct box *box = box_add(parent);
+    box->threaded = true;
+    box_path(box, path, sizeof(path));
+    cr_assert(mkdir(path, 0755) == 0, "cannot make cgroup %s: %s", path, strerror(errno));
+    int err = write_value(memory_mount, box, "cgroup.type", "threaded");
+    cr_assert(err == 0, "cannot make it threaded: %s", strerror(-err));
+    return box;
+}
+
+bool box_is_threaded(const struct box *box)
+{
+    return box->threaded;
 }
 
 int box_set_memory(const struct box *box, uint64_t bytes)

@@ -28,6 +28,8 @@ void harness_end(void);
 
 /* The library under test, from PLIMSOLL_LIBRARY. Skips the test where it is not set. */
 const char *harness_library(void);
+/* The command, from PLIMSOLL_COMMAND. Skips the test where it is not set. */
+const char *harness_command(void);
 /* A workload program beside the test program. Valid until the third call after this one. */
 const char *harness_program(const char *name);
 /* 1 or 2: the cgroup version that the memory controller is on. */
@@ -45,9 +47,12 @@ struct box;
 
 /* parent: NULL for one at the top. Boxes live until harness_end(). */
 struct box *box_new(const struct box *parent, struct box_limits limits);
+/* One for threads of the parent's processes (cgroup.type); v2 only. The memory is the parent's. */
+struct box *box_new_threaded(const struct box *parent);
 /* While programs run. Returns 0 or -errno: v1 says -EBUSY to a limit that is below the usage. */
 int box_set_memory(const struct box *box, uint64_t bytes);
 int box_set_high(const struct box *box, uint64_t bytes);
+void box_set_cpu(const struct box *box, unsigned percent);
 
 /* Removes it now; nothing may run in it. Returns 0 or -errno. */
 int box_remove(const struct box *box);

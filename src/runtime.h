@@ -52,9 +52,13 @@ struct runtime {
     _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
     _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
     struct options options;    /* written at boot, read only after */
-    unsigned cpus;             /* likewise */
+    unsigned affinity;         /* CPUs that the first thread might use; likewise */
+    /* Usable CPUs, and when they were counted: under look_lock, read by all, who need no order. */
+    _Atomic unsigned cpus;
+    _Atomic uint64_t cpus_read_ns;
 
-    struct lock look_lock; /* guards the next six */
+    struct lock look_lock; /* guards the next seven */
+    uint64_t millicpus;    /* the CPU quota as last read */
     struct usage usage;
     struct governor governor;
     uint64_t refreshed_ns;
@@ -100,6 +104,8 @@ uint64_t runtime_purge(uint64_t bytes);
 void runtime_pass_by(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
+/* min(affinity, quota) at present. */
+unsigned runtime_cpus(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
 void runtime_configure(void);
 

@@ -1,6 +1,8 @@
 /* Limits that change while the program runs are followed, both ways. */
 #include "harness.h"
 
+#include "sys.h"
+
 #include <criterion/criterion.h>
 
 TestSuite(limits_live, .init = harness_begin, .fini = harness_end);
@@ -128,6 +130,84 @@ Test(limits_live, memory_high_lowered_makes_an_idle_cache_shrink)
     expect_usage(&run, box, 1, 225);
     expect_number(&run, "calls", 1, 1e6);
     run_stop(&run);
+}
+
+/* With as many CPUs as the test itself may use, or more. */
+Test(limits_live, a_changed_cpu_quota_is_followed)
+{
+    unsigned affinity = sys_affinity_cpus();
+    if (affinity < 2)
+        cr_skip_test("with one CPU no quota changes anything");
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB, .cpu_percent = 100});
+    struct run run = start_cache(box, "20", NULL);
+    expect_number(&run, "cpus", 1, 1);
+    box_set_cpu(box, affinity * 100);
+    expect_number(&run, "cpus", affinity, affinity);
+    box_set_cpu(box, 50);
+    expect_number(&run, "cpus", 1, 1);
+    run_stop(&run);
+}
+
+/* What was charged before the move stays with the old one, in both versions of cgroups. */
+Test(limits_live, a_move_to_a_smaller_cgroup_is_followed_in_time)
+{
+    struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct box *small = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
+    struct run run = start_cache(wide, "1000", NULL);
+    expect_usage(&run, wide, 60, 600);
+    run_move(&run, small);
+    expect_usage(&run, small, 100, 150);
+    expect_number(&run, "calls", 3, 1e9);
+    cr_expect(box_peak(small) <= 150 * MIB);
+    run_stop(&run);
+    cr_expect(box_oom_kills(wide) == 0 && box_oom_kills(small) == 0);
+}
+
+/* 150 MiB are live, and all of them are replaced every other second. */
+static struct run start_churning(const struct box *box)
+{
+    struct run run = run_start(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("grow"), "--free-first-mib", "50", "--mib",
+                                       "150", "--hold-s", "3600", "--churn-mib", "75")});
+    expect_number(&run, "grown", 1, 1);
+    return run;
+}
+
+static void expect_churning(struct run *run)
+{
+    double churned = run_number(run, "churned_mib");
+    expect_number(run, "churned_mib", churned + 150, 1e12);
+}
+
+/* A tenth above what is used, each time. */
+Test(limits_live, a_limit_lowered_step_by_step_is_survived_at_work)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = start_churning(box);
+    for (int step = 0; step < 3; step++) {
+        uint64_t limit = (box_usage(box) - box_page_cache(box)) / 10 * 11;
+        if (step == 2 && limit > 165 * MIB)
+            limit = 165 * MIB; /* a tenth above what is live */
+        cr_assert(box_set_memory(box, limit) == 0, "usage %d MiB", (int)(box_usage(box) / MIB));
+        expect_churning(&run);
+        expect_usage(&run, box, 150, (double)(limit / MIB));
+    }
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0, "usage was %s", run_describe(&run));
+}
+
+Test(limits_live, a_limit_raised_again_is_followed_at_work)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 170 * MIB});
+    struct run run = start_churning(box);
+    expect_churning(&run);
+    cr_assert(box_set_memory(box, 600 * MIB) == 0);
+    expect_number(&run, "level", 0, 0);
+    expect_churning(&run);
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0);
 }
 
 /* Lowered to about the usage, with plenty of free pages in the heap: given back, nobody killed. */

@@ -106,7 +106,7 @@ static void expect_doctor_is_right(const struct situation *s)
 /* The limit of the other half: what the library itself finds and does. */
 static void expect_survival(const struct situation *s)
 {
-    struct run run = run_there(s, ARGV(program_of(s, "phases"), "--rounds", "8", "--verify"));
+    struct run run = run_there(s, ARGV(program_of(s, "phases"), "--rounds", "4", "--verify"));
     expect_survived(s->bound, &run);
 }
 

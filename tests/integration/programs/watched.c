@@ -7,7 +7,7 @@
  *     fork     a child says how many of them it holds: child_holds=N
  * Waits until they are there. Prints listens=N, how many that are, then what the scenario says, and
  * ten times a second wakeups=N calls=N (its reclaimer's, which drops a fifth of the heap). reuse:
- * spoilt=N, how many of its own eventfds were written to or read. Needs the library.
+ * spoilt=N, how often its own eventfds were found written to or read. Needs the library.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -106,10 +106,10 @@ static void reuse(const int *fds, int count)
     }
 }
 
-/* All of them are one. */
+/* So far. All of them are one. */
 static int count_spoilt(const int *fds, int count)
 {
-    int spoilt = 0;
+    static int spoilt;
     for (int i = 0; i < count; i++) {
         eventfd_t value = 0;
         if (eventfd_read(fds[i], &value) != 0 || value != OWN_VALUE)

@@ -148,19 +148,38 @@ Test(limits_live, a_changed_cpu_quota_is_followed)
     run_stop(&run);
 }
 
-/* What was charged before the move stays with the old one, in both versions of cgroups. */
-Test(limits_live, a_move_to_a_smaller_cgroup_is_followed_in_time)
+Test(limits_live, a_move_to_another_cgroup_is_followed)
 {
     struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
-    struct box *small = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
-    struct run run = start_cache(wide, "1000", NULL);
-    expect_usage(&run, wide, 60, 600);
+    struct box *small = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = run_start(
+        (struct run_spec){.box = wide,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("watched"), "limits", "--heap-mib", "30")});
+    expect_number(&run, "soft_mib", 540, 540);
     run_move(&run, small);
-    expect_usage(&run, small, 100, 150);
-    expect_number(&run, "calls", 3, 1e9);
-    cr_expect(box_peak(small) <= 150 * MIB);
+    expect_number(&run, "soft_mib", 180, 180);
+    run_move(&run, wide);
+    expect_number(&run, "soft_mib", 540, 540);
     run_stop(&run);
-    cr_expect(box_oom_kills(wide) == 0 && box_oom_kills(small) == 0);
+}
+
+/* What was charged before stays with the old one, in both versions of cgroups. */
+Test(limits_live, a_move_to_a_smaller_cgroup_is_survived_at_full_speed)
+{
+    struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct box *small = box_new(NULL, (struct box_limits){.memory = 140 * MIB});
+    struct run run =
+        run_start((struct run_spec){.box = wide,
+                                    .preload = harness_library(),
+                                    .argv = ARGV(harness_program("phases"), "--threads", "4",
+                                                 "--live-mib", "120", "--rounds", "100000")});
+    expect_usage(&run, wide, 90, 600);
+    run_move(&run, small);
+    sleep_ms(3000);
+    cr_expect(box_usage(small) > MIB, "nothing was charged to it");
+    run_stop(&run);
+    cr_expect(box_oom_kills(wide) == 0 && box_oom_kills(small) == 0, "%s", run_describe(&run));
 }
 
 /* 150 MiB are live, and all of them are replaced every other second. */

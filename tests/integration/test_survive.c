@@ -92,7 +92,7 @@ Test(survive, with_a_tenth_of_a_cpu)
     struct run run =
         run_in((struct run_spec){.box = box,
                                  .preload = harness_library(),
-                                 .argv = ARGV(harness_program("phases"), "--rounds", "2")},
+                                 .argv = ARGV(harness_program("phases"), "--rounds", "1")},
                TIMEOUT_S);
     expect_survived(box, &run);
 }

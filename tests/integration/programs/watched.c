@@ -4,6 +4,7 @@
  *     nothing  they are left alone
  *     close    all that the program did not open are closed
  *     reuse    the same, and their numbers given to eventfds of its own
+ *     limits   the same; soft_mib=N besides, the soft limit: asking is a look of its own
  *     fork     a child says how many of them it holds: child_holds=N
  * Waits until they are there. Prints listens=N, how many that are, then what the scenario says, and
  * ten times a second wakeups=N calls=N (its reclaimer's, which drops a fifth of the heap). reuse:
@@ -143,6 +144,13 @@ static void tell(void)
     printf("wakeups=%.0f calls=%u\n", (double)stats.watcher_wakeups, atomic_load(&calls));
 }
 
+static void tell_limit(void)
+{
+    struct plim_limits limits = {.size = sizeof(limits)};
+    plim_limits(&limits);
+    printf("soft_mib=%.0f\n", (double)(limits.soft >> 20));
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
@@ -164,6 +172,8 @@ int main(int argc, char **argv)
         fork_and_tell(fds, count);
     for (double start = now_s(); now_s() - start < seconds; sleep_s(0.1)) {
         tell();
+        if (strcmp(scenario, "limits") == 0)
+            tell_limit();
         if (strcmp(scenario, "reuse") == 0)
             printf("spoilt=%d\n", count_spoilt(fds, count));
     }

@@ -247,3 +247,20 @@ Test(situations, no_swap)
     struct box *box = box_new(NULL, limits);
     expect_survival(&(struct situation){.own = box, .bound = box});
 }
+
+/* The kernel promises no more memory than there is (vm.overcommit_memory=2): jemalloc takes and
+ * gives back pages in another way then. */
+Test(situations, strict_overcommit)
+{
+    const char *const file = "/proc/sys/vm/overcommit_memory";
+    char before[16];
+    if (!getenv("HARNESS_OWN_MACHINE"))
+        cr_skip_test("changes the whole machine: tested on the v2 kernel");
+    struct box *box = box_new(NULL, limits);
+    cr_assert(sys_read_file(file, before, sizeof(before)) > 0);
+    FILE *f = fopen(file, "we");
+    cr_assert(f && fputs("2", f) >= 0 && fclose(f) == 0);
+    expect_survival(&(struct situation){.own = box, .bound = box});
+    f = fopen(file, "we");
+    cr_assert(f && fputs(before, f) >= 0 && fclose(f) == 0);
+}

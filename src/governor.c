@@ -7,6 +7,8 @@ static const uint64_t hysteresis_percent = 5;
 static const uint64_t watch_far_ns = NS_PER_S;
 static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
+/* What a program can touch between two looks of the watcher, at 1 GiB a second. */
+static const uint64_t unseen_growth = 128 * MiB;
 /* Free pages worth a watcher's wake-up. */
 static const uint64_t dirty_worth = 2 * MiB;
 /* A heap is idle after so long without a change; longer while there is room for all. */
@@ -91,6 +93,16 @@ static uint64_t foreseen(const struct governor_input *in)
     return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
 }
 
+/* They may even go past the limit before the next look: usage near it, and more committed than fits
+ * below it. */
+static bool may_pass_unseen(const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    bool near = in->usage >= l->low ||
+                (in->usage >= l->hard / 2 && u64_less(l->hard, in->usage) < unseen_growth);
+    return near && foreseen(in) >= l->critical;
+}
+
 static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
@@ -101,8 +113,9 @@ static uint64_t foreseen_purge(const struct governor *g, const struct governor_i
 
 /*
  * Free pages to give back. Below the critical line only as much as brings usage under the line
- * where purging starts, within the CPU budget: what stays is reused without page faults. Past it a
- * kill is near: whatever it costs, but still no more than leads back below the soft limit.
+ * where purging starts, within the CPU budget: what stays is reused without page faults. Past it,
+ * or where what is committed leads there, a kill is near: whatever it costs, but still no more than
+ * leads back below the soft limit.
  */
 static uint64_t purge_amount(const struct governor *g, const struct governor_input *in)
 {
@@ -110,12 +123,12 @@ static uint64_t purge_amount(const struct governor *g, const struct governor_inp
     uint64_t projected = projected_usage(in);
     if (in->dirty < 64 * KiB)
         return 0;
-    if (projected < l->low)
-        return foreseen_purge(g, in);
     if (projected >= wall(l))
         return UINT64_MAX;
-    if (projected >= l->critical)
-        return u64_max(projected - l->soft, purge_worth(l->hard));
+    if (projected >= l->critical || may_pass_unseen(in))
+        return u64_max(foreseen(in) - l->soft, purge_worth(l->hard));
+    if (projected < l->low)
+        return foreseen_purge(g, in);
     if (in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
         return 0;
     uint64_t want = projected - l->low + percent(l->hard, 1);

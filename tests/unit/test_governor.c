@@ -217,6 +217,37 @@ Test(governor, spent_budget_stops_purging_below_critical_only)
     cr_expect_gt(look_at(&g, &in).purge, 0u, "nor where a request leads there");
 }
 
+Test(governor, nor_where_pages_touched_late_may_pass_the_limit_before_the_next_look)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    governor_spend(&g, NS_PER_S);
+    in.usage = l.low;
+    in.dirty = 200 * MiB;
+    in.committed = l.critical - 1;
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.committed = hard + 10 * MiB;
+    cr_expect_eq(look_at(&g, &in).purge, in.committed - l.soft);
+    in.usage = l.low - 1; /* the watcher will see it */
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = l.critical;
+    cr_expect_eq(look_at(&g, &in).purge, in.committed - l.soft);
+}
+
+Test(governor, small_limits_are_passed_unseen_from_farther_away)
+{
+    const uint64_t small = 200 * MiB;
+    struct governor g = new_governor();
+    struct governor_input in = input_at(small, small / 2 - 1, 100 * MiB);
+    in.committed = small;
+    governor_spend(&g, NS_PER_S);
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = small / 2;
+    cr_expect_eq(look_at(&g, &in).purge, in.committed - in.limits.soft);
+}
+
 Test(governor, budget_refills_at_the_rate_of_the_option)
 {
     const struct limits l = cgroup_limits(hard);

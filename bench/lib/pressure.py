@@ -67,12 +67,11 @@ def costs(options):
     step = 3 if options.quick else 1
     seconds = 1.5 if options.quick else 6
     limits = [limit for limit in LIMITS[:5 if options.quick else None] if limit < available_mib() * 0.6]
-    fixed = {"threads": 2, "seconds": seconds, "probe": True}
+    fixed = {"threads": 2, "seconds": seconds, "turns": 4, "probe": True}     # the first two turns fill the memory
     return {
         "rate": {rate: at_limit(options, **fixed, rate_mib=rate) for rate in RATES[::step]},
         "threads": {n: at_limit(options, **fixed | {"threads": n}) for n in THREADS[::step]},
-        "limit": {limit: at_limit(options, limit, **fixed | {"seconds": max(seconds, 3 * limit * LIVE / 1024)})
-                  for limit in limits[::step]},
+        "limit": {limit: at_limit(options, limit, **fixed) for limit in limits[::step]},
     }
 
 

@@ -1,7 +1,7 @@
 """The plots of bench/pressure, each as PNG and SVG, by gnuplot."""
 import subprocess
 
-from pressure_figures import SECOND, both, cpu_shares, curve, merged, overshoot, per_gib, percentiles, windows
+from pressure_figures import SECOND, both, cpu_shares, curve, merged, overshoot, per_gib, windows
 
 MIB = 1 << 20
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
@@ -68,7 +68,8 @@ set xlabel "percentile"
 set ylabel "microseconds"
 set logscale xy
 set xrange [1:1e8]
-set xtics ("0" 1, "90" 10, "99" 1e2, "99.9" 1e3, "99.99" 1e4, "99.999" 1e5, "99.9999" 1e6, "99.99999" 1e7)
+set yrange [0.01:*]
+set xtics ("0" 1, "90" 10, "99" 1e2, "99.9" 1e3, "99.99" 1e4, "99.999" 1e5, "6 nines" 1e6, "7 nines" 1e7)
 plot 1000 with lines dt 2 lc rgb 'black' title 'goal for p99.9', {lines(curves)}
 """])
 
@@ -91,17 +92,19 @@ plot 20 with lines dt 2 lc rgb 'black' title 'goal, any 2 s', 5 with lines dt 3 
 def draw_costs(part, out):
     panels = []
     for key, label in (("rate", "growth, MiB/s"), ("threads", "growing threads"), ("limit", "limit, MiB")):
-        points = [(run["rate"] / MIB if key == "rate" else value, per_gib(run), cpu_shares(run)[0] * 100,
-                   percentiles(both(run, "_own"), [0.999])[0] / 1000) for value, run in part[key].items()]
+        points = [(run["rate"] / MIB if key == "rate" else value, per_gib(run), cpu_shares(run)[0] * 100)
+                  for value, run in part[key].items()]
         path = series(f"{out}/costs-{key}.tsv", sorted(points))
         panels.append(f"""
 set xlabel "{label}"
-set ylabel "ms a GiB, %, us"
+set ylabel "ms a GiB"
+set y2label "%"
 set logscale x 2
-set yrange [0:*]
+set yrange [0:100]
+set y2range [0:10]
+set y2tics
 plot '{path}' using 1:2 with linespoints lw 2 pt 7 lc rgb '{COLOURS[0]}' title 'reclaiming, ms a GiB grown', \
-'{path}' using 1:3 with linespoints lw 2 pt 7 lc rgb '{COLOURS[1]}' title 'reclaiming, % of one CPU', \
-'{path}' using 1:4 with linespoints lw 2 pt 7 lc rgb '{COLOURS[2]}' title 'malloc and free, p99.9, us'
+'{path}' using 1:3 axes x1y2 with linespoints lw 2 pt 7 lc rgb '{COLOURS[1]}' title 'reclaiming, % of one CPU'
 """)
     gnuplot(out, "costs", panels)
 

@@ -1,7 +1,7 @@
 /*
  * Memory that grows at a given rate, with enough free pages beside it to make room for it.
  *   load [--threads 1] [--set-mib 500] [--rate-mib 1024 a second; 0: full speed] [--seconds 10]
- *        [--stats-ms 50] [--probe]
+ *        [--turns 0: at least so many] [--stats-ms 50] [--probe]
  * Two groups of as many threads take turns. One frees its set, which leaves free pages in that
  * group's arenas; then the other, in arenas of its own, grows from nothing to a full set. Live
  * memory never exceeds one set; what is held without purging would be two.
@@ -38,6 +38,7 @@ static struct {
     size_t share;     /* bytes of a set that one thread holds */
     double rate;      /* bytes a second of one thread; 0: full speed */
     uint64_t end_ns;
+    unsigned turns; /* at least */
     pthread_barrier_t together;
     sem_t started;
     atomic_bool stop, done;
@@ -118,7 +119,7 @@ static void *grower_main(void *arg)
         if (grows)
             grow_set(self);
         if (pthread_barrier_wait(&load.together) == PTHREAD_BARRIER_SERIAL_THREAD &&
-            now_ns() >= load.end_ns)
+            turn + 1 >= load.turns && now_ns() >= load.end_ns)
             atomic_store(&load.stop, true);
         pthread_barrier_wait(&load.together);
     }
@@ -204,6 +205,7 @@ int main(int argc, char **argv)
         die("1 to %d threads", THREADS_MAX);
     load.share = (size_t)(option_number(argc, argv, "set-mib", 500) * 1048576 / load.threads);
     load.rate = option_number(argc, argv, "rate-mib", 1024) * 1048576 / load.threads;
+    load.turns = (unsigned)option_number(argc, argv, "turns", 0);
     double every = option_number(argc, argv, "stats-ms", 50) / 1000;
     bool with_probe = option_given(argc, argv, "probe");
     load.end_ns = now_ns() + (uint64_t)(option_number(argc, argv, "seconds", 10) * 1e9);

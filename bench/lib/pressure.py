@@ -132,14 +132,14 @@ def main():
                                                                                              "Plimsoll")})
     facts["runs"] = options.runs
     print("\n".join(machine.lines(facts)), flush=True)
-    results = {}
+    results, failed = {}, {}
     for part in options.only:
         print(f"Measuring {part}", flush=True)
         try:
             results[part] = PARTS[part](options)
         except Failed as failure:
-            sys.exit(f"pressure: {part}: {failure}")
-    return pressure_report.write(facts, results, options.out)
+            failed[part] = str(failure)
+    return pressure_report.write(facts, results, failed, options.out)
 
 
 if __name__ == "__main__":

@@ -167,10 +167,12 @@ def markdown_table(rows):
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [rows[0], rule, *rows[1:]])
 
 
-def write(facts, results, out):
-    """Returns the exit status: 1 where a goal was missed."""
+def write(facts, results, failed, out):
+    """Returns the exit status: 1 where a goal was missed. failed: parts that came to no result, and why."""
     os.makedirs(out, exist_ok=True)
     goals = Goals()
+    for part, why in failed.items():
+        goals.add(part, "a result", why, False)
     tables = [table for part, result in results.items() for table in REPORTS[part](result, goals)]
     tables.insert(0, ("Goals", "", goals.table()))
     plots = pressure_plots.draw(results, out)

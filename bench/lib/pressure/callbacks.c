@@ -3,7 +3,8 @@
  *   callbacks [--threads 1] [--rate-mib 256 a second] [--entry-bytes 4000] [--seconds 10]
  *             [--crossings 0]
  * With --crossings N the cache drops half of what it holds after the first time it was asked, rests
- * until that has come back to the kernel, and grows again, N times; else it grows on for that long.
+ * until that has come back to the kernel, and grows again, N times; else it grows on for so many
+ * seconds from then on.
  * Prints "call BEGIN END USAGE SOFT TARGET FREED" for each time it was asked (ns, bytes), "live MIN
  * MEAN" in bytes, sampled a thousand times a second from the first of them on, and "added BYTES".
  */
@@ -123,17 +124,16 @@ static void cross(unsigned crossings)
 static void watch(double seconds)
 {
     size_t least = SIZE_MAX;
-    double sum = 0, count = 0, end = now_s() + seconds;
-    while (now_s() < end) {
+    double sum = 0, count = 0;
+    while (atomic_load(&cache.calls) == 0)
         sleep_s(0.001);
-        if (atomic_load(&cache.calls) == 0)
-            continue;
+    for (double end = now_s() + seconds; now_s() < end; sleep_s(0.001)) {
         size_t live = atomic_load(&cache.live);
         least = live < least ? live : least;
         sum += (double)live;
         count++;
     }
-    printf("live %zu %.0f\n", count > 0 ? least : 0, count > 0 ? sum / count : 0);
+    printf("live %zu %.0f\n", least, sum / count);
 }
 
 static void print_calls(void)

@@ -66,8 +66,11 @@ struct runtime {
     uint64_t granted;     /* committed bytes once the large requests granted lately are served */
     uint64_t granted_ns;  /* when the last of them was */
 
-    /* Committed bytes from which allocating threads wait for a look that is under way. */
+    /* Committed bytes from which allocating threads wait for a look that is under way. Set by
+     * looks, lowered by what is granted during one. */
     _Atomic uint64_t stop_at;
+    /* Bytes of large requests so granted since the last look. */
+    _Atomic uint64_t meanwhile;
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;

@@ -5,6 +5,7 @@
 #include "hooks.h"
 #include "je.h"
 #include "log.h"
+#include "publish.h"
 #include "reclaimers.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ static void read_options(struct options *ret, options_complain_fn *told)
     const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
     environment_known = environ != NULL;
     options_parse(env, ret, told, NULL);
+    if (sys_is_secure())
+        ret->stats = STATS_OFF; /* no file in the name of another user */
 }
 
 static unsigned count_cpus(void)
@@ -171,6 +174,7 @@ static void fork_child(void)
     lock_reset(&runtime.look_lock);
     watcher_fork_child();
     pressure_fd_fork_child();
+    publish_fork_child(account_committed());
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();
@@ -196,6 +200,16 @@ static void apply_options(const struct options *options)
     }
 }
 
+/* Whoever names a place for the stats page expects it to be there at once. */
+static void look_first(void)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    lock_take(&runtime.look_lock);
+    look_locked(0, false, &in, &d);
+    lock_release(&runtime.look_lock);
+}
+
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
@@ -210,10 +224,16 @@ __attribute__((constructor(101))) static void on_load(void)
     atomic_store(&runtime.late, true);
     if (runtime.options.thread == THREAD_ON)
         watcher_start();
+    if (runtime.options.stats == STATS_DIR)
+        look_first();
 }
 
 __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store(&runtime.exiting, true);
     reclaimers_stop(NS_PER_S);
+    if (lock_take_within(&runtime.look_lock, NS_PER_S)) {
+        publish_end();
+        lock_release(&runtime.look_lock);
+    }
 }

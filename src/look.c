@@ -144,6 +144,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
+    stats_publish(in);
 }
 
 static uint32_t progress_seen(void)

@@ -4,6 +4,7 @@
  *
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
+ *   stats.c    the numbers for plim_stats() and for the stats page
  *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
  */
 #ifndef PLIM_RUNTIME_H
@@ -12,6 +13,7 @@
 #include "account.h"
 #include "governor.h"
 #include "lock.h"
+#include "page.h"
 #include "usage.h"
 
 enum phase {
@@ -107,12 +109,19 @@ void watcher_wake(void);
 void watcher_wake_by(uint64_t ns);
 /* Starts it unless it runs or must not. */
 void watcher_start(void);
+bool watcher_runs(void);
 /* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
 /* In a forked child. */
 void watcher_fork_child(void);
 /* Something was freed: lets threads that are held back look again. */
 void runtime_progress(void);
+
+/* Everything that page.h lists but the limits, which only a look knows, and the peaks. Any thread.
+ */
+void stats_fill(uint64_t values[PAGE_FIELD_COUNT]);
+/* Brings the stats page up to date after a look. Call with look_lock held. */
+void stats_publish(const struct governor_input *in);
 
 /* The descriptor of plim_pressure_fd(), or -errno. */
 int pressure_fd_get(void);

@@ -1,7 +1,6 @@
 /* The seam to the kernel: raw system calls, see sys.h. */
-#include "sys.h"
+#include "sys_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -11,31 +10,8 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
-#include <unistd.h>
-
-/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. */
-#define SYS_CALL(...)                                                                              \
-    ({                                                                                             \
-        int saved_errno_ = errno;                                                                  \
-        long result_ = syscall(__VA_ARGS__);                                                       \
-        if (result_ == -1)                                                                         \
-            result_ = -errno;                                                                      \
-        errno = saved_errno_;                                                                      \
-        result_;                                                                                   \
-    })
-
-/* The same, again while a signal interrupts it. */
-#define SYS_RETRY(...)                                                                             \
-    ({                                                                                             \
-        long retried_;                                                                             \
-        do                                                                                         \
-            retried_ = SYS_CALL(__VA_ARGS__);                                                      \
-        while (retried_ == -EINTR);                                                                \
-        retried_;                                                                                  \
-    })
 
 int sys_open(const char *path, int flags)
 {
@@ -113,17 +89,21 @@ int sys_file_adopt(struct sys_file *file, int fd)
     return 0;
 }
 
+int sys_raise_fd(int fd)
+{
+    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
+    if (high < 0)
+        return fd;
+    sys_close(fd);
+    return high;
+}
+
 static int file_open(struct sys_file *file, const char *path)
 {
     int fd = sys_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
-    /* A high number: programs and shells count on low ones being given out in order. */
-    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
-    if (high >= 0) {
-        sys_close(fd);
-        fd = high;
-    }
+    fd = sys_raise_fd(fd);
     int rc = sys_file_adopt(file, fd);
     if (rc < 0)
         sys_close(fd);
@@ -223,6 +203,11 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t sys_now_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t sys_wall_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
 }
 
 uint64_t sys_thread_cpu_ns(void)

@@ -18,12 +18,13 @@ static const size_t stack_bytes = (size_t)1 << 20;
 /* The lock is held for microseconds, unless its holder was preempted or purges much. */
 static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 
-static void report_meets(enum governor_meets meets)
+/* Whether that has changed. */
+static bool report_meets(enum governor_meets meets)
 {
     char text[200];
     struct fmt f = FMT_INIT(text);
     if (meets == GOVERNOR_SAME)
-        return;
+        return false;
     atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
     fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
                                          : "meets the limit again: usage ");
@@ -35,6 +36,7 @@ static void report_meets(enum governor_meets meets)
     if (meets == GOVERNOR_CANNOT)
         fmt_str(&f, "; what is left is in use");
     log_line(LOG_WARN, text);
+    return true;
 }
 
 /* What one look of the watcher found. */
@@ -53,7 +55,8 @@ static bool watch_look(struct watch *w)
         return false;
     look_locked(0, true, &w->in, &w->d);
     arenas_age();
-    report_meets(governor_meets(&runtime.governor, &w->in));
+    if (report_meets(governor_meets(&runtime.governor, &w->in)))
+        stats_publish(&w->in);
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
@@ -179,6 +182,11 @@ void watcher_start(void)
         log_line(LOG_INFO, "the watcher thread could not be started");
         atomic_store(&runtime.watcher.state, WATCHER_NONE);
     }
+}
+
+bool watcher_runs(void)
+{
+    return atomic_load_explicit(&runtime.watcher.state, memory_order_relaxed) == WATCHER_RUNNING;
 }
 
 void watcher_wake(void)

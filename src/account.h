@@ -14,6 +14,8 @@ enum { ACCOUNT_ARENAS = 4096 }; /* jemalloc's own limit is 4095 */
 struct account {
     /* Written by the hooks on any thread, read by looks. Relaxed: only a count. */
     _Atomic int64_t committed;
+    /* The most that it has been. Raised by the hooks. */
+    _Atomic int64_t peak;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
     _Atomic int64_t arena[ACCOUNT_ARENAS];
@@ -38,6 +40,11 @@ static inline void account_add(unsigned arena, int64_t bytes)
     }
     int64_t now =
         atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
+    int64_t peak = atomic_load_explicit(&account.peak, memory_order_relaxed);
+    while (unlikely(now > peak) &&
+           !atomic_compare_exchange_weak_explicit(&account.peak, &peak, now, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);

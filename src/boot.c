@@ -175,6 +175,7 @@ static void fork_child(void)
     watcher_fork_child();
     pressure_fd_fork_child();
     publish_fork_child(account_committed());
+    atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();

@@ -76,7 +76,7 @@ enum page_kind {
     X(PEAK_USAGE, "usage_peak_bytes", PAGE_BYTES, PAGE_GAUGE,                                      \
       "The highest usage that a look has found.")                                                  \
     X(PEAK_COMMITTED, "heap_committed_peak_bytes", PAGE_BYTES, PAGE_GAUGE,                         \
-      "The most that a look has found the heap to hold.")                                          \
+      "The most that the heap has ever held.")                                                     \
     X(PEAK_ACTIVE, "heap_active_peak_bytes", PAGE_BYTES, PAGE_GAUGE,                               \
       "The most that a look has found in use.")                                                    \
     X(LOOKS, "looks", PAGE_PLAIN, PAGE_COUNTER, "Times the usage was read.")                       \

@@ -215,12 +215,11 @@ static struct page_sample make_sample(const struct publish_look *look, const uin
     return s;
 }
 
-/* The peaks are those since the page was made. */
+/* Those of usage and of pages in use are of the looks since the page was made. */
 static void keep_peaks(const struct publish_look *look, uint64_t *now)
 {
     const uint64_t usage = now[PAGE_USAGE], *was = own.last;
     now[PAGE_PEAK_USAGE] = u64_max(usage == UNLIMITED ? 0 : usage, was[PAGE_PEAK_USAGE]);
-    now[PAGE_PEAK_COMMITTED] = u64_max(look->committed, was[PAGE_PEAK_COMMITTED]);
     now[PAGE_PEAK_ACTIVE] = u64_max(look->active, was[PAGE_PEAK_ACTIVE]);
 }
 

@@ -10,7 +10,8 @@
 #include "options.h"
 #include "page.h"
 
-/* One look. `values` holds what page.h lists, but for the peaks, which are kept here. */
+/* One look. `values` holds what page.h lists, but for the peaks of
+ * looks, which are kept here. */
 struct publish_look {
     const uint64_t *values;
     const char *cgroup_path;

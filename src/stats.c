@@ -23,6 +23,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         [PAGE_COMMITTED] = pages.committed,
         [PAGE_ACTIVE] = pages.active,
         [PAGE_DIRTY] = pages.dirty,
+        [PAGE_PEAK_COMMITTED] = (uint64_t)atomic_load_explicit(&account.peak, memory_order_relaxed),
         [PAGE_LOOKS] = count(&c->looks),
         [PAGE_PURGES] = count(&c->purges),
         [PAGE_PURGED] = count(&c->purged_bytes),

@@ -12,7 +12,7 @@
 
 enum {
     COPY_MAX = 1 << 20, /* no page is larger; of a larger file the start is read */
-    TRIES = 200,        /* to copy between two writes of the page; then as it is */
+    TRIES = 40,         /* to copy between two writes of the page; then as it is */
     TRY_PAUSE_US = 50,
 };
 

@@ -1,8 +1,8 @@
 /*
- * Committed bytes: pages that jemalloc holds for arenas' extents, exact, counted by the extent
- * hooks.
+ * Committed bytes: pages that jemalloc holds for arenas' extents, exact (pages.c); and which arenas
+ * there are.
  *
- * The hooks run under jemalloc's locks: they add, compare, and at most lower the gate.
+ * Counting happens under jemalloc's locks: it adds, compares, and at most lowers the gate.
  */
 #ifndef PLIM_ACCOUNT_H
 #define PLIM_ACCOUNT_H
@@ -12,32 +12,24 @@
 enum { ACCOUNT_ARENAS = 4096 }; /* jemalloc's own limit is 4095 */
 
 struct account {
-    /* Written by the hooks on any thread, read by looks. Relaxed: only a count. */
+    /* Written wherever pages are taken or given back, read by looks. Relaxed: only a count. */
     _Atomic int64_t committed;
-    /* The most that it has been. Raised by the hooks. */
+    /* The most that it has been. Raised wherever pages are taken. */
     _Atomic int64_t peak;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
-    _Atomic int64_t arena[ACCOUNT_ARENAS];
-    /* One more than the highest arena that ever committed. Raised by the hooks. */
+    /* One more than the highest arena that was made. Raised by whoever makes one. */
     _Atomic unsigned arena_count;
-    /* jemalloc's own count of an arena's pages in use; NULL until found (arenas.c), and again once
-     * the arena is destroyed, before its memory goes (hooks.c). */
+    /* jemalloc's own count of an arena's pages in use. NULL: no arena, or one whose pages are not
+     * counted here; &account_new until found (arenas.c). */
     _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
 } CACHE_ALIGNED;
 
 extern struct account account PLIM_HIDDEN;
+extern const size_t account_new PLIM_HIDDEN; /* 0 */
 
-static inline void account_add(unsigned arena, int64_t bytes)
+static inline void account_add(int64_t bytes)
 {
-    unsigned seen = atomic_load_explicit(&account.arena_count, memory_order_relaxed);
-    if (arena < ACCOUNT_ARENAS) {
-        atomic_fetch_add_explicit(&account.arena[arena], bytes, memory_order_relaxed);
-        while (unlikely(arena >= seen) &&
-               !atomic_compare_exchange_weak_explicit(&account.arena_count, &seen, arena + 1,
-                                                      memory_order_relaxed, memory_order_relaxed))
-            ;
-    }
     int64_t now =
         atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
     int64_t peak = atomic_load_explicit(&account.peak, memory_order_relaxed);
@@ -50,7 +42,12 @@ static inline void account_add(unsigned arena, int64_t bytes)
         gate_set(0);
 }
 
-/* Arenas that have ever had pages have indices below this. */
+/* An arena whose pages are counted here begins, or its index is used anew. */
+void account_arena_made(unsigned arena);
+/* The arena whose own memory is around that address ends. */
+void account_arena_gone(const void *near);
+
+/* Arenas that were ever made have indices below this. */
 static inline unsigned account_arenas(void)
 {
     return atomic_load_explicit(&account.arena_count, memory_order_relaxed);
@@ -59,14 +56,6 @@ static inline unsigned account_arenas(void)
 static inline uint64_t account_committed(void)
 {
     int64_t c = atomic_load_explicit(&account.committed, memory_order_relaxed);
-    return c > 0 ? (uint64_t)c : 0;
-}
-
-static inline uint64_t account_arena(unsigned arena)
-{
-    int64_t c = arena < ACCOUNT_ARENAS
-                    ? atomic_load_explicit(&account.arena[arena], memory_order_relaxed)
-                    : 0;
     return c > 0 ? (uint64_t)c : 0;
 }
 

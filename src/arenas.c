@@ -5,6 +5,7 @@
 #include "decay_curve.h"
 #include "hooks.h"
 #include "je.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -92,70 +93,19 @@ static void find_active_pages(unsigned arena)
         atomic_store_explicit(&account.active_pages[arena], active, memory_order_relaxed);
 }
 
-static int install_hooks(unsigned arena)
-{
-    struct mib m;
-    struct je_extent_hooks *ours = &hooks;
-    int rc = mib_find("arena.0.extent_hooks", &m);
-    rc = rc != 0 ? rc : mib_write(&m, arena, &ours, sizeof(ours));
-    /* The arena for large requests, if MALLOC_CONF wants one: it cannot be made from here. */
-    return rc == -EFAULT && arena > 0 ? 0 : rc;
-}
-
-/* Takes what the first arena holds in reserve into use, the largest pieces first, and purges it: so
- * it goes through the decommit hook once, and is as uncommitted as all other reserve. */
-static void cycle_reserve(size_t reserve)
-{
-    const size_t large = (size_t)(16 * KiB); /* below, single pages: slabs of one block */
-    void *held[16];
-    unsigned n = 0;
-    for (size_t size = (size_t)MiB; n < ARRAY_LEN(held) && reserve >= arenas.page;) {
-        if (reserve < size) {
-            size = size / 2 >= large ? size / 2 : arenas.page;
-            continue;
-        }
-        held[n] = je_mallocx(size, JE_ARENA_NO_CACHE(0));
-        if (held[n] == NULL)
-            break;
-        n++;
-        reserve -= size;
-    }
-    while (n > 0)
-        je_dallocx(held[--n], JE_ARENA_NO_CACHE(0));
-    (void)mib_write(&arenas.purge, 0, NULL, 0);
-}
-
-/* jemalloc made its first arena before it had hooks. What that took counts as committed, or giving
- * it back later would be counted and taking it would not. */
-static void count_first_extents(void)
-{
-    size_t retained = 0, active = 0, len = sizeof(size_t);
-    refresh();
-    (void)je_mallctl("stats.arenas.0.retained", &retained, &len, NULL, 0);
-    (void)je_mallctl("stats.arenas.0.pactive", &active, &len, NULL, 0);
-    account_add(0, (int64_t)(retained + active * arenas.page));
-    cycle_reserve(retained);
-}
-
 int arenas_init(void)
 {
-    unsigned count = 0;
     int64_t decay_ms = 0;
-    size_t len = sizeof(count), decay_len = sizeof(decay_ms);
+    size_t len = sizeof(arenas.automatic), decay_len = sizeof(decay_ms);
     int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
-    rc = rc != 0 ? rc : -je_mallctl("arenas.narenas", &count, &len, NULL, 0);
     rc =
         rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
     rc = rc != 0 ? rc : find_controls();
+    if (rc == 0 && JE_NEEDS_HOOKS)
+        rc = hooks_install();
     if (rc != 0)
         return rc;
-    count = (unsigned)u64_min(count, ACCOUNT_ARENAS);
-    for (unsigned i = 0; rc == 0 && i < (JE_ARENAS_HAVE_HOOKS ? 1 : count); i++)
-        rc = install_hooks(i);
-    if (rc != 0)
-        return rc;
-    count_first_extents();
     arenas.decay_default = arenas.decay_now = decay_ms;
     return 0;
 }
@@ -167,20 +117,17 @@ static uint64_t arena_active(unsigned i)
     return pages == NULL ? 0 : (uint64_t)__atomic_load_n(pages, __ATOMIC_RELAXED) * arenas.page;
 }
 
-static uint64_t arena_dirty(unsigned i)
+static bool is_counted(unsigned arena)
 {
-    return atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) == NULL
-               ? 0
-               : u64_less(account_arena(i), arena_active(i));
+    return atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed) != NULL;
 }
 
-/* Arenas are made when threads first need them: those that have pages and no count yet. */
+/* Arenas are made when threads first need them. */
 static void find_new_arenas(void)
 {
     bool refreshed = false;
     for (unsigned i = 0, count = account_arenas(); i < count; i++) {
-        if (account_arena(i) == 0 ||
-            atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) != NULL)
+        if (atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) != &account_new)
             continue;
         if (!refreshed)
             refresh();
@@ -195,11 +142,9 @@ void arenas_read(struct arenas_pages *ret)
 {
     find_new_arenas();
     *ret = (struct arenas_pages){.committed = account_committed()};
-    unsigned count = account_arenas();
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
         ret->active += arena_active(i);
-        ret->dirty += arena_dirty(i);
-    }
+    ret->dirty = u64_less(ret->committed, ret->active);
 }
 
 uint64_t arenas_allocated(void)
@@ -224,62 +169,50 @@ static int set_decay(unsigned arena, int64_t ms)
 }
 
 /*
- * Purges about `bytes` of the arena's free pages, the oldest first, by letting them age on a clock
+ * Purges that share of the arena's free pages, the oldest first, by letting them age on a clock
  * that runs ahead: setting the decay time anew makes jemalloc take all free pages for new at the
- * next step; then as many steps pass as bring the kept share down to what is wanted.
+ * next step; then as many steps pass as bring the kept share down to what is wanted. Nothing goes
+ * where jemalloc leaves it to a background thread, or another thread is at it.
  */
-static bool purge_oldest(unsigned arena, uint64_t bytes, uint64_t dirty)
+static void purge_oldest(unsigned arena, unsigned steps)
 {
     /* Two steps, as jemalloc ends an epoch up to one step late by design (jitter). */
     const uint64_t all_new = 2 * AGEING_STEP_NS;
-    unsigned steps = decay_steps_for(bytes, dirty);
-    if (steps >= DECAY_STEPS || set_decay(arena, AGEING_DECAY_MS) != 0)
-        return false;
-    uint64_t before = account_arena(arena);
-    bool able = je_clock_ahead(all_new);
-    if (able) {
-        (void)mib_write(&arenas.decay, arena, NULL, 0);
-        je_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
-        (void)mib_write(&arenas.decay, arena, NULL, 0);
-        je_clock_ahead(0);
-    }
+    if (set_decay(arena, AGEING_DECAY_MS) != 0)
+        return;
+    je_clock_ahead(all_new);
+    (void)mib_write(&arenas.decay, arena, NULL, 0);
+    je_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
+    (void)mib_write(&arenas.decay, arena, NULL, 0);
+    je_clock_ahead(0);
     (void)set_decay(arena, arenas.decay_now);
-    /* Nothing goes where jemalloc leaves it to a background thread, or another thread is at it. */
-    return able && account_arena(arena) < before;
 }
 
-static unsigned dirtiest_arena(void)
+/* The same share of every arena: which one has how many is known only to jemalloc. */
+static void purge_share(uint64_t bytes, uint64_t dirty)
 {
-    unsigned best = 0, count = account_arenas();
-    uint64_t most = 0;
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t dirty = arena_dirty(i);
-        if (dirty > most) {
-            most = dirty;
-            best = i;
-        }
-    }
-    return best;
+    unsigned steps = decay_steps_for(bytes, dirty);
+    if (steps >= DECAY_STEPS || !je_clock_ahead(0))
+        return;
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
+        if (is_counted(i))
+            purge_oldest(i, steps);
 }
 
 uint64_t arenas_purge(uint64_t bytes)
 {
-    uint64_t before = account_committed();
-    if (bytes == UINT64_MAX) {
+    struct arenas_pages pages;
+    uint64_t before = pages_given_back();
+    arenas_read(&pages);
+    if (bytes < pages.dirty)
+        purge_share(bytes, pages.dirty);
+    uint64_t want = u64_min(bytes, pages.dirty);
+    if (bytes == UINT64_MAX)
         (void)mib_write(&arenas.purge, ALL_ARENAS, NULL, 0);
-        return u64_less(before, account_committed());
-    }
-    /* Each turn deals with one arena; a second visit means that it yields no more. */
-    for (unsigned turn = 0, count = account_arenas(); turn < count; turn++) {
-        uint64_t done = u64_less(before, account_committed());
-        unsigned arena = dirtiest_arena();
-        uint64_t dirty = arena_dirty(arena);
-        if (done >= bytes || dirty == 0)
-            break;
-        if (!purge_oldest(arena, bytes - done, dirty))
-            (void)mib_write(&arenas.purge, arena, NULL, 0);
-    }
-    return u64_less(before, account_committed());
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
+        if (pages_given_back() - before < want && is_counted(i))
+            (void)mib_write(&arenas.purge, i, NULL, 0);
+    return pages_given_back() - before;
 }
 
 void arenas_set_decay(int64_t ms)

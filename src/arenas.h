@@ -1,5 +1,5 @@
 /*
- * jemalloc's arenas: installing the hooks, reading their page counts, giving pages back.
+ * jemalloc's arenas: reading their page counts, giving pages back.
  *
  * The one place that turns a wish ("50 MiB, the oldest first") into jemalloc's controls. Not safe
  * from two threads at once unless said; the runtime sees to that. Never call with a jemalloc lock
@@ -10,7 +10,7 @@
 
 #include "base.h"
 
-/* Boots jemalloc if needed and sees to it that every arena has the hooks. 0 or -errno. */
+/* Boots jemalloc if needed and finds its controls. 0 or -errno. */
 int arenas_init(void);
 struct arenas_pages {
     uint64_t committed; /* bytes held by extents, in use or free */

@@ -2,9 +2,9 @@
 #include "runtime.h"
 
 #include "arenas.h"
-#include "hooks.h"
 #include "je.h"
 #include "log.h"
+#include "pages.h"
 #include "publish.h"
 #include "reclaimers.h"
 
@@ -69,7 +69,7 @@ static void build_conf(struct fmt *f)
      * which only the thread itself can give back. */
     if (runtime.usage.memory.hard <= GiB)
         fmt_str(f, ",tcache_max:8192");
-    if (!JE_ARENAS_HAVE_HOOKS)
+    if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
 }
 
@@ -89,36 +89,39 @@ static bool keeps_off_huge_pages(void)
     return runtime.options.thp == THP_NEVER || (runtime.options.thp == THP_AUTO && limited);
 }
 
-static enum phase boot_hooks(void)
+static enum phase take_over(void)
 {
-    hooks_avoid_huge_pages(keeps_off_huge_pages());
     int rc = arenas_init();
     if (rc != 0) {
-        log_line(LOG_ERROR, "jemalloc refused the extent hooks; nothing is watched");
+        log_line(LOG_ERROR, "jemalloc lacks a control that is needed; nothing is watched");
         return PHASE_OFF;
     }
     governor_init(&runtime.governor, &runtime.options, sys_now_ns());
     return PHASE_READY;
 }
 
-/* Others that call meanwhile: this very thread passes through, another waits for the first part. */
-static bool boot_begin(void)
+/* Others that call meanwhile: this very thread passes through, another waits. */
+static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;
-    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_BOOTING)) {
+    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_CONFIGURING)) {
         atomic_store(&runtime.boot_tid, sys_tid());
         return true;
     }
-    while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_BOOTING &&
+    while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_CONFIGURING &&
            atomic_load(&runtime.boot_tid) != sys_tid())
         sys_yield();
     return false;
 }
 
-static void boot(void)
+/* Small programs end before this, and never need jemalloc's controls: they are found at the first
+ * look, and cost 100 KiB. */
+static const uint64_t first_look = MiB;
+
+void runtime_configure(void)
 {
     struct fmt settings = FMT_INIT(conf);
-    if (!boot_begin())
+    if (!configure_begin())
         return;
     read_options(&runtime.options, NULL);
     log_set_level(runtime.options.log);
@@ -126,10 +129,26 @@ static void boot(void)
         usage_init(&runtime.usage, &runtime.options);
         runtime.cpus = count_cpus();
         build_conf(&settings);
+        pages_avoid_huge(keeps_off_huge_pages());
+        je_count_pages();
     }
     append_malloc_conf(&settings);
-    atomic_store_explicit(&runtime.phase, PHASE_HOOKING, memory_order_release);
-    enum phase end = runtime.options.enabled ? boot_hooks() : PHASE_OFF;
+    if (runtime.options.enabled)
+        account_look_after(JE_NEEDS_HOOKS ? 0 : first_look, GATE_OPEN);
+    else
+        gate_set(GATE_OFF);
+    atomic_store_explicit(&runtime.phase, runtime.options.enabled ? PHASE_CONFIGURED : PHASE_OFF,
+                          memory_order_release);
+}
+
+static void boot(void)
+{
+    uint32_t configured = PHASE_CONFIGURED;
+    runtime_configure();
+    if (je_is_starting() ||
+        !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER))
+        return;
+    enum phase end = take_over();
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
@@ -139,7 +158,7 @@ static void boot(void)
 
 bool runtime_ready(void)
 {
-    if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_NONE) {
+    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_acquire) < PHASE_TAKING_OVER)) {
         int saved_errno = errno;
         boot();
         errno = saved_errno;
@@ -214,18 +233,21 @@ static void look_first(void)
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
-    bool ready = runtime_ready(), known = environment_known;
     struct options again;
+    runtime_configure();
+    bool known = environment_known;
     read_options(&again, complain);
-    if (ready && !known)
+    if (!known)
         apply_options(&again);
-    if (!ready)
+    if (atomic_load(&runtime.phase) == PHASE_OFF)
         return;
+    /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
+    je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
     if (runtime.options.thread == THREAD_ON)
         watcher_start();
-    if (runtime.options.stats == STATS_DIR)
+    if (runtime.options.stats == STATS_DIR && runtime_ready())
         look_first();
 }
 

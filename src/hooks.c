@@ -1,45 +1,27 @@
-/* The extent hooks, see hooks.h. They run under jemalloc's locks: count, tell the kernel, return.
- */
+/* The extent hooks, see hooks.h. They run under jemalloc's locks. */
 #include "hooks.h"
 
 #include "account.h"
+#include "pages.h"
 #include "sys.h"
 
-#include <sys/mman.h>
-
-/* Written once at boot, before the hooks are installed. */
-static bool avoid_huge_pages;
-
-void hooks_avoid_huge_pages(bool avoid)
-{
-    avoid_huge_pages = avoid;
-}
-
-/* Where an arena's own metadata comes this way: as whole huge-page-aligned blocks, mapped at once
- * and touched bit by bit. It is not part of what a purge could give back. */
+/* An arena's own metadata comes this way too: as whole huge-page-aligned blocks, mapped at once and
+ * touched bit by bit. It is not part of what a purge could give back. */
 static bool is_metadata(size_t size, size_t alignment)
 {
     const size_t block = (size_t)(2 * MiB);
-    return !JE_ARENAS_HAVE_HOOKS && alignment == block && size % block == 0;
+    return alignment == block && size % block == 0;
 }
 
 static void *hook_alloc(struct je_extent_hooks *h, void *addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
+    bool counted = *commit && !is_metadata(size, alignment);
     (void)h;
-    void *p = sys_map(addr, size, alignment);
-    if (p == NULL)
-        return NULL;
-    if (addr != NULL && p != addr) { /* asked for this very place */
-        sys_unmap(p, size);
-        return NULL;
-    }
-    if (avoid_huge_pages)
-        (void)sys_madvise(p, size, MADV_NOHUGEPAGE);
     *zero = true;
-    if (*commit && !is_metadata(size, alignment))
-        account_add(arena, (int64_t)size);
-    return p;
+    if (arena >= account_arenas())
+        account_arena_made(arena);
+    return pages_reserve(addr, size, alignment, &counted);
 }
 
 /* Refused: the address space is kept, its pages go through decommit. */
@@ -59,25 +41,22 @@ static void hook_destroy(struct je_extent_hooks *h, void *addr, size_t size, boo
         atomic_store_explicit(&account.active_pages[arena], NULL, memory_order_relaxed);
     sys_unmap(addr, size);
     if (committed)
-        account_add(arena, -(int64_t)size);
+        account_add(-(int64_t)size);
 }
 
 static bool hook_commit(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
                         size_t length, unsigned arena)
 {
-    (void)h, (void)addr, (void)size, (void)offset;
-    account_add(arena, (int64_t)length);
+    (void)h, (void)addr, (void)size, (void)offset, (void)arena;
+    pages_take(length);
     return false;
 }
 
 static bool hook_decommit(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
                           size_t length, unsigned arena)
 {
-    (void)h, (void)size;
-    if (sys_madvise((char *)addr + offset, length, MADV_DONTNEED) != 0)
-        return true; /* locked pages: they stay, and stay counted */
-    account_add(arena, -(int64_t)length);
-    return false;
+    (void)h, (void)size, (void)arena;
+    return pages_give_back((char *)addr + offset, length) != 0;
 }
 
 /* Forced purging leaves an extent committed: used only where decommit failed. */
@@ -85,7 +64,7 @@ static bool hook_purge(struct je_extent_hooks *h, void *addr, size_t size, size_
                        size_t length, unsigned arena)
 {
     (void)h, (void)size, (void)arena;
-    return sys_madvise((char *)addr + offset, length, MADV_DONTNEED) != 0;
+    return pages_renew((char *)addr + offset, length) != 0;
 }
 
 static bool hook_split(struct je_extent_hooks *h, void *addr, size_t size, size_t size_a,

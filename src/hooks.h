@@ -1,8 +1,7 @@
 /*
- * The extent hooks: where jemalloc's pages come from and go to.
- *
- * They make `committed` exact. Address space is reserved uncommitted and never given back; using it
- * calls commit, which counts; purging it calls decommit, which hands the pages to the kernel.
+ * The extent hooks: on the shared libjemalloc, where its pages come from and go to (pages.h).
+ * Inside the library jemalloc's own functions are directed there instead (jemalloc/inside.c): hooks
+ * cost it two atomic exchanges a call, also for splitting and merging.
  */
 #ifndef PLIM_HOOKS_H
 #define PLIM_HOOKS_H
@@ -11,8 +10,8 @@
 
 extern struct je_extent_hooks hooks;
 
-/* Keep new address space off transparent huge pages (PLIMSOLL_THP). Call before arenas get hooks.
- */
-void hooks_avoid_huge_pages(bool avoid);
+/* Gives all automatic arenas the hooks. What the first one took before counts as committed, or
+ * giving it back later would be counted and taking it would not. 0 or -errno. */
+int hooks_install(void);
 
 #endif

@@ -7,30 +7,45 @@
 
 #include "base.h"
 
-void *je_malloc(size_t size);
-void *je_calloc(size_t count, size_t size);
-void *je_realloc(void *ptr, size_t size);
-/* Freeing needs no gate: inside the library jemalloc's own function is the exported one. */
+/* Inside the library these are the exported functions themselves: the gate stands behind their fast
+ * path (src/jemalloc/slow_path.c). On the shared libjemalloc it stands before them
+ * (malloc_gated.c). */
 #ifdef PLIM_JEMALLOC_SHARED
-void je_free(void *ptr);
+#define JE_EXPORTED(name)
 #else
-void je_free(void *ptr) __asm__("free");
+#define JE_EXPORTED(name) __asm__(#name)
 #endif
-int je_posix_memalign(void **ret, size_t alignment, size_t size);
-void *je_aligned_alloc(size_t alignment, size_t size);
-size_t je_malloc_usable_size(void *ptr);
-void *je_mallocx(size_t size, int flags);
-void *je_rallocx(void *ptr, size_t size, int flags);
-size_t je_xallocx(void *ptr, size_t size, size_t extra, int flags);
-size_t je_sallocx(const void *ptr, int flags);
-void je_dallocx(void *ptr, int flags);
-void je_sdallocx(void *ptr, size_t size, int flags);
-size_t je_nallocx(size_t size, int flags);
+void *je_malloc(size_t size) JE_EXPORTED(malloc);
+void *je_calloc(size_t count, size_t size) JE_EXPORTED(calloc);
+void je_free(void *ptr) JE_EXPORTED(free);
+int je_posix_memalign(void **ret, size_t alignment, size_t size) JE_EXPORTED(posix_memalign);
+void *je_aligned_alloc(size_t alignment, size_t size) JE_EXPORTED(aligned_alloc);
+size_t je_malloc_usable_size(void *ptr) JE_EXPORTED(malloc_usable_size);
+void *je_mallocx(size_t size, int flags) JE_EXPORTED(mallocx);
+void *je_rallocx(void *ptr, size_t size, int flags) JE_EXPORTED(rallocx);
+size_t je_xallocx(void *ptr, size_t size, size_t extra, int flags) JE_EXPORTED(xallocx);
+size_t je_sallocx(const void *ptr, int flags) JE_EXPORTED(sallocx);
+void je_dallocx(void *ptr, int flags) JE_EXPORTED(dallocx);
+void je_sdallocx(void *ptr, size_t size, int flags) JE_EXPORTED(sdallocx);
+size_t je_nallocx(size_t size, int flags) JE_EXPORTED(nallocx);
+/* The same as je_sdallocx without flags, and faster. */
+#ifdef PLIM_JEMALLOC_SHARED
+#define je_sdallocx_noflags(ptr, size) je_sdallocx(ptr, size, 0)
+#else
+void je_sdallocx_noflags(void *ptr, size_t size) __asm__("je_je_sdallocx_noflags");
+#endif
+
+void *je_realloc(void *ptr, size_t size);
 int je_mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 int je_mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
 int je_mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
                     size_t newlen);
 void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
+
+/* jemalloc is in the middle of its own start: nothing may be asked of it yet. */
+bool je_is_starting(void);
+/* Before jemalloc's first call: its pages are counted from the first one on. */
+void je_count_pages(void);
 
 extern const char *je_malloc_conf;
 
@@ -40,12 +55,12 @@ extern const char *je_malloc_conf;
 /* MALLOCX_ALIGN for a power of two. */
 #define JE_ALIGN(a) ((int)__builtin_ctzl(a))
 
-/* Inside the library every arena but the first is made with our hooks, and its metadata comes from
- * elsewhere. In the shared libjemalloc neither can be had. */
+/* Inside the library pages are counted beneath jemalloc's default extent hooks. The shared
+ * libjemalloc needs hooks of ours (hooks.h) on every arena. */
 #ifdef PLIM_JEMALLOC_SHARED
-#define JE_ARENAS_HAVE_HOOKS 0
+#define JE_NEEDS_HOOKS 1
 #else
-#define JE_ARENAS_HAVE_HOOKS 1
+#define JE_NEEDS_HOOKS 0
 #endif
 
 /* extent_hooks_t of jemalloc 5. */

@@ -285,22 +285,42 @@ static bool look(size_t size)
     return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
 }
 
+static bool flush_wanted(void)
+{
+    return thread_state.flush_epoch !=
+           atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+}
+
+static void flush(void)
+{
+    thread_state.flush_epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+    arenas_flush_thread_cache();
+}
+
 bool runtime_admit(size_t size)
 {
     if (!runtime_ready() || thread_state.inside)
         return true;
-    uint32_t epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
     bool due = size >= account_until_look();
-    if (likely(!due && thread_state.flush_epoch == epoch))
+    if (likely(!due && !flush_wanted()))
         return true;
     int saved_errno = errno;
     thread_state.inside = true;
-    if (thread_state.flush_epoch != epoch) {
-        thread_state.flush_epoch = epoch;
-        arenas_flush_thread_cache();
-    }
+    if (flush_wanted())
+        flush();
     bool admitted = due ? look(size) : true;
     thread_state.inside = false;
     errno = saved_errno;
     return admitted;
+}
+
+void runtime_pass_by(void)
+{
+    if (likely(!flush_wanted()) || thread_state.inside)
+        return;
+    int saved_errno = errno;
+    thread_state.inside = true;
+    flush();
+    thread_state.inside = false;
+    errno = saved_errno;
 }

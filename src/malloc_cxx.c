@@ -7,7 +7,6 @@
  */
 #include "je.h"
 #include "log.h"
-#include "runtime.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -87,16 +86,6 @@ static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, void *caller
     return next != NULL ? next(size, align, tag) : new_by_the_book(size, align, true);
 }
 
-static inline void *new_plain(size_t size)
-{
-    return gate_stops(size) && !runtime_admit(size) ? NULL : je_malloc(size);
-}
-
-static inline void *new_aligned(size_t size, size_t align)
-{
-    return gate_stops(size) && !runtime_admit(size) ? NULL : je_aligned_alloc(align, size);
-}
-
 #define CALLER __builtin_return_address(0)
 
 /* One operator: what it is called, its arguments, how it allocates, who takes over. */
@@ -108,22 +97,22 @@ static inline void *new_aligned(size_t size, size_t align)
         return likely(p != NULL) ? p : __VA_ARGS__;                                                \
     }
 
-OPERATOR_NEW(_Znwm, (size_t size), new_plain(size), new_failed("_Znwm", CALLER, size))
-OPERATOR_NEW(_Znam, (size_t size), new_plain(size), new_failed("_Znam", CALLER, size))
-OPERATOR_NEW(_ZnwmRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
+OPERATOR_NEW(_Znwm, (size_t size), malloc(size), new_failed("_Znwm", CALLER, size))
+OPERATOR_NEW(_Znam, (size_t size), malloc(size), new_failed("_Znam", CALLER, size))
+OPERATOR_NEW(_ZnwmRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), malloc(size),
              new_failed_nothrow("_ZnwmRKSt9nothrow_t", CALLER, size, tag))
-OPERATOR_NEW(_ZnamRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), new_plain(size),
+OPERATOR_NEW(_ZnamRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), malloc(size),
              new_failed_nothrow("_ZnamRKSt9nothrow_t", CALLER, size, tag))
-OPERATOR_NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
+OPERATOR_NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), aligned_alloc(align, size),
              new_failed_aligned("_ZnwmSt11align_val_t", CALLER, size, align))
-OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align), new_aligned(size, align),
+OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align), aligned_alloc(align, size),
              new_failed_aligned("_ZnamSt11align_val_t", CALLER, size, align))
 OPERATOR_NEW(_ZnwmSt11align_val_tRKSt9nothrow_t,
-             (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
+             (size_t size, size_t align, const nothrow_tag *tag), aligned_alloc(align, size),
              new_failed_aligned_nothrow("_ZnwmSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
                                         tag))
 OPERATOR_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
-             (size_t size, size_t align, const nothrow_tag *tag), new_aligned(size, align),
+             (size_t size, size_t align, const nothrow_tag *tag), aligned_alloc(align, size),
              new_failed_aligned_nothrow("_ZnamSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
                                         tag))
 
@@ -141,8 +130,8 @@ OPERATOR_DELETE(_ZdlPv, (void *ptr), je_free(ptr))
 OPERATOR_DELETE(_ZdaPv, (void *ptr), je_free(ptr))
 OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
 OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
-OPERATOR_DELETE(_ZdlPvm, (void *ptr, size_t size), je_sdallocx(ptr, size, 0))
-OPERATOR_DELETE(_ZdaPvm, (void *ptr, size_t size), je_sdallocx(ptr, size, 0))
+OPERATOR_DELETE(_ZdlPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
+OPERATOR_DELETE(_ZdaPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
 OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
 OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
 OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,

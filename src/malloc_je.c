@@ -1,6 +1,8 @@
 /*
- * jemalloc's own API under its own names. A program linked to libjemalloc calls these: they must be
- * ours as well, or it would free our blocks in another jemalloc.
+ * jemalloc's controls under their own names. A program linked to libjemalloc calls these: they must
+ * be ours as well, or it would ask another jemalloc.
+ *
+ * jemalloc allocates in some of them with its own locks held (it creates threads): no look then.
  */
 #include "je.h"
 
@@ -10,13 +12,6 @@
 #include <string.h>
 
 /* <jemalloc/jemalloc.h> need not be there when this is built. */
-PLIM_EXPORT void *mallocx(size_t size, int flags);
-PLIM_EXPORT void *rallocx(void *ptr, size_t size, int flags);
-PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags);
-PLIM_EXPORT size_t sallocx(const void *ptr, int flags);
-PLIM_EXPORT void dallocx(void *ptr, int flags);
-PLIM_EXPORT void sdallocx(void *ptr, size_t size, int flags);
-PLIM_EXPORT size_t nallocx(size_t size, int flags);
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
 PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
@@ -24,73 +19,59 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts);
 
-PLIM_EXPORT void *mallocx(size_t size, int flags)
-{
-    return gate_stops(size) && !runtime_admit(size) ? NULL : je_mallocx(size, flags);
-}
-
-PLIM_EXPORT void *rallocx(void *ptr, size_t size, int flags)
-{
-    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
-               ? NULL
-               : je_rallocx(ptr, size, flags);
-}
-
-PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
-{
-    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
-               ? je_sallocx(ptr, flags)
-               : je_xallocx(ptr, size, extra, flags);
-}
-
-PLIM_EXPORT size_t sallocx(const void *ptr, int flags)
-{
-    return je_sallocx(ptr, flags);
-}
-
-PLIM_EXPORT void dallocx(void *ptr, int flags)
-{
-    je_dallocx(ptr, flags);
-}
-
-PLIM_EXPORT void sdallocx(void *ptr, size_t size, int flags)
-{
-    je_sdallocx(ptr, size, flags);
-}
-
-PLIM_EXPORT size_t nallocx(size_t size, int flags)
+/* Returns what `inside` was. */
+static bool enter(void)
 {
     (void)runtime_ready();
-    return je_nallocx(size, flags);
+    bool before = thread_state.inside;
+    thread_state.inside = true;
+    return before;
+}
+
+static void leave(bool before)
+{
+    thread_state.inside = before;
 }
 
 /* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
+    bool before = enter();
+#ifdef PLIM_JEMALLOC_SHARED
     struct je_extent_hooks *ours = &hooks;
-    bool ready = runtime_ready();
-    if (!JE_ARENAS_HAVE_HOOKS && ready && newp == NULL && strcmp(name, "arenas.create") == 0)
-        return je_mallctl(name, oldp, oldlenp, &ours, sizeof(ours));
-    return je_mallctl(name, oldp, oldlenp, newp, newlen);
+    if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
+        newp = &ours;
+        newlen = sizeof(ours);
+    }
+#endif
+    int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
+    leave(before);
+    return rc;
 }
 
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)
 {
-    (void)runtime_ready();
-    return je_mallctlnametomib(name, mib, miblen);
+    bool before = enter();
+    int rc = je_mallctlnametomib(name, mib, miblen);
+    leave(before);
+    return rc;
 }
 
 PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
                              void *newp, size_t newlen)
 {
-    (void)runtime_ready();
-    return je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
+    bool before = enter();
+    int rc = je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
+    leave(before);
+    return rc;
 }
 
+/* The caller's function runs in there; what it allocates is not looked at. */
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts)
 {
-    (void)runtime_ready();
+    bool before = enter();
     je_malloc_stats_print(write, arg, opts);
+    leave(before);
 }

@@ -17,9 +17,10 @@
 #include "usage.h"
 
 enum phase {
-    PHASE_NONE,    /* nothing has been called yet */
-    PHASE_BOOTING, /* one thread prepares jemalloc's configuration; others wait */
-    PHASE_HOOKING, /* jemalloc works; hooks are being installed: calls pass through */
+    PHASE_NONE,        /* nothing has been called yet */
+    PHASE_CONFIGURING, /* one thread prepares jemalloc's configuration; others wait */
+    PHASE_CONFIGURED,  /* jemalloc starts or has started: calls pass through */
+    PHASE_TAKING_OVER, /* its arenas are being taken over: calls pass through */
     PHASE_READY,
     PHASE_OFF, /* PLIMSOLL=off, or the boot failed: calls pass through for ever */
 };
@@ -90,13 +91,17 @@ struct thread_state {
 extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
     __attribute__((tls_model("initial-exec")));
 
-/* The slow path of every allocation: boots, looks if a look is due, waits or refuses at the limit.
- * false: refuse with ENOMEM. Keeps errno. */
+/* Where the gate stops: boots, looks if a look is due, waits or refuses at the limit.
+ * false: refuse with ENOMEM. Keeps errno. Call with no lock of jemalloc's held. */
 bool runtime_admit(size_t size);
 /* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
 uint64_t runtime_purge(uint64_t bytes);
-/* Boots if nothing has. false: off. */
+/* Empties the calling thread's cache if that was asked of all threads. Any thread; keeps errno. */
+void runtime_pass_by(void);
+/* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
+/* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
+void runtime_configure(void);
 
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,

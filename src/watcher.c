@@ -177,6 +177,8 @@ void watcher_start(void)
     bool inside = thread_state.inside;
     thread_state.inside = true; /* what creating a thread allocates is not looked at */
     int rc = create_thread();
+    /* This thread may be fetching blocks for its cache, which must find it as it was. */
+    arenas_flush_thread_cache();
     thread_state.inside = inside;
     if (rc != 0) { /* no memory or no right: the next look tries again */
         log_line(LOG_INFO, "the watcher thread could not be started");

@@ -1,0 +1,119 @@
+/*
+ * The gate, where jemalloc's fast path ends.
+ *
+ * malloc and its kin are jemalloc's own functions: what a thread's cache can serve costs what it
+ * costs there, and takes no page into use. Everything else leaves jemalloc.c by one of the calls
+ * below, which the build directs here (src/jemalloc/prefix). None of jemalloc's locks is held then.
+ * Types it keeps to itself are void here; everything is as in jemalloc 5.3.0.
+ */
+#include "../je.h"
+#include "../runtime.h"
+
+#include <errno.h>
+
+void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
+                                 bool *ret_success);
+void *je_arena_malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero);
+void *je_large_malloc(void *tsdn, void *arena, size_t size, bool zero);
+void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
+                      void *tcache);
+void *je_arena_ralloc(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
+                      size_t alignment, unsigned zero, void *tcache, void *hook_args);
+bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra,
+                             bool zero, size_t *ret_size);
+void je_te_event_trigger(void *tsd, void *event);
+void je_sc_boot(void *size_classes);
+
+#define INSTEAD(name) __asm__("plim_je_" #name)
+
+void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
+                 bool *ret_success) INSTEAD(tcache_alloc_small_hard);
+void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
+    INSTEAD(arena_malloc_hard);
+void *malloc_large(void *tsdn, void *arena, size_t size, bool zero) INSTEAD(large_malloc);
+void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
+                     void *tcache) INSTEAD(arena_palloc);
+void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
+             unsigned zero, void *tcache, void *hook_args) INSTEAD(arena_ralloc);
+bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
+                     size_t *ret_size) INSTEAD(arena_ralloc_no_move);
+void event(void *tsd, void *what) INSTEAD(te_event_trigger);
+void size_classes_boot(void *size_classes) INSTEAD(sc_boot);
+
+/* jemalloc's "not enough memory" is NULL; its front sets errno. */
+static bool refused(size_t size)
+{
+    return gate_stops(size) && !runtime_admit(size);
+}
+
+/* The thread's cache has no block of that size left: some are fetched. Never refused. */
+void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
+                 bool *ret_success)
+{
+    (void)refused(0);
+    return je_tcache_alloc_small_hard(tsdn, arena, tcache, bin, index, ret_success);
+}
+
+/* Too large for the cache, or past it by the caller's wish. */
+void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
+{
+    return refused(size) ? NULL : je_arena_malloc_hard(tsdn, arena, size, index, zero);
+}
+
+/* The cache has no large block. */
+void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
+{
+    return refused(size) ? NULL : je_large_malloc(tsdn, arena, size, zero);
+}
+
+void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
+                     void *tcache)
+{
+    return refused(size) ? NULL : je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
+}
+
+static PLIM_COLD void *resize_slow(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
+                                   size_t alignment, unsigned zero, void *tcache, void *hook_args)
+{
+    if (runtime_admit(size))
+        return je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
+                               hook_args);
+    errno = ENOMEM; /* of all its callers only realloc leaves that alone, here and in pages.c */
+    return NULL;
+}
+
+/* Tail calls: the nine arguments stay where they are. */
+void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
+             unsigned zero, void *tcache, void *hook_args)
+{
+    return size > old_size && gate_stops(size)
+               ? resize_slow(tsdn, arena, ptr, old_size, size, alignment, zero, tcache, hook_args)
+               : je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
+                                 hook_args);
+}
+
+/* true: it could not be resized. */
+bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
+                     size_t *ret_size)
+{
+    if (size > old_size && refused(size)) {
+        *ret_size = old_size;
+        return true;
+    }
+    return je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
+}
+
+/* Every 64 KiB or so that a thread allocates or frees, also if its cache serves all of it: so no
+ * thread keeps a full cache for long once it should be emptied. */
+void event(void *tsd, void *what)
+{
+    je_te_event_trigger(tsd, what);
+    runtime_pass_by();
+}
+
+/* jemalloc begins; what it is to be configured with must be known from here on. */
+void size_classes_boot(void *size_classes)
+{
+    runtime_configure();
+    je_sc_boot(size_classes);
+}

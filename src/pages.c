@@ -1,0 +1,61 @@
+/* Reserving, taking and giving back pages, see pages.h. */
+#include "pages.h"
+
+#include "account.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* Written once, before anything is reserved. */
+static bool avoid_huge_pages;
+
+static _Thread_local uint64_t given_back __attribute__((tls_model("initial-exec")));
+
+void pages_avoid_huge(bool avoid)
+{
+    avoid_huge_pages = avoid;
+}
+
+void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit)
+{
+    void *p = sys_map(addr, size, alignment);
+    if (p == NULL) {
+        errno = ENOMEM; /* as mmap would: jemalloc's realloc relies on it */
+        return NULL;
+    }
+    if (addr != NULL && p != addr) { /* asked for this very place */
+        sys_unmap(p, size);
+        return NULL;
+    }
+    if (avoid_huge_pages)
+        (void)sys_madvise(p, size, MADV_NOHUGEPAGE);
+    if (*commit)
+        account_add((int64_t)size);
+    return p;
+}
+
+void pages_take(size_t size)
+{
+    account_add((int64_t)size);
+}
+
+int pages_give_back(void *addr, size_t size)
+{
+    int rc = pages_renew(addr, size);
+    if (rc != 0)
+        return rc;
+    account_add(-(int64_t)size);
+    given_back += size;
+    return 0;
+}
+
+int pages_renew(void *addr, size_t size)
+{
+    return sys_madvise(addr, size, MADV_DONTNEED);
+}
+
+uint64_t pages_given_back(void)
+{
+    return given_back;
+}

@@ -1,0 +1,28 @@
+/*
+ * Where jemalloc's pages come from and go to.
+ *
+ * Address space is reserved uncommitted and never given back; taking pages of it into use counts,
+ * and so does handing them to the kernel: `committed` is exact. Everything here runs under
+ * jemalloc's locks: it counts, tells the kernel, returns.
+ */
+#ifndef PLIM_PAGES_H
+#define PLIM_PAGES_H
+
+#include "base.h"
+
+/* Keep new address space off transparent huge pages (PLIMSOLL_THP). Before anything is reserved. */
+void pages_avoid_huge(bool avoid);
+
+/* New zeroed address space, at addr if that is not NULL. *commit: whether it is to be in use at
+ * once. NULL if there is none. */
+void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit);
+void pages_take(size_t size);
+/* 0, or -errno: locked pages stay, and stay counted. */
+int pages_give_back(void *addr, size_t size);
+/* Hands pages to the kernel that remain in use: they read as zero from then on. 0 or -errno. */
+int pages_renew(void *addr, size_t size);
+
+/* Bytes that the calling thread has given back since it began. */
+uint64_t pages_given_back(void);
+
+#endif

@@ -14,6 +14,8 @@ enum { ACCOUNT_ARENAS = 4096 }; /* jemalloc's own limit is 4095 */
 struct account {
     /* Written wherever pages are taken or given back, read by looks. Relaxed: only a count. */
     _Atomic int64_t committed;
+    /* The most that it has been. Raised wherever pages are taken. */
+    _Atomic int64_t peak;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
     /* One more than the highest arena that was made. Raised by whoever makes one. */
@@ -30,6 +32,11 @@ static inline void account_add(int64_t bytes)
 {
     int64_t now =
         atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
+    int64_t peak = atomic_load_explicit(&account.peak, memory_order_relaxed);
+    while (unlikely(now > peak) &&
+           !atomic_compare_exchange_weak_explicit(&account.peak, &peak, now, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);

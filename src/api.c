@@ -2,8 +2,9 @@
 #include <plimsoll.h>
 
 #include "arenas.h"
+#include "control.h"
 #include "fmt.h"
-#include "je.h"
+#include "heap_profile.h"
 #include "reclaimers.h"
 #include "runtime.h"
 
@@ -63,11 +64,6 @@ PLIM_EXPORT int plim_pressure_fd(void)
     return fd;
 }
 
-static uint64_t count(_Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 /* Both structs begin with the size that the caller knows; it gets no more than that. */
 static int hand_out(void *to, const void *from, size_t size)
 {
@@ -83,27 +79,26 @@ static int hand_out(void *to, const void *from, size_t size)
 
 PLIM_EXPORT int plim_stats(struct plim_stats *s)
 {
-    struct counters *c = &runtime.counters;
-    struct arenas_pages pages;
+    uint64_t v[PAGE_FIELD_COUNT];
     if (!runtime_ready())
         return -ENOSYS;
-    arenas_read(&pages);
+    stats_fill(v);
     const struct plim_stats now = {
-        .level = plim_level(),
-        .cannot_meet_limit = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed),
-        .usage = count(&c->usage),
-        .committed = pages.committed,
-        .active = pages.active,
-        .looks = count(&c->looks),
-        .purges = count(&c->purges),
-        .purged_bytes = count(&c->purged_bytes),
-        .reclaimer_calls = count(&c->reclaimer_calls),
-        .reclaimer_asked_bytes = count(&c->reclaimer_asked),
-        .reclaimer_freed_bytes = count(&c->reclaimer_freed),
-        .reclaim_cpu_ns = count(&c->reclaim_cpu_ns),
-        .throttle_ns = count(&c->throttle_ns),
-        .failed_requests = count(&c->failed_requests),
-        .watcher_wakeups = count(&c->wakeups),
+        .level = (enum plim_level)v[PAGE_LEVEL],
+        .cannot_meet_limit = (uint32_t)v[PAGE_CANNOT_MEET],
+        .usage = v[PAGE_USAGE],
+        .committed = v[PAGE_COMMITTED],
+        .active = v[PAGE_ACTIVE],
+        .looks = v[PAGE_LOOKS],
+        .purges = v[PAGE_PURGES],
+        .purged_bytes = v[PAGE_PURGED],
+        .reclaimer_calls = v[PAGE_RECLAIMER_CALLS],
+        .reclaimer_asked_bytes = v[PAGE_RECLAIMER_ASKED],
+        .reclaimer_freed_bytes = v[PAGE_RECLAIMER_FREED],
+        .reclaim_cpu_ns = v[PAGE_RECLAIM_CPU],
+        .throttle_ns = v[PAGE_THROTTLE],
+        .failed_requests = v[PAGE_FAILED_REQUESTS],
+        .watcher_wakeups = v[PAGE_WAKEUPS],
     };
     return hand_out(s, &now, sizeof(now));
 }
@@ -133,11 +128,7 @@ PLIM_EXPORT int plim_set_limit(uint64_t bytes)
 {
     if (!runtime_ready())
         return -ENOSYS;
-    lock_take(&runtime.look_lock);
-    usage_set_soft(&runtime.usage, &runtime.options, bytes);
-    lock_release(&runtime.look_lock);
-    account_look_now();
-    watcher_wake();
+    control_set_limit(bytes);
     return 0;
 }
 
@@ -161,11 +152,5 @@ PLIM_EXPORT unsigned plim_cpus(void)
 
 PLIM_EXPORT int plim_heap_profile(const char *path)
 {
-    bool on = false;
-    size_t len = sizeof(on);
-    if (path == NULL)
-        return -EINVAL;
-    if (je_mallctl("opt.prof", &on, &len, NULL, 0) != 0 || !on)
-        return -ENOTSUP;
-    return je_mallctl("prof.dump", NULL, NULL, &path, sizeof(path)) == 0 ? 0 : -EIO;
+    return path == NULL ? -EINVAL : heap_profile_write(path);
 }

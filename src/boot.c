@@ -2,10 +2,13 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "heap_profile.h"
 #include "je.h"
 #include "log.h"
 #include "pages.h"
+#include "publish.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -44,6 +47,8 @@ static void read_options(struct options *ret, options_complain_fn *told)
     const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
     environment_known = environ != NULL;
     options_parse(env, ret, told, NULL);
+    if (sys_is_secure())
+        ret->stats = STATS_OFF; /* no file in the name of another user */
 }
 
 static unsigned count_cpus(void)
@@ -85,6 +90,10 @@ static void build_conf(struct fmt *f)
         fmt_str(f, ",tcache_max:8192");
     if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
+    if (runtime.options.heap_profile > 0) {
+        fmt_str(f, ",prof:true,lg_prof_sample:");
+        fmt_u64(f, runtime.options.heap_profile);
+    }
 }
 
 /* The program's own settings come last, so that they win. */
@@ -110,6 +119,7 @@ static enum phase take_over(void)
         log_line(LOG_ERROR, "jemalloc lacks a control that is needed; nothing is watched");
         return PHASE_OFF;
     }
+    heap_profile_begin();
     governor_init(&runtime.governor, &runtime.options, sys_now_ns());
     return PHASE_READY;
 }
@@ -211,6 +221,9 @@ static void fork_child(void)
     lock_reset(&runtime.look_lock);
     watcher_fork_child();
     pressure_fd_fork_child();
+    publish_fork_child(account_committed());
+    atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
+    record_fork_child();
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();
@@ -236,6 +249,28 @@ static void apply_options(const struct options *options)
     }
 }
 
+/* Whoever names a place for the stats page expects it to be there at once. */
+static void look_first(void)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    lock_take(&runtime.look_lock);
+    look_locked(0, false, &in, &d);
+    lock_release(&runtime.look_lock);
+}
+
+/* The watcher from the start, where it is not for the heap's size to decide: it writes the records,
+ * none of which is to be missed, and the profiles that are asked for at any time. */
+static void start_watching(const struct options *o)
+{
+    bool records = o->record_dir[0] != '\0';
+    record_check(o);
+    if (records)
+        atomic_store(&runtime.listeners, true);
+    if ((o->thread == THREAD_ON || records || o->heap_profile > 0) && runtime_ready())
+        watcher_start();
+}
+
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
@@ -251,12 +286,17 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
-    if (runtime.options.thread == THREAD_ON)
-        watcher_start();
+    start_watching(&runtime.options);
+    if (runtime.options.stats == STATS_DIR && runtime_ready())
+        look_first();
 }
 
 __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store(&runtime.exiting, true);
     reclaimers_stop(NS_PER_S);
+    if (lock_take_within(&runtime.look_lock, NS_PER_S)) {
+        publish_end();
+        lock_release(&runtime.look_lock);
+    }
 }

@@ -191,11 +191,12 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
     uint64_t now = sys_now_ns();
     judge_last(e, now, pressed);
     uint64_t deaf = ns == UINT64_MAX || ns <= quiet_min_ns ? ns : u64_less(e->quiet_until_ns, now);
-    if (deaf > 0 && (sys_futex_wait(word, seen, u64_min(deaf, ns)) != -ETIMEDOUT || deaf >= ns))
+    if (deaf > 0 &&
+        (sys_futex_wait_shared(word, seen, u64_min(deaf, ns)) != -ETIMEDOUT || deaf >= ns))
         return false;
     ns -= deaf;
     if (!ready(e, now)) {
-        (void)sys_futex_wait(word, seen, ns);
+        (void)sys_futex_wait_shared(word, seen, ns);
         return false;
     }
     atomic_store(&e->polls, true);
@@ -208,7 +209,7 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
 void events_wake(struct events *e, const _Atomic uint32_t *word)
 {
     const uint64_t one = 1;
-    (void)sys_futex_wake(word, 1);
+    (void)sys_futex_wake_shared(word, 1);
     if (atomic_load(&e->polls) && sys_file_is_ours(&e->wake))
         (void)sys_write(e->wake.fd_plus_1 - 1, &one, sizeof(one));
 }

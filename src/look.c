@@ -2,8 +2,10 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "control.h"
 #include "log.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -156,6 +158,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
+    stats_publish(in);
 }
 
 static uint32_t progress_seen(void)
@@ -208,6 +211,8 @@ static void abort_at_limit(void)
     struct fmt f = FMT_INIT(text);
     if (!exhausted(0))
         return;
+    record_last(&(struct record_job){
+        .options = &runtime.options, .reason = "abort", .now_ns = sys_now_ns(), .profile = true});
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
     fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
     fmt_str(&f, " of a hard limit of ");
@@ -276,6 +281,25 @@ static bool fits_meanwhile(size_t size)
     return true;
 }
 
+/* Where there is no watcher to do so. */
+static void record_here(uint64_t now_ns)
+{
+    const struct record_job record = {
+        .options = &runtime.options, .reason = "critical", .now_ns = now_ns};
+    if (record_begin(&record))
+        record_end(&record);
+}
+
+/* A request from outside may have come while there was no watcher. */
+static void see_mailbox(void)
+{
+    const struct page_mailbox *mailbox = atomic_load(&runtime.watcher.mailbox);
+    if (mailbox != NULL && control_pending(mailbox)) {
+        watcher_start();
+        watcher_wake();
+    }
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -291,6 +315,9 @@ static bool look(size_t size)
     if (in.request > 0 && in.request < in.limits.hard)
         note_granted(in.now_ns, in.committed, in.request);
     lock_release(&runtime.look_lock);
+    see_mailbox();
+    if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
+        record_here(in.now_ns);
     if (d.heap_matters)
         watcher_start();
     if (d.ask > 0)

@@ -98,6 +98,55 @@ static int set_cpus(const char *value, struct options *ret)
     return 0;
 }
 
+/* An absolute path that is short enough, without a slash at its end. */
+static int set_path(const char *value, char ret[OPTION_PATH_MAX])
+{
+    size_t len = strlen(value);
+    while (len > 1 && value[len - 1] == '/')
+        len--;
+    if (value[0] != '/' || len >= OPTION_PATH_MAX)
+        return -EINVAL;
+    memcpy(ret, value, len);
+    ret[len] = '\0';
+    return 0;
+}
+
+static int set_stats(const char *value, struct options *ret)
+{
+    int word = word_index("auto, off", value);
+    if (word < 0) {
+        int rc = set_path(value, ret->stats_dir);
+        if (rc == 0)
+            ret->stats = STATS_DIR;
+        return rc;
+    }
+    ret->stats = word == 0 ? STATS_AUTO : STATS_OFF;
+    ret->stats_dir[0] = '\0';
+    return 0;
+}
+
+static int set_record(const char *value, struct options *ret)
+{
+    if (strcmp(value, "off") != 0)
+        return set_path(value, ret->record_dir);
+    ret->record_dir[0] = '\0';
+    return 0;
+}
+
+/* jemalloc takes powers of two: the next one. */
+static int set_heap_profile(const char *value, struct options *ret)
+{
+    uint64_t v;
+    if (strcmp(value, "off") == 0) {
+        ret->heap_profile = 0;
+        return 0;
+    }
+    if (fmt_parse_size(value, &v) < 0 || v < 4 * KiB || v > GiB)
+        return -EINVAL;
+    ret->heap_profile = 64 - (unsigned)__builtin_clzll(v - 1);
+    return 0;
+}
+
 static int set_enabled(const char *value, struct options *ret)
 {
     int word = word_index(option_table[OPTION_ENABLED].accepts, value);
@@ -126,6 +175,12 @@ int options_set(enum option_id id, const char *value, struct options *ret)
         return set_cpus(value, ret);
     case OPTION_THP:
         return SET_WORD(id, value, ret->thp);
+    case OPTION_STATS:
+        return set_stats(value, ret);
+    case OPTION_RECORD:
+        return set_record(value, ret);
+    case OPTION_HEAP_PROFILE:
+        return set_heap_profile(value, ret);
     case OPTION_LOG:
         return SET_WORD(id, value, ret->log);
     case OPTION_COUNT:
@@ -232,6 +287,24 @@ static enum option_id option_find(const char *name, size_t len)
     return (enum option_id)i;
 }
 
+/* The value if the entry is of that name, else NULL. */
+static const char *entry_value(const char *entry, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
+}
+
+/* Where files of a session go, by the customs of others: not ours to complain of. */
+static void take_directory(const char *entry, struct options *ret)
+{
+    const char *runtime = entry_value(entry, "XDG_RUNTIME_DIR");
+    const char *temp = entry_value(entry, "TMPDIR");
+    if (runtime != NULL && ret->runtime_dir[0] == '\0')
+        (void)set_path(runtime, ret->runtime_dir);
+    if (temp != NULL && ret->temp_dir[0] == '\0')
+        (void)set_path(temp, ret->temp_dir);
+}
+
 void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
                    void *arg)
 {
@@ -244,8 +317,10 @@ void options_parse(const char *const *env, struct options *ret, options_complain
 
     for (; env != NULL && *env != NULL; env++) {
         const char *name = *env;
-        if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+        if (strncmp(name, prefix, sizeof(prefix) - 1) != 0) {
+            take_directory(name, ret);
             continue;
+        }
         size_t len = strcspn(name, "=");
         if (name[len] == '\0' || (len >= sizeof(prefix) && name[sizeof(prefix) - 1] != '_'))
             continue;

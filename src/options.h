@@ -26,6 +26,14 @@
     X(THP, "PLIMSOLL_THP", "auto", "auto, default, never",                                         \
       "transparent huge pages: auto keeps the heap off them where a limit is known; default "      \
       "leaves it to the kernel")                                                                   \
+    X(STATS, "PLIMSOLL_STATS", "auto", "auto, off, an absolute path",                              \
+      "directory of the stats page that plimsoll top and metrics read; auto: the first of "        \
+      "XDG_RUNTIME_DIR, /dev/shm, TMPDIR or /tmp that can be written to")                          \
+    X(RECORD, "PLIMSOLL_RECORD", "off", "off, an absolute path",                                   \
+      "directory for the record that is written when the level turns critical")                    \
+    X(HEAP_PROFILE, "PLIMSOLL_HEAP_PROFILE", "off", "off, 4Ki to 1Gi",                             \
+      "sample the heap once in about so many allocated bytes, for heap profiles: 512Ki to find a "   \
+      "leak, 4Mi to leave it on")  \
     X(LOG, "PLIMSOLL_LOG", "warn", "off, error, warn, info, debug",                                \
       "what is said on stderr, one line each")
 
@@ -49,7 +57,10 @@ enum on_limit { ON_LIMIT_NONE, ON_LIMIT_THROTTLE, ON_LIMIT_FAIL, ON_LIMIT_ABORT 
 enum profile { PROFILE_RELAXED, PROFILE_BALANCED, PROFILE_TIGHT };
 enum thread_mode { THREAD_AUTO, THREAD_ON, THREAD_OFF };
 enum thp_mode { THP_AUTO, THP_DEFAULT, THP_NEVER };
+enum stats_mode { STATS_AUTO, STATS_OFF, STATS_DIR };
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+enum { OPTION_PATH_MAX = 256 }; /* with its NUL */
 
 struct options {
     bool enabled;
@@ -61,6 +72,13 @@ struct options {
     enum thread_mode thread;
     unsigned cpus; /* 0: auto */
     enum thp_mode thp;
+    enum stats_mode stats;
+    char stats_dir[OPTION_PATH_MAX]; /* by stats_mode; else "" */
+    /* XDG_RUNTIME_DIR and TMPDIR, for the mode auto; "" where not set, or no absolute path. Copies:
+     * programs overwrite their environment to show a title. */
+    char runtime_dir[OPTION_PATH_MAX], temp_dir[OPTION_PATH_MAX];
+    char record_dir[OPTION_PATH_MAX]; /* "": off */
+    unsigned heap_profile; /* sampled once in 2 to the power of this many bytes; 0: not */
     enum log_level log;
 };
 

@@ -4,6 +4,8 @@
  *
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
+ *   stats.c    the numbers for plim_stats() and for the stats page
+ *   control.c  what other processes ask for by the stats page (plimsoll ctl)
  *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
  */
 #ifndef PLIM_RUNTIME_H
@@ -13,6 +15,7 @@
 #include "events.h"
 #include "governor.h"
 #include "lock.h"
+#include "page.h"
 #include "usage.h"
 
 enum phase {
@@ -38,8 +41,11 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 struct watcher {
-    _Atomic uint32_t state;   /* enum watcher_state; by compare-and-swap */
-    _Atomic uint32_t wake;    /* counts requests to look; the watcher sleeps on it */
+    _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
+    _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
+    /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
+     * can raise. Set under the look lock. */
+    _Atomic(struct page_mailbox *) mailbox;
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
     /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
      * many have been served. */
@@ -123,12 +129,19 @@ void watcher_wake(void);
 void watcher_wake_by(uint64_t ns);
 /* Starts it unless it runs or must not. */
 void watcher_start(void);
+bool watcher_runs(void);
 /* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
 /* In a forked child. */
 void watcher_fork_child(void);
 /* Something was freed: lets threads that are held back look again. */
 void runtime_progress(void);
+
+/* Everything that page.h lists but the limits, which only a look knows, and its peaks. Any thread.
+ */
+void stats_fill(uint64_t values[PAGE_FIELD_COUNT]);
+/* Brings the stats page up to date after a look. Call with look_lock held. */
+void stats_publish(const struct governor_input *in);
 
 /* The descriptor of plim_pressure_fd(), or -errno. */
 int pressure_fd_get(void);

@@ -1,7 +1,6 @@
 /* The seam to the kernel: raw system calls, see sys.h. */
-#include "sys.h"
+#include "sys_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -12,31 +11,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
-#include <unistd.h>
-
-/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. */
-#define SYS_CALL(...)                                                                              \
-    ({                                                                                             \
-        int saved_errno_ = errno;                                                                  \
-        long result_ = syscall(__VA_ARGS__);                                                       \
-        if (result_ == -1)                                                                         \
-            result_ = -errno;                                                                      \
-        errno = saved_errno_;                                                                      \
-        result_;                                                                                   \
-    })
-
-/* The same, again while a signal interrupts it. */
-#define SYS_RETRY(...)                                                                             \
-    ({                                                                                             \
-        long retried_;                                                                             \
-        do                                                                                         \
-            retried_ = SYS_CALL(__VA_ARGS__);                                                      \
-        while (retried_ == -EINTR);                                                                \
-        retried_;                                                                                  \
-    })
 
 int sys_open(const char *path, int flags)
 {
@@ -120,14 +96,19 @@ int sys_file_adopt(struct sys_file *file, int fd)
     return 0;
 }
 
+int sys_raise_fd(int fd)
+{
+    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
+    if (high < 0)
+        return fd;
+    sys_close(fd);
+    return high;
+}
+
 /* A high number: programs and shells count on low ones being given out in order. */
 static int file_adopt_high(struct sys_file *file, int fd)
 {
-    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
-    if (high >= 0) {
-        sys_close(fd);
-        fd = high;
-    }
+    fd = sys_raise_fd(fd);
     int rc = sys_file_adopt(file, fd);
     if (rc < 0)
         sys_close(fd);
@@ -240,6 +221,11 @@ int sys_futex_wake(const _Atomic uint32_t *word, int how_many)
     return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
 }
 
+int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many)
+{
+    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts = {0};
@@ -254,6 +240,11 @@ uint64_t sys_now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t sys_wall_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
 uint64_t sys_thread_cpu_ns(void)
 {
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -266,11 +257,21 @@ static struct timespec deadline(uint64_t ns)
     return to_timespec(ns < INT64_MAX - now ? now + ns : INT64_MAX);
 }
 
-int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+static int futex_wait(const _Atomic uint32_t *word, int op, uint32_t expect, uint64_t timeout_ns)
 {
     struct timespec until = deadline(timeout_ns);
-    return (int)SYS_RETRY(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expect,
-                          timeout_ns == UINT64_MAX ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+    return (int)SYS_RETRY(SYS_futex, word, op, expect, timeout_ns == UINT64_MAX ? NULL : &until,
+                          NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    return futex_wait(word, FUTEX_WAIT_BITSET_PRIVATE, expect, timeout_ns);
+}
+
+int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    return futex_wait(word, FUTEX_WAIT_BITSET, expect, timeout_ns);
 }
 
 void sys_sleep_ns(uint64_t ns)

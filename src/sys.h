@@ -52,6 +52,32 @@ void sys_write_gently(int fd, const void *buf, size_t len);
 struct pollfd;
 int sys_poll(struct pollfd *fds, unsigned count, uint64_t timeout_ns);
 
+/* Files that others see too (sys_page.c). Symbolic links are not followed at the path's end. */
+/* A new file of this user's own, mode 0600, for reading and writing; -EEXIST. */
+int sys_create(const char *path);
+/* Gives the file its length and reserves its blocks, so that writing it through a mapping cannot
+ * fail later. -ENOSPC; -EFBIG without the signal that comes with it. */
+int sys_reserve(int fd, size_t len);
+/* Maps the file that is still `file`, shared, for reading and writing; NULL. */
+void *sys_map_file(const struct sys_file *file, size_t len);
+/* Adds to the file that is still `file`; -EBADF, and -EFBIG without the signal that comes with it.
+ */
+int sys_file_append(const struct sys_file *file, const void *buf, size_t len);
+/* May files be made in it? */
+int sys_may_write(const char *dir);
+int sys_unlink(const char *path);
+int sys_open_at(int dir, const char *name, int flags);
+int sys_unlink_at(int dir, const char *name);
+/* A regular file's owner; -EINVAL where it is something else. */
+int sys_owner_at(int dir, const char *name, uint32_t *ret_uid);
+/* Inode behind a path, links followed; 0 if there is none. */
+uint64_t sys_inode(const char *path);
+
+/* Processes. */
+uint32_t sys_pid(void);
+uint32_t sys_euid(void);
+bool sys_process_exists(uint32_t pid); /* or is a zombie */
+
 /* Memory. len and align in bytes, powers of two where the kernel wants it. */
 void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */
 void sys_unmap(void *addr, size_t len);
@@ -60,8 +86,12 @@ int sys_madvise(void *addr, size_t len, int advice);
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
 int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
 int sys_futex_wake(const _Atomic uint32_t *word, int how_many);
+/* The same where the word may be in memory that other processes share. */
+int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
+int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 void sys_sleep_ns(uint64_t ns);
 void sys_yield(void);

@@ -5,8 +5,10 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "control.h"
 #include "log.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,12 +20,13 @@ static const size_t stack_bytes = (size_t)1 << 20;
 /* The lock is held for microseconds, unless its holder was preempted or purges much. */
 static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 
-static void report_meets(enum governor_meets meets)
+/* Whether that has changed. */
+static bool report_meets(enum governor_meets meets)
 {
     char text[200];
     struct fmt f = FMT_INIT(text);
     if (meets == GOVERNOR_SAME)
-        return;
+        return false;
     atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
     fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
                                          : "meets the limit again: usage ");
@@ -35,6 +38,7 @@ static void report_meets(enum governor_meets meets)
     if (meets == GOVERNOR_CANNOT)
         fmt_str(&f, "; what is left is in use");
     log_line(LOG_WARN, text);
+    return true;
 }
 
 /* What one look of the watcher found. */
@@ -44,6 +48,7 @@ struct watch {
     uint64_t needed; /* by the governor; 0: nothing */
     uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
     uint64_t live;   /* bytes in live allocations, where something may be asked */
+    bool record_due;
 };
 
 /* Page cache and others of the group are in what the kernel counts, and not in what hooks see. */
@@ -63,7 +68,9 @@ static bool watch_look(struct watch *w)
     look_locked(0, true, &w->in, &w->d);
     follow_events(&w->in.limits);
     arenas_age();
-    report_meets(governor_meets(&runtime.governor, &w->in));
+    if (report_meets(governor_meets(&runtime.governor, &w->in)))
+        stats_publish(&w->in);
+    w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
@@ -127,8 +134,13 @@ static uint64_t watch_once(void)
     if (!watch_look(&w))
         return lock_wait_ns;
     w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
+    const struct record_job record = {
+        .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
+    bool recording = w.record_due && record_begin(&record);
     if (w.target > 0)
         reclaim_pass(&w);
+    if (recording)
+        record_end(&record); /* with what the pass gave */
     if (w.target > 0 || w.d.level < PLIM_CRITICAL)
         runtime_progress();
     atomic_store(&self->served, requests);
@@ -145,12 +157,19 @@ static void *watcher_main(void *arg)
     atomic_store(&self->state, WATCHER_RUNNING);
     /* Not running any more: this is a child that a reclaimer forked. */
     while (!atomic_load(&runtime.exiting) && atomic_load(&self->state) == WATCHER_RUNNING) {
+        struct page_mailbox *mailbox = atomic_load(&self->mailbox);
         uint32_t seen = atomic_load(&self->wake);
+        uint32_t shared_seen = mailbox == NULL ? 0 : atomic_load(&mailbox->wake);
         atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
         uint64_t wait = watch_once();
         atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
+        if (mailbox != NULL)
+            control_serve(mailbox);
+        if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
+            continue;
         uint32_t level = atomic_load_explicit(&runtime.level, memory_order_relaxed);
-        (void)events_wait(&self->events, &self->wake, seen, wait, level > PLIM_NORMAL);
+        (void)events_wait(&self->events, mailbox == NULL ? &self->wake : &mailbox->wake,
+                          mailbox == NULL ? seen : shared_seen, wait, level > PLIM_NORMAL);
     }
     return NULL;
 }
@@ -193,11 +212,25 @@ void watcher_start(void)
     }
 }
 
+bool watcher_runs(void)
+{
+    return atomic_load_explicit(&runtime.watcher.state, memory_order_relaxed) == WATCHER_RUNNING;
+}
+
 void watcher_wake(void)
 {
-    atomic_fetch_add(&runtime.watcher.wake, 1);
-    if (atomic_load(&runtime.watcher.state) == WATCHER_RUNNING)
-        events_wake(&runtime.watcher.events, &runtime.watcher.wake);
+    struct watcher *self = &runtime.watcher;
+    atomic_fetch_add(&self->wake, 1);
+    /* No mailbox here: then the watcher has seen none either, or it sees what has just been added.
+     */
+    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    if (mailbox != NULL)
+        atomic_fetch_add(&mailbox->wake, 1);
+    if (atomic_load(&self->state) != WATCHER_RUNNING)
+        return;
+    events_wake(&self->events, &self->wake);
+    if (mailbox != NULL)
+        (void)sys_futex_wake_shared(&mailbox->wake, 1);
 }
 
 void watcher_wake_by(uint64_t ns)
@@ -238,4 +271,5 @@ void watcher_fork_child(void)
     thread_state.inside = false; /* the watcher itself may fork, in a reclaimer */
     atomic_store(&runtime.watcher.state, WATCHER_NONE);
     events_fork_child(&runtime.watcher.events);
+    atomic_store(&runtime.watcher.mailbox, NULL); /* the page is the parent's */
 }

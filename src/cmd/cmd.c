@@ -1,6 +1,9 @@
 /* Flags, help and complaints, see cmd.h. */
 #include "cmd.h"
 
+#include "../fmt.h"
+
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
@@ -31,6 +34,19 @@ int cmd_bad_argument(const struct cmd_verb *self, const char *argument)
     cmd_say("%s: unexpected argument \"%s\", expected: plimsoll %s %s", self->name, argument,
             self->name, self->synopsis);
     return EXIT_USAGE;
+}
+
+int cmd_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret)
+{
+    const char *end;
+    uint64_t v;
+    int rc = fmt_parse_u64(text, &end, &v);
+    if (rc < 0 || *end != '\0')
+        return rc < 0 ? rc : -EINVAL;
+    if (v < least || v > most)
+        return -ERANGE;
+    *ret = v;
+    return 0;
 }
 
 static void print_flag(const struct cmd_flag *flag, FILE *to)

@@ -38,6 +38,8 @@ struct cmd_verb {
 };
 
 extern const struct cmd_verb verb_run, verb_doctor, verb_options;
+extern const struct cmd_verb verb_status, verb_top, verb_metrics;
+extern const struct cmd_verb verb_ctl, verb_report;
 
 /* What cmd_next_flag returns instead of an index into the verb's flags. */
 enum { CMD_END = -1, CMD_HELP = -2, CMD_BAD = -3 };
@@ -51,6 +53,9 @@ int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char
                   int *ret_rest);
 /* EXIT_OK for CMD_HELP, else EXIT_USAGE. */
 int cmd_flag_exit(int next);
+
+/* A whole decimal number from least to most; -EINVAL, -ERANGE. */
+int cmd_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret);
 
 /* One line on stderr, behind "plimsoll: ". */
 void cmd_say(const char *format, ...) PLIM_PRINTF(1, 2);

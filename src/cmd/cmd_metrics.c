@@ -1,0 +1,59 @@
+/* plimsoll metrics: the figures of all processes for Prometheus, once or served. */
+#include "cmd.h"
+#include "metrics.h"
+
+#include <string.h>
+
+enum flag { FLAG_LISTEN, FLAG_FORMAT };
+
+static const struct cmd_flag flags[] = {
+    [FLAG_LISTEN] = {0, "listen", "ADDRESS:PORT", "serve over HTTP, such as 127.0.0.1:9464"},
+    [FLAG_FORMAT] = {0, "format", "FORMAT", "prometheus (the default) or openmetrics"},
+    {0},
+};
+
+static const char details[] =
+    "With --listen: /metrics in either format, as the scraper accepts it, / with a page that\n"
+    "draws the headroom over time, /healthz. Without an address (\":9464\", \"9464\") it listens\n"
+    "on 127.0.0.1. Whoever reaches the port reads the figures.";
+
+static int run(const struct cmd_verb *self, int argc, char **argv)
+{
+    enum metrics_format format = METRICS_PROMETHEUS;
+    const char *listen = NULL, *value;
+    struct pages pages;
+    int rest, next;
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        if (next == FLAG_LISTEN)
+            listen = value;
+        else if (strcmp(value, "openmetrics") == 0)
+            format = METRICS_OPENMETRICS;
+        else if (strcmp(value, "prometheus") == 0)
+            format = METRICS_PROMETHEUS;
+        else
+            return cmd_bad_value(self, "--format", value, "prometheus or openmetrics");
+    }
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc)
+        return cmd_bad_argument(self, argv[rest]);
+    if (listen != NULL)
+        return metrics_serve(listen);
+    int rc = pages_read(false, &pages);
+    if (rc < 0) {
+        cmd_say("metrics: cannot read the stats pages: %s", strerror(-rc));
+        return EXIT_PROBLEM;
+    }
+    metrics_write(&pages, format, stdout);
+    pages_free(&pages);
+    return EXIT_OK;
+}
+
+const struct cmd_verb verb_metrics = {
+    .name = "metrics",
+    .synopsis = "[--listen ADDRESS:PORT] [--format FORMAT]",
+    .summary = "print the figures of all processes for Prometheus, or serve them",
+    .details = details,
+    .flags = flags,
+    .run = run,
+};

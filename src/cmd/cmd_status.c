@@ -1,0 +1,178 @@
+/* plimsoll status: the processes under Plimsoll, or all that is known of one. */
+#include "cmd.h"
+#include "figures.h"
+#include "json.h"
+#include "recommend.h"
+#include "table.h"
+
+#include "../fmt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+enum flag { FLAG_JSON, FLAG_RECOMMEND };
+
+static const struct cmd_flag flags[] = {
+    [FLAG_JSON] = {0, "json", NULL, "print JSON"},
+    [FLAG_RECOMMEND] = {0, "recommend", NULL, "print the smallest safe memory limit instead"},
+    {0},
+};
+
+static const char details[] =
+    "Processes are found by their stats pages: those of your own user, or all for root.\n"
+    "A process has one once its heap holds 2 MiB, unless PLIMSOLL_STATS is off; where it\n"
+    "names a directory, set it for this command too.\n\n"
+    "The exit code is 1 if there is no page of process PID.";
+
+struct request {
+    uint64_t pid; /* 0: all */
+    bool json, recommend;
+};
+
+static json_t *one_json(const struct process *p, uint64_t now_ns, bool wants_limit)
+{
+    struct recommendation r;
+    if (!wants_limit)
+        return process_json(p, now_ns);
+    recommend(p, &r);
+    return recommend_json(p, &r);
+}
+
+static void print_limit(const struct process *p)
+{
+    struct recommendation r;
+    recommend(p, &r);
+    recommend_print(p, &r);
+}
+
+static void print_field(const struct page_view *view, enum page_field field)
+{
+    const struct page_field_info *info = &page_fields[field];
+    char text[40];
+    uint64_t v = view->values[field];
+    if (info->unit == PAGE_BYTES)
+        figure_bytes(field, v, text, sizeof(text));
+    else if (info->unit == PAGE_NS)
+        figure_seconds(v, text, sizeof(text));
+    else
+        (void)snprintf(text, sizeof(text), "%" PRIu64, v);
+    if (field == PAGE_LEVEL)
+        (void)snprintf(text, sizeof(text), "%s", level_word(v));
+    if (field == PAGE_SOURCE)
+        (void)snprintf(text, sizeof(text), "%s", source_name(v));
+    printf("%-26s %12s  %s\n", info->name, text, info->help);
+}
+
+static void print_one(const struct process *p, uint64_t now_ns)
+{
+    char text[32];
+    printf("%s, process %" PRIu64 " of user %" PRIu64 "\n", p->comm, p->view.pid, p->view.uid);
+    printf("cgroup  %s\npage    %s\n", p->view.cgroup_path[0] != '\0' ? p->view.cgroup_path : "-",
+           p->path);
+    figure_seconds(figure_age(&p->view, now_ns), text, sizeof(text));
+    printf("\n%-26s %12s  How old these figures are.\n", "age_seconds", text);
+    figure_bytes(PAGE_HARD, figure_headroom(&p->view), text, sizeof(text));
+    printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
+    for (unsigned i = 0; i < p->view.known; i++)
+        if (page_fields[i].kind != PAGE_CLOCK)
+            print_field(&p->view, (enum page_field)i);
+}
+
+static void print_dead(const struct pages *pages)
+{
+    char age[32];
+    if (pages->dead_count == 0)
+        return;
+    const struct process *newest = &pages->dead[0];
+    figure_seconds(figure_age(&newest->view, pages->now_ns), age, sizeof(age));
+    printf("%zu killed or ended abruptly at level critical; the last one: process %" PRIu64
+           " (%s), %s ago, page %s\n",
+           pages->dead_count, newest->view.pid, newest->comm, age, newest->path);
+}
+
+static void print_all(struct pages *pages)
+{
+    char line[TABLE_WIDTH];
+    if (pages->count == 0)
+        puts("No process with a stats page.");
+    table_sort(pages, COLUMN_HEADROOM, false);
+    for (size_t i = 0; i < pages->count; i++) {
+        if (i == 0) {
+            table_titles(COLUMN_PID, COLUMN_COUNT, -1, line);
+            puts(line);
+        }
+        table_row(&pages->list[i], pages->now_ns, COLUMN_PID, -1, line);
+        puts(line);
+    }
+    print_dead(pages);
+}
+
+static void print(const struct request *r, struct pages *pages)
+{
+    const struct process *one = r->pid != 0 ? pages_find(pages, r->pid) : NULL;
+    if (r->json && one != NULL) {
+        json_print(one_json(one, pages->now_ns, r->recommend));
+    } else if (r->json) {
+        json_t *all = json_object(), *list = json_array();
+        for (size_t i = 0; i < pages->count; i++)
+            json_array_append_new(list, one_json(&pages->list[i], pages->now_ns, r->recommend));
+        json_object_set_new(all, "processes", list);
+        json_print(all);
+    } else if (one != NULL && r->recommend) {
+        print_limit(one);
+    } else if (one != NULL) {
+        print_one(one, pages->now_ns);
+    } else if (r->recommend) {
+        for (size_t i = 0; i < pages->count; i++)
+            print_limit(&pages->list[i]);
+    } else {
+        print_all(pages);
+    }
+}
+
+static int run(const struct cmd_verb *self, int argc, char **argv)
+{
+    struct request request = {0};
+    struct pages pages;
+    const char *value;
+    int rest, next;
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) != CMD_END || rest < argc) {
+        request.json = request.json || next == FLAG_JSON;
+        request.recommend = request.recommend || next == FLAG_RECOMMEND;
+        if (next >= 0)
+            continue;
+        if (next != CMD_END)
+            return cmd_flag_exit(next);
+        if (request.pid != 0)
+            return cmd_bad_argument(self, argv[rest]);
+        if (cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
+            return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
+        optind = rest + 1; /* flags may follow */
+    }
+
+    pages_sweep();
+    int rc = pages_read(false, &pages);
+    if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
+        rc = -ESRCH;
+    if (rc == -ESRCH)
+        cmd_say("status: no stats page of process %" PRIu64 ", expected a process under Plimsoll "
+                "with a heap of 2 MiB or more",
+                request.pid);
+    else if (rc < 0)
+        cmd_say("status: cannot read the stats pages: %s", strerror(-rc));
+    else
+        print(&request, &pages);
+    pages_free(&pages);
+    return rc == 0 ? EXIT_OK : EXIT_PROBLEM;
+}
+
+const struct cmd_verb verb_status = {
+    .name = "status",
+    .synopsis = "[PID] [--json] [--recommend]",
+    .summary = "show the processes under Plimsoll: heap, limits, level, what reclaiming cost",
+    .details = details,
+    .flags = flags,
+    .run = run,
+};

@@ -1,0 +1,91 @@
+/* plimsoll top: the table of processes, again and again. */
+#include "cmd.h"
+#include "table.h"
+#include "top_screen.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum flag { FLAG_SORT, FLAG_INTERVAL, FLAG_JSON };
+
+static const struct cmd_flag flags[] = {
+    [FLAG_SORT] = {0, "sort", "COLUMN", "sort by this column; headroom if not given"},
+    [FLAG_INTERVAL] = {0, "interval", "MS", "look every MS milliseconds, 100 to 60000; else 1000"},
+    [FLAG_JSON] = {0, "json", NULL, "print JSON once, as plimsoll status does"},
+    {0},
+};
+
+static const char details[] =
+    "Columns to sort by: pid, command, level, usage, headroom, heap, dirty, cpu, waited, age.\n"
+    "Where stdout is no terminal the table is printed once.";
+
+static int column_by_word(const char *word)
+{
+    for (int c = 0; c < COLUMN_COUNT; c++)
+        if (columns[c].word != NULL && strcmp(columns[c].word, word) == 0)
+            return c;
+    return -1;
+}
+
+/* What status prints, in the order asked for. */
+static int print_once(enum column by)
+{
+    struct pages pages;
+    char line[TABLE_WIDTH];
+    int rc = pages_read(false, &pages);
+    if (rc < 0) {
+        cmd_say("top: cannot read the stats pages: %s", strerror(-rc));
+        return EXIT_PROBLEM;
+    }
+    table_sort(&pages, by, false);
+    table_titles(COLUMN_PID, by, -1, line);
+    puts(line);
+    for (size_t i = 0; i < pages.count; i++) {
+        table_row(&pages.list[i], pages.now_ns, COLUMN_PID, -1, line);
+        puts(line);
+    }
+    pages_free(&pages);
+    return EXIT_OK;
+}
+
+static int print_json(void)
+{
+    char name[] = "status", flag[] = "--json", *argv[] = {name, flag, NULL};
+    optind = 1;
+    return verb_status.run(&verb_status, 2, argv);
+}
+
+static int run(const struct cmd_verb *self, int argc, char **argv)
+{
+    const char *value;
+    int rest, next, by = COLUMN_HEADROOM;
+    uint64_t interval_ms = 1000;
+    bool json = false;
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        if (next == FLAG_JSON)
+            json = true;
+        else if (next == FLAG_SORT && (by = column_by_word(value)) < 0)
+            return cmd_bad_value(self, "--sort", value, "a column: plimsoll top --help");
+        else if (next == FLAG_INTERVAL && cmd_number(value, 100, 60000, &interval_ms) < 0)
+            return cmd_bad_value(self, "--interval", value, "milliseconds from 100 to 60000");
+    }
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc)
+        return cmd_bad_argument(self, argv[rest]);
+    if (json)
+        return print_json();
+    pages_sweep();
+    if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+        return print_once((enum column)by);
+    return top_screen((enum column)by, (int)interval_ms);
+}
+
+const struct cmd_verb verb_top = {
+    .name = "top",
+    .synopsis = "[--sort COLUMN] [--interval MS] [--json]",
+    .summary = "watch the processes under Plimsoll",
+    .details = details,
+    .flags = flags,
+    .run = run,
+};

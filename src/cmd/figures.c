@@ -1,0 +1,112 @@
+/* The figures of a stats page, see figures.h. */
+#include "figures.h"
+
+#include "json.h"
+
+#include "../fmt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+uint64_t figure_headroom(const struct page_view *view)
+{
+    uint64_t hard = view->values[PAGE_HARD], usage = view->values[PAGE_USAGE];
+    return hard == UNLIMITED || usage == UNLIMITED ? UNLIMITED : u64_less(hard, usage);
+}
+
+uint64_t figure_age(const struct page_view *view, uint64_t now_ns)
+{
+    return u64_less(now_ns, view->values[PAGE_UPDATED]);
+}
+
+const char *level_word(uint64_t level)
+{
+    static const char *const words[] = {"normal", "low", "medium", "critical"};
+    return level < ARRAY_LEN(words) ? words[level] : "?";
+}
+
+const char *source_name(uint64_t source)
+{
+    static const char *const words[] = {"none", "cgroup", "machine", "process"};
+    return source < ARRAY_LEN(words) ? words[source] : "?";
+}
+
+void figure_seconds(uint64_t ns, char *text, size_t size)
+{
+    static const struct {
+        uint64_t ns;
+        const char *unit;
+    } steps[] = {{3600 * 24 * NS_PER_S, "d"},
+                 {3600 * NS_PER_S, "h"},
+                 {60 * NS_PER_S, "min"},
+                 {NS_PER_S, "s"},
+                 {NS_PER_MS, "ms"}};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        if (ns < steps[i].ns)
+            continue;
+        uint64_t tenths = u64_share(ns % steps[i].ns, 10, steps[i].ns);
+        if (ns / steps[i].ns < 10 && tenths > 0)
+            (void)snprintf(text, size, "%" PRIu64 ".%" PRIu64 " %s", ns / steps[i].ns, tenths,
+                           steps[i].unit);
+        else
+            (void)snprintf(text, size, "%" PRIu64 " %s", ns / steps[i].ns, steps[i].unit);
+        return;
+    }
+    (void)snprintf(text, size, ns > 0 ? "< 1 ms" : "0");
+}
+
+static bool is_usage(enum page_field field)
+{
+    return field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
+}
+
+void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size)
+{
+    struct fmt f = {.buf = text, .cap = size};
+    text[0] = '\0';
+    if (bytes == UNLIMITED)
+        fmt_str(&f, is_usage(field) ? "?" : "none");
+    else
+        fmt_bytes(&f, bytes);
+}
+
+static json_t *field_json(const struct page_view *view, enum page_field field)
+{
+    uint64_t v = view->values[field];
+    switch (field) {
+    case PAGE_LEVEL:
+        return json_text(level_word(v));
+    case PAGE_SOURCE:
+        return json_text(source_name(v));
+    case PAGE_CANNOT_MEET:
+    case PAGE_WATCHER:
+        return json_boolean(v != 0);
+    default:
+        break;
+    }
+    if (page_fields[field].unit == PAGE_NS)
+        return json_real((double)v / (double)NS_PER_S);
+    if (page_fields[field].unit == PAGE_BYTES)
+        return v == UNLIMITED && is_usage(field) ? json_null() : json_limit(v);
+    return json_number(v);
+}
+
+json_t *process_json(const struct process *p, uint64_t now_ns)
+{
+    const struct page_view *view = &p->view;
+    json_t *all = json_object();
+    json_object_set_new(all, "pid", json_number(view->pid));
+    json_object_set_new(all, "comm", json_text(p->comm));
+    json_object_set_new(all, "uid", json_number(view->uid));
+    json_object_set_new(all, "age_seconds",
+                        json_real((double)figure_age(view, now_ns) / (double)NS_PER_S));
+    json_object_set_new(all, "headroom_bytes", json_limit(figure_headroom(view)));
+    for (unsigned i = 0; i < view->known; i++)
+        if (page_fields[i].kind != PAGE_CLOCK)
+            json_object_set_new(all, page_fields[i].name, field_json(view, (enum page_field)i));
+    json_object_set_new(all, "cgroup_path", json_text(view->cgroup_path));
+    json_object_set_new(all, "library_version", json_text(view->version));
+    json_object_set_new(all, "page", json_text(p->path));
+    return all;
+}

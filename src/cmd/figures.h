@@ -1,0 +1,26 @@
+/* What the figures of a stats page mean, for people and for programs. */
+#ifndef PLIM_CMD_FIGURES_H
+#define PLIM_CMD_FIGURES_H
+
+#include "pages.h"
+
+#include <jansson.h>
+
+/* Bytes from the usage to the hard limit; UNLIMITED where there is no limit or no usage. */
+uint64_t figure_headroom(const struct page_view *view);
+/* How old the figures are, in nanoseconds. */
+uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
+/* "normal", "low", "medium", "critical", or "?". */
+const char *level_word(uint64_t level);
+/* "none", "cgroup", "machine", "process", or "?". */
+const char *source_name(uint64_t source);
+
+/* "1.25 s", "250 ms", "3 min", ...: at most 8 characters. */
+void figure_seconds(uint64_t ns, char *text, size_t size);
+/* As fmt_bytes(); "?" for a usage that is not known. */
+void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size);
+
+/* All of it, as a new JSON object. */
+json_t *process_json(const struct process *process, uint64_t now_ns);
+
+#endif

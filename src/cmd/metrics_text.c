@@ -1,0 +1,155 @@
+/* Metrics as text, see metrics.h. */
+#include "figures.h"
+#include "json.h"
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void write_label(const char *name, const char *value, FILE *to)
+{
+    fprintf(to, "%s=\"", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\\' || *value == '"')
+            fputc('\\', to);
+        fputc((*value & 0x80) != 0 ? '?' : *value, to); /* labels are UTF-8: no half characters */
+    }
+    fputc('"', to);
+}
+
+static void write_labels(const struct process *p, FILE *to)
+{
+    fprintf(to, "{pid=\"%" PRIu64 "\",", p->view.pid);
+    write_label("comm", p->comm, to);
+}
+
+static void write_head(const char *name, const char *type, const char *unit, const char *help,
+                       enum metrics_format format, FILE *to)
+{
+    bool counter = strcmp(type, "counter") == 0;
+    const char *total = counter && format == METRICS_PROMETHEUS ? "_total" : "";
+    fprintf(to, "# HELP plimsoll_%s%s %s\n", name, total, help);
+    fprintf(to, "# TYPE plimsoll_%s%s %s\n", name, total, type);
+    if (unit != NULL && format == METRICS_OPENMETRICS)
+        fprintf(to, "# UNIT plimsoll_%s %s\n", name, unit);
+}
+
+static void write_value(enum page_unit unit, uint64_t v, FILE *to)
+{
+    if (unit == PAGE_NS)
+        fprintf(to, "} %" PRIu64 ".%09" PRIu64 "\n", v / NS_PER_S, v % NS_PER_S);
+    else if (unit == PAGE_BYTES && v == UNLIMITED)
+        fputs("} +Inf\n", to);
+    else
+        fprintf(to, "} %" PRIu64 "\n", v);
+}
+
+static const char *unit_word(enum page_unit unit)
+{
+    return unit == PAGE_BYTES ? "bytes" : unit == PAGE_NS ? "seconds" : NULL;
+}
+
+/* A usage that is not known is left out rather than infinite. */
+static bool is_known(const struct page_view *view, enum page_field field)
+{
+    bool usage = field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
+    return (unsigned)field < view->known && !(usage && view->values[field] == UNLIMITED);
+}
+
+static void write_field(const struct pages *pages, enum page_field field,
+                        enum metrics_format format, FILE *to)
+{
+    const struct page_field_info *info = &page_fields[field];
+    bool counter = info->kind == PAGE_COUNTER;
+    write_head(info->name, counter ? "counter" : "gauge", unit_word(info->unit), info->help, format,
+               to);
+    for (size_t i = 0; i < pages->count; i++) {
+        const struct process *p = &pages->list[i];
+        if (!is_known(&p->view, field))
+            continue;
+        fprintf(to, "plimsoll_%s%s", info->name, counter ? "_total" : "");
+        write_labels(p, to);
+        write_value(info->unit, p->view.values[field], to);
+    }
+}
+
+/* What readers derive. */
+static void write_derived(const struct pages *pages, enum metrics_format format, FILE *to)
+{
+    write_head("headroom_bytes", "gauge", "bytes", "From usage to the hard limit.", format, to);
+    for (size_t i = 0; i < pages->count; i++) {
+        fputs("plimsoll_headroom_bytes", to);
+        write_labels(&pages->list[i], to);
+        write_value(PAGE_BYTES, figure_headroom(&pages->list[i].view), to);
+    }
+    write_head("age_seconds", "gauge", "seconds", "How old the figures of a process are.", format,
+               to);
+    for (size_t i = 0; i < pages->count; i++) {
+        fputs("plimsoll_age_seconds", to);
+        write_labels(&pages->list[i], to);
+        write_value(PAGE_NS, figure_age(&pages->list[i].view, pages->now_ns), to);
+    }
+}
+
+static void write_info(const struct pages *pages, enum metrics_format format, FILE *to)
+{
+    bool open = format == METRICS_OPENMETRICS;
+    write_head(open ? "process" : "process_info", open ? "info" : "gauge", NULL,
+               "The processes under Plimsoll.", format, to);
+    for (size_t i = 0; i < pages->count; i++) {
+        const struct process *p = &pages->list[i];
+        fputs("plimsoll_process_info", to);
+        write_labels(p, to);
+        write_label(",cgroup", p->view.cgroup_path, to);
+        write_label(",version", p->view.version, to);
+        fputs("} 1\n", to);
+    }
+    write_head("processes", "gauge", NULL, "How many processes have a stats page.", format, to);
+    fprintf(to, "plimsoll_processes %zu\n", pages->count);
+}
+
+void metrics_write(const struct pages *pages, enum metrics_format format, FILE *to)
+{
+    write_info(pages, format, to);
+    write_derived(pages, format, to);
+    for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
+        if (page_fields[i].kind != PAGE_CLOCK)
+            write_field(pages, (enum page_field)i, format, to);
+    fputs("# EOF\n", to);
+}
+
+static json_t *kib_or_null(uint32_t units)
+{
+    return units == UINT32_MAX ? json_null()
+                               : json_number((uint64_t)units * (PAGE_SAMPLE_UNIT / KiB));
+}
+
+/* [seconds ago, usage KiB, hard limit KiB, level], oldest first. */
+static json_t *history_json(const struct page_view *view, uint64_t now_ns)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < page_sample_count(view); i++) {
+        struct page_sample sample = page_sample_at(view, i);
+        uint64_t last = sample.at_ns + sample.span_us * (uint64_t)1000;
+        json_t *row = json_array();
+        json_array_append_new(row, json_real((double)u64_less(now_ns, last) / (double)NS_PER_S));
+        json_array_append_new(row, kib_or_null(sample.usage));
+        json_array_append_new(row, kib_or_null(sample.hard));
+        json_array_append_new(row, json_number(sample.level));
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+void metrics_write_json(const struct pages *pages, FILE *to)
+{
+    json_t *all = json_object(), *list = json_array();
+    for (size_t i = 0; i < pages->count; i++) {
+        json_t *one = process_json(&pages->list[i], pages->now_ns);
+        json_object_set_new(one, "history", history_json(&pages->list[i].view, pages->now_ns));
+        json_array_append_new(list, one);
+    }
+    json_object_set_new(all, "processes", list);
+    (void)json_dumpf(all, to, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(all);
+}

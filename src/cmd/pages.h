@@ -1,0 +1,40 @@
+/*
+ * Reads the stats pages of running processes. Nothing in them is trusted: each is copied by
+ * pread(2), so that one which is cut short meanwhile cannot hurt, and taken apart by page_parse().
+ */
+#ifndef PLIM_CMD_PAGES_H
+#define PLIM_CMD_PAGES_H
+
+#include "../page_file.h"
+
+struct process {
+    struct page_view view; /* its ring is inside `copy` */
+    enum page_life life;
+    char comm[PAGE_COMM_MAX]; /* as it is called now, or was called when it died */
+    char *path;               /* of the page */
+    void *copy;               /* NULL unless the history was asked for */
+};
+
+struct pages {
+    struct process *list; /* those that live, by pid */
+    size_t count;
+    struct process *dead; /* those that died at level critical and were kept, newest first */
+    size_t dead_count;
+    uint64_t now_ns; /* monotonic clock, when they were read */
+};
+
+/* All that can be read, in $PLIMSOLL_STATS if that names a directory, and in all those that "auto"
+ * means for any user. history: with their rings. 0 or -ENOMEM. */
+int pages_read(bool history, struct pages *ret);
+void pages_free(struct pages *pages);
+/* NULL: none. */
+const struct process *pages_find(const struct pages *pages, uint64_t pid);
+
+/* One page by its path, of whatever process. 0 or -errno; -EBADMSG: not a page. */
+int page_read(const char *path, bool history, struct process *ret);
+void page_free(struct process *process);
+
+/* Removes pages that processes of this user have left behind, in the same directories. */
+void pages_sweep(void);
+
+#endif

@@ -1,0 +1,145 @@
+/* One stats page: copied in one piece, and checked to be what its name says, see pages.h. */
+#include "pages_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    COPY_MAX = 1 << 20, /* no page is larger; of a larger file the start is read */
+    TRIES = 40,         /* to copy between two writes of the page; then as it is */
+    TRY_PAUSE_US = 50,
+};
+
+static int read_sequence(int fd, const struct page_header *h, uint32_t *ret)
+{
+    ssize_t n = pread(fd, ret, sizeof(*ret), h->snapshot_at);
+    return n == (ssize_t)sizeof(*ret) ? 0 : n < 0 ? -errno : -EBADMSG;
+}
+
+/* Copies between two equal even sequences. A process that was killed while it wrote leaves an odd
+ * one: then what is there has to do. */
+static int copy_page(int fd, void *copy, size_t size, struct page_view *ret)
+{
+    struct page_header h;
+    if (pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
+        return -EBADMSG;
+    for (unsigned try = 0;; try++) {
+        uint32_t before, after;
+        int rc = read_sequence(fd, &h, &before);
+        if (rc < 0)
+            return rc;
+        if ((before & 1) == 0 || try >= TRIES) {
+            ssize_t n = pread(fd, copy, size, 0);
+            rc = n < 0 ? -errno : page_parse(copy, (size_t)n, ret);
+            if (rc < 0)
+                return rc;
+            if (read_sequence(fd, &h, &after) < 0 || after == before || try >= TRIES)
+                return 0;
+        }
+        (void)usleep(TRY_PAUSE_US);
+    }
+}
+
+/* A user could make a page that claims to be of somebody else's process. */
+static bool may_speak_for(uint32_t owner, uint64_t pid)
+{
+    char path[64], line[256];
+    bool found = false;
+    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return true; /* gone, and then nobody is harmed */
+    while (!found && fgets(line, sizeof(line), f) != NULL) {
+        unsigned uid[4];
+        if (sscanf(line, "Uid: %u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) == 4)
+            for (unsigned i = 0; i < ARRAY_LEN(uid); i++)
+                found = found || uid[i] == owner;
+    }
+    (void)fclose(f);
+    return found || owner == 0;
+}
+
+/* Text of others: nothing that a terminal would act on. */
+static void clean(char *text, unsigned char last)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f || (unsigned char)*text > last)
+            *text = '?';
+}
+
+/* The name of a process can change; that of a dead one is what the page remembers. */
+static void set_texts(struct process *p)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", p->view.pid);
+    FILE *f = p->life == PAGE_LIVES ? fopen(path, "re") : NULL;
+    if (f == NULL || fgets(p->comm, sizeof(p->comm), f) == NULL)
+        memcpy(p->comm, p->view.comm, sizeof(p->comm));
+    p->comm[strcspn(p->comm, "\n")] = '\0';
+    clean(p->comm, 0x7e);
+    clean(p->view.version, 0x7e);
+    clean(p->view.cgroup_path, 0xff);
+    if (f != NULL)
+        (void)fclose(f);
+}
+
+static int read_open(int fd, bool history, struct process *ret)
+{
+    struct stat st;
+    size_t size = history ? COPY_MAX : offsetof(struct page, mailbox);
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EBADMSG;
+    if ((uint64_t)st.st_size < size)
+        size = (size_t)st.st_size;
+    void *copy = malloc(size > 0 ? size : 1);
+    if (copy == NULL)
+        return -ENOMEM;
+    int rc = copy_page(fd, copy, size, &ret->view);
+    if (rc == 0) {
+        ret->life = page_life(&ret->view);
+        if (ret->life == PAGE_LIVES && !may_speak_for(st.st_uid, ret->view.pid))
+            rc = -EPERM;
+    }
+    if (rc < 0 || !history) {
+        free(copy);
+        copy = NULL;
+        ret->view.ring = NULL;
+    }
+    ret->copy = copy;
+    if (rc == 0)
+        set_texts(ret);
+    return rc;
+}
+
+int page_read_at(int dir, const char *name, bool history, struct process *ret)
+{
+    *ret = (struct process){0};
+    int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = read_open(fd, history, ret);
+    (void)close(fd);
+    return rc;
+}
+
+int page_read(const char *path, bool history, struct process *ret)
+{
+    int rc = page_read_at(AT_FDCWD, path, history, ret);
+    ret->path = rc == 0 ? strdup(path) : NULL;
+    return rc;
+}
+
+void page_free(struct process *process)
+{
+    free(process->path);
+    free(process->copy);
+    *process = (struct process){0};
+}

@@ -1,0 +1,54 @@
+/*
+ * The files of stats pages: their names, whose process lives, and sweeping away those of the dead.
+ *
+ * No heap and no stdio: the library does the same as the command. Functions return 0 or -errno.
+ */
+#ifndef PLIM_PAGE_FILE_H
+#define PLIM_PAGE_FILE_H
+
+#include "page.h"
+
+struct page_name {
+    uint32_t pid;
+    uint64_t start_time;
+};
+
+enum { PAGE_NAME_MAX = 48 }; /* bytes of a name, with its NUL */
+
+/* "plimsoll.PID.STARTTIME" and nothing else. */
+bool page_name_parse(const char *name, struct page_name *ret);
+void page_name_print(const struct page_name *name, char text[PAGE_NAME_MAX]);
+
+/* When a process started, in the kernel's ticks; pid 0: this one. -ENOENT or -ESRCH: it has
+ * ended. */
+int page_start_time(uint32_t pid, uint64_t *ret);
+/* Of this process; 0 if unknown. */
+uint64_t page_pid_namespace(void);
+/* AT_RANDOM, an address that each exec chooses anew, of another process; pid 0: this one. 0 if it
+ * may not be looked at. */
+uint64_t page_image(uint32_t pid);
+
+enum page_life {
+    PAGE_LIVES,
+    PAGE_DEAD,      /* its process has ended, or runs another program now */
+    PAGE_ELSEWHERE, /* of another pid namespace: cannot be told */
+};
+enum page_life page_life(const struct page_view *view);
+
+/* When it was last written: wall clock, nanoseconds since 1970. */
+uint64_t page_written_at(const struct page_view *view);
+
+enum {
+    PAGE_EVIDENCE_MAX = 16,      /* pages kept of processes that died at level critical */
+    PAGE_EVIDENCE_HOURS = 24,    /* and for how long */
+    PAGE_SWEEP_QUICK = 64,       /* names that a sweep of the library looks at, at most */
+    PAGE_SWEEP_ALL = 1000 * 1000 /* likewise, of the command */
+};
+/*
+ * Removes pages of this user's processes that are gone, but keeps the newest ones of those that
+ * died at level critical. What is no sound page is left alone. `look_at` names at most; only a
+ * sweep of all also finds pids that were given out anew.
+ */
+void page_sweep(const char *dir, unsigned look_at);
+
+#endif

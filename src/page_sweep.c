@@ -1,0 +1,123 @@
+/* Removes the stats pages of processes that are gone, see page_file.h. */
+#include "page_file.h"
+
+#include "sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* As getdents64(2) gives it. */
+struct entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+} __attribute__((packed));
+
+struct sweep {
+    int dir;
+    unsigned left; /* names that may still be looked at */
+    bool thorough;
+    uint32_t euid;
+    uint64_t now;
+    unsigned kept;
+    struct {
+        struct page_name name;
+        uint64_t at;
+    } evidence[PAGE_EVIDENCE_MAX];
+};
+
+static void sweep_remove(const struct sweep *s, const struct page_name *name)
+{
+    char text[PAGE_NAME_MAX];
+    page_name_print(name, text);
+    (void)sys_unlink_at(s->dir, text);
+}
+
+/* Keeps it, at the cost of the oldest one if there are too many. */
+static void sweep_keep(struct sweep *s, const struct page_name *name, uint64_t at)
+{
+    unsigned oldest = s->kept;
+    if (s->kept < PAGE_EVIDENCE_MAX) {
+        s->kept++;
+    } else {
+        oldest = 0;
+        for (unsigned i = 1; i < PAGE_EVIDENCE_MAX; i++)
+            if (s->evidence[i].at < s->evidence[oldest].at)
+                oldest = i;
+        if (at <= s->evidence[oldest].at) {
+            sweep_remove(s, name);
+            return;
+        }
+        sweep_remove(s, &s->evidence[oldest].name);
+    }
+    s->evidence[oldest].name = *name;
+    s->evidence[oldest].at = at;
+}
+
+static bool is_evidence(const struct page_view *view, uint64_t now)
+{
+    const uint64_t kept_ns = PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
+    return view->values[PAGE_LEVEL] >= 3 && u64_less(now, page_written_at(view)) < kept_ns;
+}
+
+/* Its process is gone, as far as the pid tells; the page itself says in which namespace that was
+ * its pid. */
+static void sweep_page(struct sweep *s, const struct page_name *name, const char *text)
+{
+    _Alignas(8) char copy[offsetof(struct page, mailbox)];
+    struct page_view view;
+    uint32_t owner;
+    if (sys_owner_at(s->dir, text, &owner) < 0 || owner != s->euid)
+        return;
+    int fd = sys_open_at(s->dir, text, O_RDONLY | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    long len = sys_pread(fd, copy, sizeof(copy), 0);
+    sys_close(fd);
+    if (len < 0 || page_parse(copy, (size_t)len, &view) < 0 || view.pid != name->pid ||
+        view.start_time != name->start_time || page_life(&view) != PAGE_DEAD)
+        return;
+    if (is_evidence(&view, s->now))
+        sweep_keep(s, name, page_written_at(&view));
+    else
+        sweep_remove(s, name);
+}
+
+static void sweep_entry(struct sweep *s, const char *text)
+{
+    struct page_name name;
+    if (!page_name_parse(text, &name))
+        return;
+    s->left--;
+    if (s->thorough || !sys_process_exists(name.pid))
+        sweep_page(s, &name, text);
+}
+
+void page_sweep(const char *dir, unsigned look_at)
+{
+    _Alignas(8) char names[2048];
+    struct sweep s = {
+        .dir = sys_open(dir, O_RDONLY | O_DIRECTORY),
+        .left = look_at,
+        .thorough = look_at >= PAGE_SWEEP_ALL,
+        .euid = sys_euid(),
+        .now = sys_wall_ns(),
+    };
+    unsigned rounds = 1 + look_at / 16; /* other files count too: /tmp may hold millions */
+    if (s.dir < 0)
+        return;
+    while (s.left > 0 && rounds-- > 0) {
+        long len = sys_getdents(s.dir, names, sizeof(names));
+        if (len <= 0)
+            break;
+        for (long at = 0; at < len && s.left > 0;) {
+            const struct entry *entry = (const void *)(names + at);
+            sweep_entry(&s, entry->name);
+            at += entry->size;
+        }
+    }
+    sys_close(s.dir);
+}

@@ -1,0 +1,246 @@
+/* The stats page from the writer's side, see publish.h. */
+#include "publish.h"
+
+#include "fmt.h"
+#include "log.h"
+#include "page_file.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <plimsoll.h>
+#include <string.h>
+
+/* A heap of less is not worth a page of 68 KiB, nor the time to make it. */
+static const uint64_t worth_bytes = 2 * MiB;
+
+static struct {
+    struct page *page; /* NULL: none */
+    bool ended;        /* none will be made any more */
+    uint32_t pid;      /* whose page it is */
+    uint64_t from;     /* committed bytes when this process began */
+    char path[OPTION_PATH_MAX + PAGE_NAME_MAX];
+    uint64_t last[PAGE_FIELD_COUNT]; /* as published last */
+} own;
+
+static void fill_header(struct page_header *h, const struct page_name *name)
+{
+    char comm[PAGE_COMM_MAX] = "";
+    page_begin(h);
+    h->pid = name->pid;
+    h->start_time = name->start_time;
+    h->pid_namespace = page_pid_namespace();
+    h->image = page_image(0);
+    h->uid = sys_euid();
+    h->created_ns = sys_now_ns();
+    h->created_at = sys_wall_ns();
+    (void)sys_read_file("/proc/self/comm", comm, sizeof(comm));
+    memcpy(h->comm, comm, strcspn(comm, "\n"));
+    struct fmt version = FMT_INIT(h->version);
+    fmt_u64(&version, PLIM_VERSION_MAJOR);
+    fmt_str(&version, ".");
+    fmt_u64(&version, PLIM_VERSION_MINOR);
+    fmt_str(&version, ".");
+    fmt_u64(&version, PLIM_VERSION_PATCH);
+}
+
+/* Something with our own pid and start time: left from before an exec, or planted. */
+static int create(const char *path)
+{
+    int fd = sys_create(path);
+    if (fd != -EEXIST || sys_unlink(path) < 0)
+        return fd;
+    return sys_create(path);
+}
+
+static int map_file(int fd)
+{
+    struct sys_file file;
+    int rc = sys_file_adopt(&file, fd);
+    if (rc < 0)
+        return rc;
+    rc = sys_reserve(fd, sizeof(struct page));
+    if (rc == 0) {
+        own.page = sys_map_file(&file, sizeof(struct page));
+        rc = own.page == NULL ? -ENOMEM : 0;
+    }
+    sys_file_close(&file);
+    return rc;
+}
+
+static int make_in(const char *dir, const struct page_name *name)
+{
+    char text[PAGE_NAME_MAX];
+    struct fmt path = FMT_INIT(own.path);
+    page_name_print(name, text);
+    fmt_str(&path, dir);
+    fmt_str(&path, "/");
+    fmt_str(&path, text);
+    int fd = create(own.path);
+    int rc = fd < 0 ? fd : map_file(fd);
+    if (rc < 0) {
+        if (fd >= 0)
+            (void)sys_unlink(own.path);
+        return rc;
+    }
+    own.pid = name->pid;
+    fill_header(&own.page->header, name);
+    return 0;
+}
+
+static int make_auto(const struct options *o, const struct page_name *name, const char **ret_dir)
+{
+    const char *dirs[] = {o->runtime_dir, "/dev/shm",
+                          o->temp_dir[0] != '\0' ? o->temp_dir : "/tmp"};
+    int rc = -ENOENT;
+    for (size_t i = 0; i < ARRAY_LEN(dirs) && rc < 0; i++) {
+        *ret_dir = dirs[i];
+        if (dirs[i][0] != '\0')
+            rc = make_in(dirs[i], name);
+    }
+    return rc;
+}
+
+/* Nobody else's to read: what flight records are written from. */
+static void make_private(const struct page_name *name)
+{
+    own.path[0] = '\0';
+    own.page = sys_map(NULL, sizeof(struct page), 4096);
+    if (own.page == NULL)
+        return;
+    own.pid = name->pid;
+    fill_header(&own.page->header, name);
+}
+
+static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
+{
+    if (o->stats == STATS_OFF)
+        return -ENOENT;
+    return o->stats == STATS_DIR ? make_in(*ret_dir, name) : make_auto(o, name, ret_dir);
+}
+
+/* Once: where it cannot be made, there is none. */
+static void make(const struct options *o)
+{
+    struct page_name name = {.pid = sys_pid()};
+    const char *dir = o->stats_dir;
+    own.ended = true;
+    memset(own.last, 0, sizeof(own.last));
+    if (page_start_time(0, &name.start_time) < 0)
+        return; /* no /proc: nobody could tell whose it is */
+    int rc = make_file(o, &name, &dir);
+    if (rc < 0 && o->record_dir[0] != '\0')
+        make_private(&name);
+    if (rc < 0) {
+        if (o->stats == STATS_DIR)
+            log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
+        return;
+    }
+    page_sweep(dir, PAGE_SWEEP_QUICK);
+}
+
+bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
+{
+    if (own.page != NULL)
+        return own.pid == sys_pid(); /* else a child that no handler has seen */
+    if (own.ended || (o->stats == STATS_OFF && o->record_dir[0] == '\0'))
+        return false;
+    if (o->stats == STATS_AUTO && !watcher && u64_less(committed, own.from) < worth_bytes)
+        return false;
+    make(o);
+    return own.page != NULL;
+}
+
+static uint32_t clamp_u32(uint64_t v)
+{
+    return v < UINT32_MAX ? (uint32_t)v : UINT32_MAX;
+}
+
+/* What has been done since the look before is what the counters have grown by. */
+static struct page_sample make_sample(const struct publish_look *look, const uint64_t *now)
+{
+    const uint64_t *was = own.last;
+#define GROWN(id) u64_less(now[PAGE_##id], was[PAGE_##id])
+    struct page_sample s = {
+        .at_ns = now[PAGE_UPDATED],
+        .usage = page_pack(now[PAGE_USAGE]),
+        .committed = page_pack(look->committed),
+        .active = page_pack(look->active),
+        .dirty = page_pack(look->dirty),
+        .soft = page_pack(now[PAGE_SOFT]),
+        .hard = page_pack(now[PAGE_HARD]),
+        .purged = page_pack(GROWN(PURGED)),
+        .asked = page_pack(GROWN(RECLAIMER_ASKED)),
+        .freed = page_pack(GROWN(RECLAIMER_FREED)),
+        .request = page_pack(look->request),
+        .throttle_us = clamp_u32(GROWN(THROTTLE) / 1000),
+        .cpu_us = clamp_u32(GROWN(RECLAIM_CPU) / 1000),
+        .looks = 1,
+        .level = (uint8_t)now[PAGE_LEVEL],
+    };
+    const struct {
+        bool happened;
+        uint8_t event;
+    } events[] = {
+        {now[PAGE_LEVEL] != was[PAGE_LEVEL], PAGE_EVENT_LEVEL},
+        {GROWN(PURGES) > 0, PAGE_EVENT_PURGE},
+        {GROWN(RECLAIMER_CALLS) > 0, PAGE_EVENT_PASS},
+        {GROWN(THROTTLE) > 0, PAGE_EVENT_THROTTLE},
+        {GROWN(FAILED_REQUESTS) > 0, PAGE_EVENT_REFUSED},
+        {now[PAGE_CANNOT_MEET] != was[PAGE_CANNOT_MEET], PAGE_EVENT_MEETS},
+        {now[PAGE_CANNOT_MEET] != 0, PAGE_EVENT_CANNOT},
+    };
+#undef GROWN
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        if (events[i].happened)
+            s.events |= events[i].event;
+    return s;
+}
+
+/* Those of usage and of pages in use are of the looks since the page was made. */
+static void keep_peaks(const struct publish_look *look, uint64_t *now)
+{
+    const uint64_t usage = now[PAGE_USAGE], *was = own.last;
+    now[PAGE_PEAK_USAGE] = u64_max(usage == UNLIMITED ? 0 : usage, was[PAGE_PEAK_USAGE]);
+    now[PAGE_PEAK_ACTIVE] = u64_max(look->active, was[PAGE_PEAK_ACTIVE]);
+}
+
+void publish(const struct publish_look *look)
+{
+    struct page_snapshot *snapshot = &own.page->snapshot;
+    uint64_t now[PAGE_FIELD_COUNT];
+    memcpy(now, look->values, sizeof(now));
+    keep_peaks(look, now);
+    struct page_sample sample = make_sample(look, now);
+    page_write_begin(snapshot);
+    for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
+        atomic_store_explicit(&snapshot->values[i], now[i], memory_order_relaxed);
+    struct fmt path = FMT_INIT(snapshot->cgroup_path);
+    fmt_str(&path, look->cgroup_path);
+    page_ring_add(own.page->ring, &snapshot->written, &sample);
+    page_write_end(snapshot);
+    if (own.page->header.magic[0] == '\0')
+        page_seal(&own.page->header);
+    memcpy(own.last, now, sizeof(own.last));
+}
+
+struct page *publish_page(void)
+{
+    return own.page;
+}
+
+void publish_fork_child(uint64_t committed)
+{
+    if (own.page != NULL) {
+        sys_unmap(own.page, sizeof(*own.page));
+        own.page = NULL;
+        own.ended = false;
+    }
+    own.from = committed;
+}
+
+void publish_end(void)
+{
+    own.ended = true;
+    if (own.page != NULL && own.pid == sys_pid() && own.path[0] != '\0')
+        (void)sys_unlink(own.path);
+}

@@ -1,0 +1,35 @@
+/*
+ * Writes this process's stats page (page.h): makes it once the heap is worth a look from outside,
+ * fills it after each look, removes it at exit.
+ *
+ * One caller at a time: the look lock. No heap, no stdio; errno is kept.
+ */
+#ifndef PLIM_PUBLISH_H
+#define PLIM_PUBLISH_H
+
+#include "options.h"
+#include "page.h"
+
+/* One look. `values` holds what page.h lists, but for the peaks of
+ * looks, which are kept here. */
+struct publish_look {
+    const uint64_t *values;
+    const char *cgroup_path;
+    /* The heap as the look found it, before it purged anything. */
+    uint64_t committed, active, dirty;
+    uint64_t request; /* the allocation that was judged; 0: none */
+};
+
+/* Whether there is a page to fill. Makes it where it is time: once `committed` bytes have become 2
+ * MiB, or there is a watcher, or at once in a directory that the user named. */
+bool publish_wanted(const struct options *options, uint64_t committed, bool watcher);
+void publish(const struct publish_look *look);
+
+/* The page, mapped until fork or exit; NULL: none. */
+struct page *publish_page(void);
+/* In a forked child: the page is the parent's. It gets its own once the heap has grown on. */
+void publish_fork_child(uint64_t committed);
+/* At exit: no page any more for others. What is mapped stays. */
+void publish_end(void);
+
+#endif

@@ -1,0 +1,70 @@
+/* The numbers of plim_stats() and of the stats page: both are filled here. See runtime.h. */
+#include "runtime.h"
+
+#include "arenas.h"
+#include "publish.h"
+
+static uint64_t count(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
+{
+    struct counters *c = &runtime.counters;
+    struct arenas_pages pages;
+    arenas_read(&pages);
+    const uint64_t now[PAGE_FIELD_COUNT] = {
+        [PAGE_UPDATED] = sys_now_ns(),
+        [PAGE_LEVEL] = atomic_load_explicit(&runtime.level, memory_order_relaxed),
+        [PAGE_CANNOT_MEET] = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed),
+        [PAGE_USAGE] = count(&c->usage),
+        [PAGE_CPUS] = runtime.cpus,
+        [PAGE_COMMITTED] = pages.committed,
+        [PAGE_ACTIVE] = pages.active,
+        [PAGE_DIRTY] = pages.dirty,
+        [PAGE_PEAK_COMMITTED] = (uint64_t)atomic_load_explicit(&account.peak, memory_order_relaxed),
+        [PAGE_LOOKS] = count(&c->looks),
+        [PAGE_PURGES] = count(&c->purges),
+        [PAGE_PURGED] = count(&c->purged_bytes),
+        [PAGE_RECLAIMER_CALLS] = count(&c->reclaimer_calls),
+        [PAGE_RECLAIMER_ASKED] = count(&c->reclaimer_asked),
+        [PAGE_RECLAIMER_FREED] = count(&c->reclaimer_freed),
+        [PAGE_RECLAIM_CPU] = count(&c->reclaim_cpu_ns),
+        [PAGE_THROTTLE] = count(&c->throttle_ns),
+        [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
+        [PAGE_WAKEUPS] = count(&c->wakeups),
+        [PAGE_WATCHER] = watcher_runs(),
+    };
+    for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
+        values[i] = now[i];
+}
+
+void stats_publish(const struct governor_input *in)
+{
+    uint64_t values[PAGE_FIELD_COUNT];
+    const struct usage *u = &runtime.usage;
+    if (!atomic_load_explicit(&runtime.late, memory_order_relaxed))
+        return; /* neither the environment nor stderr may be what they will be */
+    if (!publish_wanted(&runtime.options, in->committed, watcher_runs()))
+        return;
+    stats_fill(values);
+    values[PAGE_SOFT] = in->limits.soft;
+    values[PAGE_HARD] = in->limits.hard;
+    values[PAGE_LOW] = in->limits.low;
+    values[PAGE_CRITICAL] = in->limits.critical;
+    values[PAGE_SOURCE] = in->limits.source;
+    values[PAGE_CGROUP_MAX] = u->memory.hard;
+    values[PAGE_CGROUP_HIGH] = u->memory.high;
+    values[PAGE_CGROUP_VERSION] = (uint64_t)u->cgroup.memory.version;
+    const struct publish_look look = {
+        .values = values,
+        .cgroup_path = u->cgroup.memory.path,
+        .committed = in->committed,
+        .active = in->active,
+        .dirty = in->dirty,
+        .request = in->request,
+    };
+    publish(&look);
+    atomic_store(&runtime.watcher.mailbox, &publish_page()->mailbox);
+}

@@ -1,0 +1,36 @@
+/* How sys.c and sys_page.c call the kernel. */
+#ifndef PLIM_SYS_INTERNAL_H
+#define PLIM_SYS_INTERNAL_H
+
+#include "sys.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. */
+#define SYS_CALL(...)                                                                              \
+    ({                                                                                             \
+        int saved_errno_ = errno;                                                                  \
+        long result_ = syscall(__VA_ARGS__);                                                       \
+        if (result_ == -1)                                                                         \
+            result_ = -errno;                                                                      \
+        errno = saved_errno_;                                                                      \
+        result_;                                                                                   \
+    })
+
+/* The same, again while a signal interrupts it. */
+#define SYS_RETRY(...)                                                                             \
+    ({                                                                                             \
+        long retried_;                                                                             \
+        do                                                                                         \
+            retried_ = SYS_CALL(__VA_ARGS__);                                                      \
+        while (retried_ == -EINTR);                                                                \
+        retried_;                                                                                  \
+    })
+
+/* The descriptor under a high number: programs and shells count on low ones being given out in
+ * order. */
+int sys_raise_fd(int fd) PLIM_HIDDEN;
+
+#endif

@@ -1,0 +1,136 @@
+/* The seam to the kernel: files that other processes see too, see sys.h. */
+#include "sys_internal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+int sys_create(const char *path)
+{
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags, 0600);
+    return fd < 0 ? fd : sys_raise_fd(fd);
+}
+
+/* Filesystems without fallocate: blocks come with being written. */
+static int write_zeros(int fd, size_t len)
+{
+    static const char zeros[4096];
+    for (size_t at = 0; at < len;) {
+        size_t left = len - at;
+        size_t part = left < sizeof(zeros) ? left : sizeof(zeros);
+        long n = SYS_RETRY(SYS_pwrite64, fd, zeros, part, at);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        at += (size_t)n;
+    }
+    return 0;
+}
+
+int sys_reserve(int fd, size_t len)
+{
+    struct rlimit most = {0};
+    if (SYS_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &most) != 0 || most.rlim_cur < len)
+        return -EFBIG;
+    int rc = (int)SYS_RETRY(SYS_fallocate, fd, 0, 0, len);
+    return rc == -EOPNOTSUPP || rc == -ENOSYS ? write_zeros(fd, len) : rc;
+}
+
+/* The number is ours before and after: so it was in between. */
+void *sys_map_file(const struct sys_file *file, size_t len)
+{
+    if (!sys_file_is_ours(file))
+        return NULL;
+    long p =
+        SYS_CALL(SYS_mmap, NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd_plus_1 - 1, 0);
+    if (p < 0 && p > -4096)
+        return NULL;
+    if (sys_file_is_ours(file))
+        return (void *)p;
+    sys_unmap((void *)p, len);
+    return NULL;
+}
+
+static bool may_grow(int fd, size_t len)
+{
+    struct rlimit most = {0};
+    struct stat st;
+    return SYS_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &most) == 0 &&
+           SYS_CALL(SYS_fstat, fd, &st) == 0 &&
+           (most.rlim_cur == RLIM_INFINITY || (uint64_t)st.st_size + len <= most.rlim_cur);
+}
+
+int sys_file_append(const struct sys_file *file, const void *buf, size_t len)
+{
+    int fd = file->fd_plus_1 - 1;
+    if (!sys_file_is_ours(file))
+        return -EBADF;
+    if (!may_grow(fd, len))
+        return -EFBIG;
+    for (size_t done = 0; done < len;) {
+        long n = sys_write(fd, (const char *)buf + done, len - done);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int sys_may_write(const char *dir)
+{
+    int fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_PATH);
+    if (fd < 0)
+        return fd;
+    sys_close(fd);
+    return (int)SYS_CALL(SYS_faccessat, AT_FDCWD, dir, W_OK | X_OK);
+}
+
+int sys_unlink(const char *path)
+{
+    return sys_unlink_at(AT_FDCWD, path);
+}
+
+int sys_open_at(int dir, const char *name, int flags)
+{
+    return (int)SYS_RETRY(SYS_openat, dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0);
+}
+
+int sys_unlink_at(int dir, const char *name)
+{
+    return (int)SYS_CALL(SYS_unlinkat, dir, name, 0);
+}
+
+int sys_owner_at(int dir, const char *name, uint32_t *ret_uid)
+{
+    struct stat st;
+    int rc = (int)SYS_CALL(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW);
+    if (rc < 0)
+        return rc;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    *ret_uid = st.st_uid;
+    return 0;
+}
+
+uint64_t sys_inode(const char *path)
+{
+    struct stat st;
+    return SYS_CALL(SYS_newfstatat, AT_FDCWD, path, &st, 0) < 0 ? 0 : (uint64_t)st.st_ino;
+}
+
+uint32_t sys_pid(void)
+{
+    return (uint32_t)SYS_CALL(SYS_getpid);
+}
+
+uint32_t sys_euid(void)
+{
+    return (uint32_t)SYS_CALL(SYS_geteuid);
+}
+
+bool sys_process_exists(uint32_t pid)
+{
+    return pid > 0 && pid <= INT32_MAX && SYS_CALL(SYS_kill, pid, 0) != -ESRCH;
+}

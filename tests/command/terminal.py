@@ -1,0 +1,66 @@
+"""plimsoll top in a terminal: a window of tmux of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from tap import COMMAND, Skip
+
+PATIENCE = 60
+
+
+class Terminal:
+    """plimsoll top in a window of that size; use as a context."""
+
+    def __init__(self, where, *args, width=200, height=24, term="xterm-256color"):
+        if not shutil.which("tmux"):
+            raise Skip("tmux is not installed")
+        self.where, self.args, self.size = where, args, (width, height)
+        self.socket = f"{where}/tmux"
+        self.term = term
+
+    def tmux(self, *args):
+        env = {**os.environ, "LC_ALL": "C.UTF-8"}
+        env.pop("TMUX", None)
+        done = subprocess.run(["tmux", "-S", self.socket, "-f", "/dev/null", *args], check=True,
+                              env=env, stdout=subprocess.PIPE, text=True, timeout=60)
+        return done.stdout
+
+    def __enter__(self):
+        top = ["env", f"PLIMSOLL_STATS={self.where}", f"TERM={self.term}", COMMAND, "top",
+               "--interval", "200", *self.args]
+        # Once it has ended the screen keeps what it left, and says so.
+        self.tmux("new-session", "-d", "-x", str(self.size[0]), "-y", str(self.size[1]), "--",
+                  "sh", "-c", '"$@"; echo "ended with $?"; exec sleep 1000', "sh", *top)
+        return self
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p")
+
+    def keys(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def wait_for(self, is_so, what):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            screen = self.screen()
+            if is_so(screen):
+                return screen
+            time.sleep(0.1)
+        raise AssertionError(f"not seen: {what}\n{screen}")
+
+    def shows(self, text):
+        return self.wait_for(lambda screen: text in screen, text)
+
+    def pids(self, screen=None):
+        """Of the rows, from above to below."""
+        return [int(pid) for pid in re.findall(r"^ *(\d+) ", screen or self.screen(), re.M)]
+
+    def shows_order(self, *pids):
+        return self.wait_for(lambda screen: [pid for pid in self.pids(screen) if pid in pids]
+                             == list(pids), f"order {pids}")
+
+    def __exit__(self, *_):
+        self.tmux("kill-server")

@@ -7,4 +7,4 @@ class Measured(compiler.Measured):
     packages = ["clang", "g++"]     # g++ for its headers
     limit_mib = 256
     options = ["-O1", "-g"]
-    functions = 70
+    functions = 50

@@ -25,7 +25,7 @@ class Measured(Program):
     packages = ["g++"]
     limit_mib = 512
     options = ["-O1"]
-    functions = 60
+    functions = 50
 
     def make(self):
         self.source = f"{self.work}/large.cc"

@@ -2,7 +2,7 @@ from program import LOAD, Program
 
 
 class Measured(Program):
-    title = "pandas: 12 batches of other sizes, joined, grouped and sorted"
+    title = "pandas: 8 batches of other sizes, joined, grouped and sorted"
     packages = ["python3", "python3-pandas"]
     limit_mib = 320
 

@@ -7,4 +7,4 @@ class Measured(Program):
     limit_mib = 128
 
     def run(self, box):
-        expect("jobs", box.run("ruby", f"{LOAD}/jobs.rb"), b"30 jobs, 126000 rows\n")
+        expect("jobs", box.run("ruby", f"{LOAD}/jobs.rb"), b"20 jobs, 84000 rows\n")

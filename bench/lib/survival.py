@@ -14,7 +14,7 @@ import search
 import survival_report as report
 from results import Results
 
-QUICK = {"programs": ["lua", "phases", "xml_threads"], "allocators": ["jemalloc", "Plimsoll"]}
+QUICK = {"programs": ["handover", "phases", "xml_threads"], "allocators": ["jemalloc", "Plimsoll"]}
 
 
 def chosen(text, known, what):

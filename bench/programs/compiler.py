@@ -23,7 +23,7 @@ class Measured(Program):
     compiler = "g++"
     title = "g++ -O1 of a large file"
     packages = ["g++"]
-    limit_mib = 512
+    limit_mib = 296
     options = ["-O1"]
     functions = 50
 

@@ -22,7 +22,7 @@ def stream():
 class Measured(Program):
     title = "git repack with 8 threads"
     packages = ["git"]
-    limit_mib = 256
+    limit_mib = 392
 
     def make(self):
         self.pristine, self.repository = f"{self.work}/pristine", f"{self.work}/repository"

@@ -6,7 +6,7 @@ CONVERT = "/usr/bin/convert-im6.q16"
 class Measured(Program):
     title = "ImageMagick: one process makes pictures of a photo in eight sizes"
     packages = ["imagemagick"]
-    limit_mib = 256
+    limit_mib = 128
 
     def make(self):
         self.photo = f"{self.work}/photo.ppm"

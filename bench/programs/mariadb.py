@@ -12,7 +12,7 @@ THREADS = 24
 class Measured(Program):
     title = f"MariaDB, {THREADS} connections (one thread each), 3 working at a time"
     packages = ["mariadb-server-core", "mariadb-client-core"]
-    limit_mib = 256
+    limit_mib = 96
     settings = {
         "skip-networking": "1", "innodb-buffer-pool-size": "16M", "innodb-log-file-size": "8M", "key-buffer-size": "1M",
         "innodb-flush-log-at-trx-commit": "0", "performance-schema": "0", "aria-pagecache-buffer-size": "1M",

@@ -6,7 +6,7 @@ import subprocess
 TUNING = ("MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "PLIMSOLL", "LD_PRELOAD")   # in the environment
 BY_HAND = "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1"
 PEERS = [("glibc", "libc6", "libc.so.6", None), ("jemalloc", "libjemalloc2", "libjemalloc.so.2", None),
-         ("jemalloc tuned", "libjemalloc2", "libjemalloc.so.2", BY_HAND),
+         ("jemalloc-tuned", "libjemalloc2", "libjemalloc.so.2", BY_HAND),
          ("tcmalloc", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4", None),
          ("mimalloc", "libmimalloc2.0", "libmimalloc.so.2", None)]
 NAMES = [*(peer[0] for peer in PEERS), "Plimsoll"]

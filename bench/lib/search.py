@@ -6,6 +6,8 @@ answer, and a search may be stopped, resumed, and asked for more runs later."""
 
 STEP = 4            # MiB
 ROOMY = 1.25        # times the smallest limit: also measured there
+PATIENCE = 5        # times the time without a limit, and
+GRACE = 10          # seconds more: a run that takes longer has not survived
 HOPELESS = 3        # times the peak without a limit: where the search ends
 
 

@@ -14,9 +14,7 @@ import search
 import survival_report as report
 from results import Results
 
-QUICK = {"programs": ["lua", "phases", "xml_threads"], "allocators": ["jemalloc", "Plimsoll"]}
-PATIENCE = 5        # times the time without a limit, and
-GRACE = 10          # seconds more: a run that takes longer has not survived
+QUICK = {"programs": ["handover", "phases", "xml_threads"], "allocators": ["jemalloc", "Plimsoll"]}
 
 
 def chosen(text, known, what):
@@ -70,7 +68,7 @@ class Survival:
     def run(self, name, measured, allocator, limit):
         """One more run, into the results."""
         free = [run["seconds"] for run in search.at(self.results.runs(name, allocator), None)]
-        timeout = PATIENCE * statistics.median(free) + GRACE if free else program.TIMEOUT
+        timeout = search.PATIENCE * statistics.median(free) + search.GRACE if free else program.TIMEOUT
         run = program.run_once(measured, self.found[allocator], limit, self.options, timeout)
         self.results.add(name, allocator, run | {"library": digest(self.found[allocator].library)})
         where = f"{limit} MiB" if limit else "no limit"
@@ -104,7 +102,7 @@ class Survival:
             return
         measured = program.make(name, self.options.work)
         if self.results.live(name) is None:
-            mib = live.measure(measured, self.found["jemalloc tuned"], self.options)
+            mib = live.measure(measured, self.found["jemalloc-tuned"], self.options)
             self.results.set_live(name, mib)
             report.progress(f"{name:14} {mib:.0f} MiB live at its peak")
         for allocator in self.options.allocators:
@@ -131,6 +129,8 @@ def main():
     if options.needs:
         needed = {package for name in options.programs for package in program.load(name).packages}
         return print(*sorted(needed))
+    if options.report:
+        return report.write(Results(f"{options.out}/runs.json"), options, aloud=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     allocators.forget_tuning()
     found = allocators.find(f"{options.work}/libplimsoll.so.0", options.version)
@@ -142,14 +142,13 @@ def main():
         well = survival.quick()
         print("Plimsoll survived everywhere" if well else "survival: Plimsoll did not survive everywhere")
         return sys.exit(0 if well else 1)
-    if not options.report:
-        if options.redo:
-            survival.results.forget(options.programs, options.allocators)
-        survival.results.set_facts(facts)
-        live.build(options.work)
-        for name in options.programs:
-            survival.measure(name)
-            report.write(survival.results, options)
+    if options.redo:
+        survival.results.forget(options.programs, options.allocators)
+    survival.results.set_facts(facts)
+    live.build(options.work)
+    for name in options.programs:
+        survival.measure(name)
+        report.write(survival.results, options)
     return report.write(survival.results, options, aloud=True)
 
 

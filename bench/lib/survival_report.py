@@ -7,7 +7,7 @@ import machine
 import program
 import search
 import tables
-from allocators import NAMES
+from allocators import BY_HAND, NAMES
 
 WORDS = {"survived": "survives", "killed": "OOM-killed", "failed": "fails", "late": "too slow"}
 DETAILS = ["allocator", "smallest limit", "of live", "peak there", "time there", "time at 1.25 x", "time, no limit",
@@ -84,7 +84,7 @@ def verdict(found):
     for name, entry in found.items():
         limits = {a: f["smallest_mib"] for a, f in entry["allocators"].items() if f["smallest_mib"]}
         ours = limits.pop("Plimsoll", None)
-        limits.pop("jemalloc tuned", None)
+        limits.pop("jemalloc-tuned", None)
         if ours is None or not limits:
             continue
         best = min(limits, key=limits.get)
@@ -105,11 +105,12 @@ def mixed_builds(results):
 
 def introduction(results, wanted):
     return [*machine.lines(results.facts()), f"First runs: {results.facts()['first_date']}",
-            f"Smallest limit: MiB, found to {search.STEP} MiB; at it and at every larger one tried, no run was "
-            f"OOM-killed, failed, was wrong or took very long; {wanted} runs at it. Times are medians, in seconds",
+            f"Smallest limit: MiB, found to {search.STEP} MiB, with {wanted} runs at it; there and at every larger limit "
+            f"tried no run was OOM-killed, ended with an error or a wrong answer, or took more than {search.PATIENCE} times "
+            f"as long as without a limit and {search.GRACE} s. Times are medians, in seconds",
             "Live: MiB at the highest moment of one run without a limit: blocks in use as malloc counts them, and all "
             "that is not malloc's; no page cache",
-            "Jemalloc tuned: dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1; all others untuned"]
+            f"jemalloc-tuned: by hand, {BY_HAND}; all others untuned"]
 
 
 def write(results, options, aloud=False):

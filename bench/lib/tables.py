@@ -1,7 +1,7 @@
 """Tables as text and as Markdown, and what gnuplot draws: shared by the reports."""
 import subprocess
 
-COLOURS = {"glibc": "#E69F00", "jemalloc": "#D55E00", "jemalloc tuned": "#56B4E9", "tcmalloc": "#009E73",
+COLOURS = {"glibc": "#E69F00", "jemalloc": "#D55E00", "jemalloc-tuned": "#56B4E9", "tcmalloc": "#009E73",
            "mimalloc": "#CC79A7", "Plimsoll": "#0072B2"}
 
 
@@ -30,7 +30,7 @@ def usage_panel(series, limit, prefix, heading):
     cross shows where it was killed. Writes its data to files that begin with prefix."""
     curves, crosses, end = [], [], 0
     for name, label, run in series:
-        path = f"{prefix}-{name.lower().replace(' ', '-')}.tsv"
+        path = f"{prefix}-{name.lower()}.tsv"
         killed = [(run["killed_at"], limit)] if run["killed_at"] is not None else []
         with open(path, "w") as file:
             file.writelines(f"{seconds:.3f}\t{mib:.2f}\n" for seconds, mib in [*run["samples"], *killed])

@@ -6,7 +6,7 @@ from program import LOAD, Program, expect
 class Measured(Program):
     title = "Python parses a big XML file, frees it, then waits for a child that needs as much"
     packages = ["python3", "python3-lxml", "libxml2-utils"]
-    limit_mib = 256
+    limit_mib = 260
 
     def make(self):
         self.file = f"{self.work}/big.xml"

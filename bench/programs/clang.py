@@ -5,6 +5,6 @@ class Measured(compiler.Measured):
     compiler = "clang++"
     title = "clang++ -O1 -g of a large file"
     packages = ["clang", "g++"]     # g++ for its headers
-    limit_mib = 256
+    limit_mib = 200
     options = ["-O1", "-g"]
-    functions = 70
+    functions = 50

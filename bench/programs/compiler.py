@@ -23,9 +23,9 @@ class Measured(Program):
     compiler = "g++"
     title = "g++ -O1 of a large file"
     packages = ["g++"]
-    limit_mib = 512
+    limit_mib = 296
     options = ["-O1"]
-    functions = 60
+    functions = 50
 
     def make(self):
         self.source = f"{self.work}/large.cc"

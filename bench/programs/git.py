@@ -22,12 +22,12 @@ def stream():
 class Measured(Program):
     title = "git repack with 8 threads"
     packages = ["git"]
-    limit_mib = 256
+    limit_mib = 392
 
     def make(self):
         self.pristine, self.repository = f"{self.work}/pristine", f"{self.work}/repository"
         plainly("git", "init", "-q", "--bare", "-b", "main", self.pristine)
-        plainly("git", "-C", self.pristine, "fast-import", "--quiet", input=b"".join(stream()))
+        plainly("git", "-C", self.pristine, "-c", "core.compression=0", "fast-import", "--quiet", input=b"".join(stream()))
         self.objects = self.count(self.pristine)
 
     @staticmethod

@@ -4,7 +4,7 @@ from program import LOAD, Program, expect, plainly
 class Measured(Program):
     title = "handover: 4 threads allocate, 4 others free; sizes and the depth of the queue change"
     packages = ["g++"]
-    limit_mib = 192
+    limit_mib = 144
 
     def make(self):
         plainly("g++", "-std=c++17", "-O2", "-pthread", "-o", f"{self.work}/handover", f"{LOAD}/handover.cc")

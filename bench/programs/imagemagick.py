@@ -4,9 +4,9 @@ CONVERT = "/usr/bin/convert-im6.q16"
 
 
 class Measured(Program):
-    title = "ImageMagick: one process makes pictures of a photo in a dozen sizes"
+    title = "ImageMagick: one process makes pictures of a photo in eight sizes"
     packages = ["imagemagick"]
-    limit_mib = 256
+    limit_mib = 128
 
     def make(self):
         self.photo = f"{self.work}/photo.ppm"
@@ -14,8 +14,8 @@ class Measured(Program):
 
     def run(self, box):
         steps = []
-        for percent in (95, 30, 80, 45, 65, 20, 75, 55, 35, 90, 25, 60):
+        for percent in (95, 30, 80, 45, 65, 20, 75, 35):
             steps += ["(", "mpr:photo", "-resize", f"{percent}%", "-blur", "0x1", "-unsharp", "0x1", "-write",
-                      f"ppm:/dev/null", "-crop", "16x16+0+0", "+repage", ")"]
+                      "ppm:/dev/null", "-crop", "16x16+0+0", "+repage", ")"]
         words = [CONVERT, self.photo, "-write", "mpr:photo", "+delete", *steps, "-append", "-format", "%wx%h\n", "info:"]
-        expect("size", box.run(*words).splitlines()[:1], [b"16x192"])
+        expect("size", box.run(*words).splitlines()[:1], [b"16x128"])

@@ -12,7 +12,7 @@ THREADS = 24
 class Measured(Program):
     title = f"MariaDB, {THREADS} connections (one thread each), 3 working at a time"
     packages = ["mariadb-server-core", "mariadb-client-core"]
-    limit_mib = 256
+    limit_mib = 96
     settings = {
         "skip-networking": "1", "innodb-buffer-pool-size": "16M", "innodb-log-file-size": "8M", "key-buffer-size": "1M",
         "innodb-flush-log-at-trx-commit": "0", "performance-schema": "0", "aria-pagecache-buffer-size": "1M",
@@ -24,7 +24,7 @@ class Measured(Program):
         ("select count(*) from (select seq % 40000 k, md5(seq % 40000) m, count(*) c, max(repeat('x', seq % 60)) x "
          "from seq_1_to_80000 group by 1, 2) t", "40000"),
         ("select json_length(concat('[', group_concat(json_object('i', seq, 't', md5(seq))), ']')) "
-         "from seq_1_to_15000", "15000"),
+         "from seq_1_to_8000", "8000"),
     ]
 
     def make(self):

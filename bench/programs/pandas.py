@@ -2,9 +2,9 @@ from program import LOAD, Program
 
 
 class Measured(Program):
-    title = "pandas: 12 batches of other sizes, joined, grouped and sorted"
+    title = "pandas: 8 batches of other sizes, joined, grouped and sorted"
     packages = ["python3", "python3-pandas"]
-    limit_mib = 320
+    limit_mib = 228
 
     def run(self, box):
         # Not the thread pool of a linear algebra package, which is not used here.

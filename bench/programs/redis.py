@@ -16,7 +16,7 @@ def resp(*words):
 class Measured(Program):
     title = "redis: five fills of other value sizes, each but for 1 in 20 unlinked again"
     packages = ["redis-server", "redis-tools"]
-    limit_mib = 192
+    limit_mib = 456
 
     def make(self):
         self.socket, self.commands = f"{self.work}/socket", f"{self.work}/commands"

@@ -20,7 +20,7 @@ select count(*), sum(s) from summary;
 class Measured(Program):
     title = "sqlite3, one connection: index, update, join, JSON"
     packages = ["sqlite3"]
-    limit_mib = 128
+    limit_mib = 132
 
     def run(self, box):
         with open(f"{self.work}/script", "w") as file:

@@ -10,7 +10,7 @@ documents = (0..4).map do |k|
   "<r>#{rows.join}</r>"
 end
 jobs, done, slots = Queue.new, Queue.new, SizedQueue.new(3)
-30.times { |job| jobs << job }
+20.times { |job| jobs << job }
 jobs.close
 threads = 25.times.map do
   Thread.new do

@@ -5,7 +5,7 @@ import threading
 
 from lxml import etree
 
-THREADS, AT_A_TIME, REQUESTS = 24, 2, 160
+THREADS, AT_A_TIME, REQUESTS = 24, 2, 100
 
 
 def document(rng, items):

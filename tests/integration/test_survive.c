@@ -142,6 +142,7 @@ Test(survive, with_memory_high_below_the_limit)
     struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB, .high = 250 * MIB});
     struct run run = run_phases(box, harness_library());
     expect_survived(box, &run);
+    cr_expect(box_high_events(box) == 0, "met it %d times", (int)box_high_events(box));
     cr_expect(box_peak(box) < 260 * MIB, "peak %d MiB", (int)(box_peak(box) / MIB));
 }
 

@@ -115,8 +115,8 @@ PLIM_API int plim_set_limit(uint64_t bytes);
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At
- * least 1. For sizing pools of threads. As found at start; with PLIMSOLL=off the affinity
- * alone. */
+ * least 1. For sizing pools of threads. The quota is followed while the program runs, the affinity
+ * is as found at start; with PLIMSOLL=off the affinity alone. */
 PLIM_API unsigned plim_cpus(void);
 
 /* Writes a heap profile that jeprof and pprof read. Needs MALLOC_CONF=prof:true: -ENOTSUP without;

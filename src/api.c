@@ -109,10 +109,10 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     struct plim_limits now = {0};
     if (!runtime_ready())
         return -ENOSYS;
+    now.cpus = plim_cpus();
     lock_take(&runtime.look_lock);
     look_locked(0, false, &in, &d);
     now.cgroup_version = (uint32_t)runtime.usage.cgroup.memory.version;
-    now.cpus = plim_cpus();
     now.hard = runtime.usage.memory.hard;
     now.high = runtime.usage.memory.high;
     now.soft = in.limits.soft;
@@ -150,7 +150,7 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
 
 PLIM_EXPORT unsigned plim_cpus(void)
 {
-    return runtime_ready() ? runtime.cpus : sys_affinity_cpus();
+    return runtime_ready() ? runtime_cpus() : sys_affinity_cpus();
 }
 
 PLIM_EXPORT int plim_heap_profile(const char *path)

@@ -16,6 +16,9 @@
 
 struct runtime runtime = {.stop_at = UINT64_MAX};
 
+/* plim_cpus() reads the quota anew after so long. */
+static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
+
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
 
@@ -48,12 +51,26 @@ static void read_options(struct options *ret, options_complain_fn *told)
 
 static unsigned count_cpus(void)
 {
-    uint64_t millicpus = UNLIMITED;
     if (runtime.options.cpus != 0)
         return runtime.options.cpus;
-    if (cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &millicpus) < 0)
-        millicpus = UNLIMITED;
-    return cgroup_effective_cpus(sys_affinity_cpus(), millicpus);
+    /* Else what was known stays: no descriptor left, another root directory. */
+    (void)cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &runtime.millicpus);
+    return cgroup_effective_cpus(runtime.affinity, runtime.millicpus);
+}
+
+/* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
+ * own since, which tells nothing of the process. The number of arenas stays. */
+unsigned runtime_cpus(void)
+{
+    uint64_t now = sys_now_ns();
+    uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
+    if (now - read >= cpus_every_ns && lock_try(&runtime.look_lock)) {
+        usage_refresh(&runtime.usage); /* it may have been moved */
+        atomic_store_explicit(&runtime.cpus, count_cpus(), memory_order_relaxed);
+        atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
+        lock_release(&runtime.look_lock);
+    }
+    return atomic_load_explicit(&runtime.cpus, memory_order_relaxed);
 }
 
 /* One arena per usable CPU: more only keep free pages apart from each other. */
@@ -61,7 +78,7 @@ static void build_conf(struct fmt *f)
 {
     je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
     fmt_str(f, "narenas:");
-    fmt_u64(f, runtime.cpus);
+    fmt_u64(f, atomic_load_explicit(&runtime.cpus, memory_order_relaxed));
     /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
      * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
@@ -127,7 +144,9 @@ void runtime_configure(void)
     log_set_level(runtime.options.log);
     if (runtime.options.enabled) {
         usage_init(&runtime.usage, &runtime.options);
-        runtime.cpus = count_cpus();
+        runtime.affinity = sys_affinity_cpus();
+        runtime.millicpus = UNLIMITED;
+        atomic_store_explicit(&runtime.cpus, count_cpus(), memory_order_relaxed);
         build_conf(&settings);
         pages_avoid_huge(keeps_off_huge_pages());
         je_count_pages();
@@ -173,6 +192,7 @@ static void fork_prepare(void)
 {
     thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, NS_PER_S);
     reclaimers_fork_prepare();
+    events_fork_prepare(&runtime.watcher.events);
     thread_state.fork_was_inside = thread_state.inside;
     thread_state.inside = true; /* other handlers may allocate */
 }
@@ -180,6 +200,7 @@ static void fork_prepare(void)
 static void fork_parent(void)
 {
     thread_state.inside = thread_state.fork_was_inside;
+    events_fork_parent(&runtime.watcher.events);
     reclaimers_fork_parent();
     if (thread_state.fork_holds_look_lock)
         lock_release(&runtime.look_lock);

@@ -76,6 +76,9 @@ int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t pat
 /* Bytes charged to the level (memory.current, memory.usage_in_bytes), through a held file. */
 int cgroup_read_usage(const char *root, const struct cgroup_dir *dir, size_t path_len,
                       struct sys_file *file, uint64_t *ret_bytes);
+/* The level's own limit (memory.max, memory.limit_in_bytes), likewise. */
+int cgroup_read_limit(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      struct sys_file *file, uint64_t *ret_bytes);
 /* Bytes of that charge which the kernel reclaims by itself before it kills: page cache that is not
  * shared memory, reclaimable slab. Costs microseconds, but far more where many cgroups lie below.
  */

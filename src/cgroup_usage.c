@@ -47,16 +47,37 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
     return 0;
 }
 
-int cgroup_read_usage(const char *root, const struct cgroup_dir *dir, size_t path_len,
-                      struct sys_file *file, uint64_t *ret_bytes)
+/* One number through a held file; "max" and one that is too large are UNLIMITED. */
+static int read_number(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                       const char *name, struct sys_file *file, uint64_t *ret)
 {
     char path[CGROUP_PATH_MAX], text[64];
-    const char *name = dir->version == 1 ? "memory.usage_in_bytes" : "memory.current";
     int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
     if (rc < 0)
         return rc;
     long got = sys_file_read(file, path, text, sizeof(text));
-    return got < 0 ? (int)got : fmt_parse_u64(text, NULL, ret_bytes);
+    if (got < 0)
+        return (int)got;
+    rc = fmt_parse_u64(text, NULL, ret);
+    if (rc == -EINVAL && strncmp(text, "max", 3) != 0)
+        return rc;
+    if (rc < 0)
+        *ret = UNLIMITED;
+    return 0;
+}
+
+int cgroup_read_usage(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      struct sys_file *file, uint64_t *ret_bytes)
+{
+    const char *name = dir->version == 1 ? "memory.usage_in_bytes" : "memory.current";
+    return read_number(root, dir, path_len, name, file, ret_bytes);
+}
+
+int cgroup_read_limit(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      struct sys_file *file, uint64_t *ret_bytes)
+{
+    const char *name = dir->version == 1 ? "memory.limit_in_bytes" : "memory.max";
+    return read_number(root, dir, path_len, name, file, ret_bytes);
 }
 
 static uint64_t sum_found(const uint64_t *values, unsigned found)

@@ -15,20 +15,6 @@ static const uint64_t idle_far_ns = 10 * NS_PER_S;
 /* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
 static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
-/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
- */
-static uint64_t wall(const struct limits *l)
-{
-    return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
-}
-
-/* Usage once the request is made. */
-static uint64_t projected_usage(const struct governor_input *in)
-{
-    uint64_t request = possible_request(in);
-    return in->usage + u64_min(request, UINT64_MAX - in->usage);
-}
-
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
     *g = (struct governor){
@@ -66,60 +52,6 @@ static enum plim_level next_level(const struct governor *g, const struct limits 
         }
     }
     return level;
-}
-
-/* The budget refills with time, up to what a tenth of a second's work would cost. */
-static void refill_budget(struct governor *g, uint64_t now_ns)
-{
-    uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
-    int64_t most = (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
-    g->budget_ns += (int64_t)u64_share(passed, g->reclaim_cpu, 100 * 1000);
-    if (g->budget_ns > most)
-        g->budget_ns = most;
-    g->budget_at_ns = now_ns;
-}
-
-void governor_spend(struct governor *g, uint64_t cpu_ns)
-{
-    g->budget_ns -= (int64_t)u64_min(cpu_ns, 60 * NS_PER_S);
-}
-
-/* Pages that were allocated and not touched yet are in committed and not in usage, and nothing
- * announces their being touched: the free pages whose room they will need go before. */
-static uint64_t foreseen(const struct governor_input *in)
-{
-    return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
-}
-
-static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
-{
-    const struct limits *l = &in->limits;
-    if (foreseen(in) < l->low || in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
-        return 0;
-    return foreseen(in) - l->low + percent(l->hard, 1);
-}
-
-/*
- * Free pages to give back. Below the critical line only as much as brings usage under the line
- * where purging starts, within the CPU budget: what stays is reused without page faults. Past it a
- * kill is near: whatever it costs, but still no more than leads back below the soft limit.
- */
-static uint64_t purge_amount(const struct governor *g, const struct governor_input *in)
-{
-    const struct limits *l = &in->limits;
-    uint64_t projected = projected_usage(in);
-    if (in->dirty < 64 * KiB)
-        return 0;
-    if (projected < l->low)
-        return foreseen_purge(g, in);
-    if (projected >= wall(l))
-        return UINT64_MAX;
-    if (projected >= l->critical)
-        return u64_max(projected - l->soft, purge_worth(l->hard));
-    if (in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
-        return 0;
-    uint64_t want = projected - l->low + percent(l->hard, 1);
-    return u64_max(own_share(in, want), purge_worth(l->hard));
 }
 
 /* What threads cache is in use for the kernel. Emptying it costs each thread some microseconds and
@@ -178,13 +110,17 @@ static int64_t decay_for(const struct governor *g, const struct governor_input *
 static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 {
     const struct limits *l = &in->limits;
-    uint64_t line = usage < l->low ? l->low : usage < l->soft ? l->soft : l->critical;
+    uint64_t line = usage < l->low              ? l->low
+                    : usage < l->soft           ? l->soft
+                    : usage < overdraft_line(l) ? overdraft_line(l)
+                                                : l->critical;
     uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
     uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
-    /* A small heap under a large limit looks as it grows: limits change. */
-    return u64_min(step, u64_max(4 * MiB, in->committed / 8));
+    /* Under a large limit a heap looks as it grows: the limit may be lowered to a tenth above what
+     * is used. */
+    return u64_min(step, u64_max(2 * MiB, in->committed / 16));
 }
 
 /*
@@ -252,11 +188,11 @@ void governor_look(struct governor *g, const struct governor_input *in,
         look_unlimited(g, ret);
         return;
     }
-    refill_budget(g, in->now_ns);
+    governor_refill(g, in->now_ns);
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
-    uint64_t purge = idle_purge_due(g, in, idle_ns) ? UINT64_MAX : purge_amount(g, in);
+    uint64_t purge = idle_purge_due(g, in, idle_ns) ? UINT64_MAX : governor_purge(g, in);
     uint64_t after = u64_less(projected, u64_min(purge, in->dirty));
     *ret = (struct governor_decision){
         .level = level,

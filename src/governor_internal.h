@@ -1,6 +1,6 @@
 /*
- * What both halves of the governor use: governor.c (levels, purging, looks) and governor_passes.c
- * (reclaimers). Pure.
+ * What the parts of the governor share: governor.c (levels, looks), governor_purge.c (free pages)
+ * and governor_passes.c (reclaimers). Pure.
  */
 #ifndef PLIM_GOVERNOR_INTERNAL_H
 #define PLIM_GOVERNOR_INTERNAL_H
@@ -41,5 +41,38 @@ static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes
     uint64_t part = in->committed + in->committed / 4;
     return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
+
+/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
+ */
+static inline uint64_t wall(const struct limits *l)
+{
+    return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
+}
+
+/* From here on the budget may be overdrawn: bursts stay close to the soft limit, and the level does
+ * not turn critical on account of free pages. */
+static inline uint64_t overdraft_line(const struct limits *l)
+{
+    return l->soft + (l->critical - l->soft) / 4;
+}
+
+/* Usage once the request is made. */
+static inline uint64_t projected_usage(const struct governor_input *in)
+{
+    uint64_t request = possible_request(in);
+    return in->usage + u64_min(request, UINT64_MAX - in->usage);
+}
+
+/* Pages that were allocated and not touched yet are in committed and not in usage, and nothing
+ * announces their being touched: the free pages whose room they will need go before. */
+static inline uint64_t foreseen(const struct governor_input *in)
+{
+    return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
+}
+
+/* Lets the budget grow with the time that has passed. */
+void governor_refill(struct governor *g, uint64_t now_ns);
+/* Bytes of free pages to give back now; UINT64_MAX: all. */
+uint64_t governor_purge(const struct governor *g, const struct governor_input *in);
 
 #endif

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const uint64_t refresh_every_ns = NS_PER_S;
 /* From a large request's being granted to its pages' being committed, at most. */
 static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
@@ -44,17 +43,28 @@ static unsigned callable_reclaimers(enum plim_level level)
     return runtime.options.thread == THREAD_OFF ? 0 : reclaimers_count(level);
 }
 
+/* What a large request will have committed shows in no count before it is served. */
+static void note_granted(uint64_t now, uint64_t committed, uint64_t bytes)
+{
+    uint64_t granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0;
+    runtime.granted = u64_max(granted, committed) + bytes;
+    runtime.granted_ns = now;
+}
+
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
 {
     uint64_t now = sys_now_ns();
     struct usage_sample sample;
     struct arenas_pages pages;
-    if (now - runtime.refreshed_ns >= refresh_every_ns) {
+    if (now - runtime.refreshed_ns >= usage_refresh_after(&runtime.usage)) {
         if (runtime.refreshed_ns != 0)
             usage_refresh(&runtime.usage);
         runtime.refreshed_ns = now;
     }
     arenas_read(&pages);
+    uint64_t meanwhile = atomic_exchange_explicit(&runtime.meanwhile, 0, memory_order_relaxed);
+    if (meanwhile > 0)
+        note_granted(now, pages.committed, meanwhile);
     usage_read(&runtime.usage, pages.committed, request, on_watcher, &sample);
     *in = (struct governor_input){
         .now_ns = now,
@@ -118,8 +128,10 @@ static void log_look(const struct governor_input *in, const struct governor_deci
  */
 static void set_stop(const struct governor_input *in)
 {
-    uint64_t room = in->limits.source == LIMITS_NONE ? (uint64_t)INT64_MAX / 2
-                                                     : u64_less(in->limits.hard, in->usage) / 2;
+    uint64_t promised = u64_less(in->granted, in->committed) + in->request;
+    uint64_t room = in->limits.source == LIMITS_NONE
+                        ? (uint64_t)INT64_MAX / 2
+                        : u64_less(u64_less(in->limits.hard, in->usage), promised) / 2;
     atomic_store_explicit(&runtime.stop_at, in->committed + room, memory_order_relaxed);
 }
 
@@ -248,31 +260,37 @@ static bool at_limit(size_t size, struct governor_decision *d)
     return true;
 }
 
-/* What a large request will have committed shows in no count before it is served. */
-static void note_granted(const struct governor_input *in)
+/* Whether the look that is under way will do for this request as well: it leaves room for it and
+ * for what was granted likewise meanwhile. Small requests show in the count as soon as they matter.
+ */
+static bool fits_meanwhile(size_t size)
 {
-    if (in->request == 0 || in->request >= in->limits.hard)
-        return;
-    runtime.granted = u64_max(in->granted, in->committed) + in->request;
-    runtime.granted_ns = in->now_ns;
+    uint64_t need = size >= large_request ? size : 0;
+    uint64_t stop_at = atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
+    do {
+        if (account_committed() >= u64_less(stop_at, need))
+            return false;
+    } while (need > 0 &&
+             !atomic_compare_exchange_weak_explicit(&runtime.stop_at, &stop_at, stop_at - need,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    atomic_fetch_add_explicit(&runtime.meanwhile, need, memory_order_relaxed);
+    return true;
 }
 
 static bool look(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
-    /* A large request must be judged; for a small one the look that is under way will do, as long
-     * as there is room to wait for what it brings. */
-    bool must = size >= large_request ||
-                account_committed() >= atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
-    if (must ? !lock_take_within(&runtime.look_lock, lock_wait_ns) : !lock_try(&runtime.look_lock))
+    if (!lock_try(&runtime.look_lock) &&
+        (fits_meanwhile(size) || !lock_take_within(&runtime.look_lock, lock_wait_ns)))
         return true;
     if (size < account_until_look()) { /* somebody else has just looked */
         lock_release(&runtime.look_lock);
         return true;
     }
     look_locked(size >= large_request ? size : 0, false, &in, &d);
-    note_granted(&in);
+    if (in.request > 0 && in.request < in.limits.hard)
+        note_granted(in.now_ns, in.committed, in.request);
     lock_release(&runtime.look_lock);
     if (d.heap_matters)
         watcher_start();

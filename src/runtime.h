@@ -11,6 +11,7 @@
 #define PLIM_RUNTIME_H
 
 #include "account.h"
+#include "events.h"
 #include "governor.h"
 #include "lock.h"
 #include "page.h"
@@ -46,15 +47,20 @@ struct watcher {
      * many have been served. */
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
+    struct events events; /* what may wake it early, besides */
 };
 
 struct runtime {
     _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
     _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
     struct options options;    /* written at boot, read only after */
-    unsigned cpus;             /* likewise */
+    unsigned affinity;         /* CPUs that the first thread might use; likewise */
+    /* Usable CPUs, and when they were counted: under look_lock, read by all, who need no order. */
+    _Atomic unsigned cpus;
+    _Atomic uint64_t cpus_read_ns;
 
-    struct lock look_lock; /* guards the next six */
+    struct lock look_lock; /* guards the next seven */
+    uint64_t millicpus;    /* the CPU quota as last read */
     struct usage usage;
     struct governor governor;
     uint64_t refreshed_ns;
@@ -62,8 +68,11 @@ struct runtime {
     uint64_t granted;     /* committed bytes once the large requests granted lately are served */
     uint64_t granted_ns;  /* when the last of them was */
 
-    /* Committed bytes from which allocating threads wait for a look that is under way. */
+    /* Committed bytes from which allocating threads wait for a look that is under way. Set by
+     * looks, lowered by what is granted during one. */
     _Atomic uint64_t stop_at;
+    /* Bytes of large requests so granted since the last look. */
+    _Atomic uint64_t meanwhile;
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;
@@ -100,6 +109,8 @@ uint64_t runtime_purge(uint64_t bytes);
 void runtime_pass_by(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
+/* min(affinity, quota) at present. */
+unsigned runtime_cpus(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
 void runtime_configure(void);
 

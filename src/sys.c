@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -71,12 +72,18 @@ long sys_read_file(const char *path, char *buf, size_t len)
     return got;
 }
 
+/* The signal of our eventfds' asynchronous I/O, which is never turned on: SIGRTMAX, which nobody
+ * sets by chance. */
+enum { MARK = 64 };
+
 bool sys_file_is_ours(const struct sys_file *file)
 {
     struct stat st;
-    if (file->fd_plus_1 == 0 || SYS_CALL(SYS_fstat, file->fd_plus_1 - 1, &st) != 0)
+    int fd = file->fd_plus_1 - 1;
+    if (fd < 0 || SYS_CALL(SYS_fstat, fd, &st) != 0)
         return false;
-    return (uint64_t)st.st_dev == file->dev && (uint64_t)st.st_ino == file->ino;
+    return (uint64_t)st.st_dev == file->dev && (uint64_t)st.st_ino == file->ino &&
+           (!file->marked || SYS_CALL(SYS_fcntl, fd, F_GETSIG) == MARK);
 }
 
 int sys_file_adopt(struct sys_file *file, int fd)
@@ -98,15 +105,31 @@ int sys_raise_fd(int fd)
     return high;
 }
 
-static int file_open(struct sys_file *file, const char *path)
+static int file_adopt_high(struct sys_file *file, int fd)
 {
-    int fd = sys_open(path, O_RDONLY);
-    if (fd < 0)
-        return fd;
     fd = sys_raise_fd(fd);
     int rc = sys_file_adopt(file, fd);
     if (rc < 0)
         sys_close(fd);
+    return rc;
+}
+
+int sys_file_open(struct sys_file *file, const char *path, int flags)
+{
+    int fd = sys_open(path, flags);
+    return fd < 0 ? fd : file_adopt_high(file, fd);
+}
+
+int sys_file_eventfd(struct sys_file *file)
+{
+    int fd = (int)SYS_CALL(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = fd < 0 ? fd : (int)SYS_CALL(SYS_fcntl, fd, F_SETSIG, MARK);
+    if (fd >= 0 && rc < 0)
+        sys_close(fd);
+    if (rc == 0)
+        rc = file_adopt_high(file, fd);
+    if (rc == 0)
+        file->marked = true;
     return rc;
 }
 
@@ -118,7 +141,7 @@ long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t le
             return got;
         sys_file_close(file); /* ENODEV: the cgroup behind it was removed */
     }
-    int rc = file_open(file, path);
+    int rc = sys_file_open(file, path, O_RDONLY);
     return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
 }
 
@@ -184,6 +207,12 @@ int sys_madvise(void *addr, size_t len, int advice)
 static struct timespec to_timespec(uint64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
+int sys_poll(struct pollfd *fds, unsigned count, uint64_t timeout_ns)
+{
+    struct timespec left = to_timespec(timeout_ns); /* the kernel writes back what is left of it */
+    return (int)SYS_RETRY(SYS_ppoll, fds, count, timeout_ns == UINT64_MAX ? NULL : &left, NULL, 0);
 }
 
 int sys_futex_wake(const _Atomic uint32_t *word, int how_many)

@@ -30,8 +30,13 @@ long sys_read_file(const char *path, char *buf, size_t len);
  */
 struct sys_file {
     int fd_plus_1; /* 0: not open */
+    bool marked;   /* an eventfd: all of them share one inode, so ours carries a mark besides */
     uint64_t dev, ino;
 };
+/* Opens it, at a high number. Flags as sys_open takes them. */
+int sys_file_open(struct sys_file *file, const char *path, int flags);
+/* A new eventfd, non-blocking, at a high number. */
+int sys_file_eventfd(struct sys_file *file);
 /* Like sys_read_file, through the held descriptor; (re)opens path where needed. */
 long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len);
 /* Closes it if it is still ours. */
@@ -42,6 +47,10 @@ int sys_file_adopt(struct sys_file *file, int fd);
 bool sys_file_is_ours(const struct sys_file *file);
 /* Writes if that neither blocks nor raises SIGPIPE, and not at all otherwise. */
 void sys_write_gently(int fd, const void *buf, size_t len);
+
+/* poll(2); UINT64_MAX: for ever. */
+struct pollfd;
+int sys_poll(struct pollfd *fds, unsigned count, uint64_t timeout_ns);
 
 /* Files that others see too (sys_page.c). Symbolic links are not followed at the path's end. */
 /* A new file of this user's own, mode 0600, for reading and writing; -EEXIST. */

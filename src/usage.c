@@ -9,6 +9,9 @@
 
 /* Above this, memory.stat is left to the watcher thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
+/* Refreshing takes no more than a 256th of the time. */
+static const uint64_t refresh_share = 256;
+static const uint64_t refresh_min_ns = 20 * NS_PER_MS, refresh_max_ns = NS_PER_S;
 
 static uint64_t text_digest(const char *s)
 {
@@ -44,6 +47,13 @@ static struct limits limits_alone(const struct usage *u)
     return limits_from_hard(LIMITS_PROCESS, u64_min(hard, u->ram), &u->options);
 }
 
+static void close_level(struct usage_level *level)
+{
+    sys_file_close(&level->charge_file);
+    sys_file_close(&level->stat_file);
+    sys_file_close(&level->limit_file);
+}
+
 static void derive_limits(struct usage *u)
 {
     unsigned n = 0;
@@ -54,9 +64,8 @@ static void derive_limits(struct usage *u)
             continue; /* the machine ends before it does */
         struct usage_level *level = &u->levels[n];
         if (n >= u->level_count || level->path_len != from->path_len) {
-            sys_file_close(&level->charge_file);
-            sys_file_close(&level->stat_file);
-            level->reclaimable = 0;
+            close_level(level);
+            level->reclaimable = level->limit_seen = 0;
         }
         level->path_len = from->path_len;
         level->limits = level_limits(u, n, hard);
@@ -80,17 +89,36 @@ static void resolve(struct usage *u, uint64_t membership)
     u->level_count = 0;
     u->membership = membership;
     u->cgroup = u->next_cgroup;
+    u->resolved++;
     u->memory = memory;
+}
+
+/* Whether a limit that is known has another value than when last asked. One read a level: for every
+ * look, since a limit may be lowered to just above what is used. */
+static bool limits_changed(struct usage *u)
+{
+    bool changed = false;
+    for (unsigned i = 0; i < u->level_count; i++) {
+        struct usage_level *level = &u->levels[i];
+        uint64_t limit;
+        if (cgroup_read_limit("", &u->cgroup.memory, level->path_len, &level->limit_file, &limit) <
+            0)
+            continue;
+        changed |= limit != level->limit_seen;
+        level->limit_seen = limit;
+    }
+    return changed;
 }
 
 /* A daemon may change its root, or use up its descriptors, before it has grown enough to be looked
  * at. */
-static void open_charge_files(struct usage *u)
+static void open_files(struct usage *u)
 {
     uint64_t charge;
     for (unsigned i = 0; i < u->level_count; i++)
         (void)cgroup_read_usage("", &u->cgroup.memory, u->levels[i].path_len,
                                 &u->levels[i].charge_file, &charge);
+    (void)limits_changed(u);
 }
 
 void usage_init(struct usage *u, const struct options *options)
@@ -100,17 +128,24 @@ void usage_init(struct usage *u, const struct options *options)
     u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
     resolve(u, membership_digest());
     derive_limits(u);
-    open_charge_files(u);
+    open_files(u);
 }
 
 void usage_refresh(struct usage *u)
 {
+    uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
     int rc = u->cgroup.memory.version == 0 ? -ENOENT
                                            : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
     if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
     derive_limits(u);
+    u->refresh_cost_ns = sys_now_ns() - start;
+}
+
+uint64_t usage_refresh_after(const struct usage *u)
+{
+    return u64_clamp(u->refresh_cost_ns * refresh_share, refresh_min_ns, refresh_max_ns);
 }
 
 void usage_forget_membership(struct usage *u)
@@ -128,10 +163,8 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
 
 void usage_close_files(struct usage *u)
 {
-    for (unsigned i = 0; i < USAGE_LEVELS; i++) {
-        sys_file_close(&u->levels[i].charge_file);
-        sys_file_close(&u->levels[i].stat_file);
-    }
+    for (unsigned i = 0; i < USAGE_LEVELS; i++)
+        close_level(&u->levels[i]);
     sys_file_close(&u->alone_file);
 }
 
@@ -214,6 +247,8 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
                 struct usage_sample *ret)
 {
     struct usage_sample best = {.limits.source = LIMITS_NONE}, s;
+    if (limits_changed(u))
+        usage_refresh(u);
     for (unsigned i = 0; i < u->level_count; i++) {
         if (!read_level(u, i, committed, request, may_block, &s))
             continue;

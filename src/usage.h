@@ -14,8 +14,9 @@ enum { USAGE_LEVELS = 8 }; /* limited levels followed; the tightest ones, if the
 struct usage_level {
     size_t path_len;
     struct limits limits;
-    struct sys_file charge_file, stat_file;
+    struct sys_file charge_file, stat_file, limit_file;
     uint64_t reclaimable; /* as last read */
+    uint64_t limit_seen;  /* what limit_file said last: another value means another limit */
     /* The anchor of estimates: usage and committed bytes at that time. */
     uint64_t anchor_usage, anchor_committed;
 };
@@ -27,11 +28,13 @@ struct usage {
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
     uint64_t ram;
     uint64_t membership; /* digest of /proc/self/cgroup when resolved */
+    uint64_t resolved;   /* how often `cgroup` has been resolved */
     unsigned level_count;
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */
     struct sys_file alone_file;
     uint64_t stat_cost_ns; /* of reading memory.stat: the dearest lately */
+    uint64_t refresh_cost_ns;
     unsigned binding;
 };
 
@@ -42,12 +45,14 @@ struct usage_sample {
 
 /* Resolves and reads limits. */
 void usage_init(struct usage *u, const struct options *options);
-/* Reads limits anew; resolves anew if the process was moved or its cgroup is gone. Cheap enough for
- * once a second. */
+/* Reads limits anew; resolves anew if the process was moved or its cgroup is gone. */
 void usage_refresh(struct usage *u);
+/* How long after one refresh the next is worth its cost: 20 ms to 1 s. */
+uint64_t usage_refresh_after(const struct usage *u);
 /* Another soft limit; 0 bytes: what `options` of usage_init said. */
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
-/* The present usage, before a request of that size. may_block: memory.stat may be read even where
+/* The present usage, before a request of that size. A known limit that was changed is seen at once.
+ * may_block: memory.stat may be read even where
  * that is slow; else an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);

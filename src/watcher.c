@@ -48,12 +48,22 @@ struct watch {
     uint64_t live;   /* bytes in live allocations, where something may be asked */
 };
 
+/* Page cache and others of the group are in what the kernel counts, and not in what hooks see. */
+static void follow_events(const struct limits *l)
+{
+    const struct usage *u = &runtime.usage;
+    const uint64_t thresholds[EVENTS_THRESHOLDS] = {l->low, l->soft, l->critical};
+    events_follow(&runtime.watcher.events, l->source == LIMITS_CGROUP ? &u->cgroup.memory : NULL,
+                  u->levels[u->binding].path_len, u->resolved, thresholds);
+}
+
 static bool watch_look(struct watch *w)
 {
     *w = (struct watch){0};
     if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
         return false;
     look_locked(0, true, &w->in, &w->d);
+    follow_events(&w->in.limits);
     arenas_age();
     if (report_meets(governor_meets(&runtime.governor, &w->in)))
         stats_publish(&w->in);
@@ -142,8 +152,8 @@ static void *watcher_main(void *arg)
         atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
         uint64_t wait = watch_once();
         atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
-        if (atomic_load(&self->wake) == seen)
-            (void)sys_futex_wait(&self->wake, seen, wait);
+        uint32_t level = atomic_load_explicit(&runtime.level, memory_order_relaxed);
+        (void)events_wait(&self->events, &self->wake, seen, wait, level > PLIM_NORMAL);
     }
     return NULL;
 }
@@ -195,7 +205,7 @@ void watcher_wake(void)
 {
     atomic_fetch_add(&runtime.watcher.wake, 1);
     if (atomic_load(&runtime.watcher.state) == WATCHER_RUNNING)
-        (void)sys_futex_wake(&runtime.watcher.wake, 1);
+        events_wake(&runtime.watcher.events, &runtime.watcher.wake);
 }
 
 void watcher_wake_by(uint64_t ns)
@@ -235,4 +245,5 @@ void watcher_fork_child(void)
 {
     thread_state.inside = false; /* the watcher itself may fork, in a reclaimer */
     atomic_store(&runtime.watcher.state, WATCHER_NONE);
+    events_fork_child(&runtime.watcher.events);
 }

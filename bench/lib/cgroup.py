@@ -9,9 +9,9 @@ import time
 INTERVAL = 0.02     # seconds between two samples
 FILES = {
     1: {"limit": "memory.limit_in_bytes", "swap": "memory.memsw.limit_in_bytes", "usage": "memory.usage_in_bytes",
-        "peak": "memory.max_usage_in_bytes", "kills": "memory.oom_control"},
+        "peak": "memory.max_usage_in_bytes", "kills": "memory.oom_control", "prefix": "total_"},
     2: {"limit": "memory.max", "swap": "memory.swap.max", "usage": "memory.current",
-        "peak": "memory.peak", "kills": "memory.events"},
+        "peak": "memory.peak", "kills": "memory.events", "prefix": ""},
 }
 
 
@@ -34,9 +34,7 @@ class Group:
 
     def __exit__(self, *_):
         for _ in range(100):
-            for pid in self.pids():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill_all()
             with contextlib.suppress(OSError):
                 return os.rmdir(self.path)
             time.sleep(0.05)
@@ -59,6 +57,11 @@ class Group:
         with open(f"{self.path}/cgroup.procs") as file:
             return [int(pid) for pid in file.read().split()]
 
+    def kill_all(self):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def usage(self):
         return int(self._read("usage"))
 
@@ -70,6 +73,13 @@ class Group:
     def kills(self):
         return int(dict(line.split() for line in self._read("kills").splitlines())["oom_kill"])
 
+    def page_cache(self):
+        """Cached files: what the kernel drops before it kills."""
+        prefix = FILES[self.version]["prefix"]
+        with open(f"{self.path}/memory.stat") as file:
+            values = dict(line.split() for line in file)
+        return sum(int(values[prefix + name]) for name in ("inactive_file", "active_file"))
+
     def maps(self, library):
         """Whether a process of the group has this library loaded."""
         for pid in self.pids():
@@ -80,14 +90,17 @@ class Group:
 
 
 class Sampler(threading.Thread):
-    """Notes the usage of a group over time, the moment of its first OOM kill, and if a library was loaded in it."""
+    """Notes the usage of a group over time and whether a library was loaded in it; ends all that runs in the group
+    at its first OOM kill, or when its time is up."""
 
-    def __init__(self, group, library):
+    def __init__(self, group, library, timeout, watch=None):
+        """watch: called with the group at every sample."""
         super().__init__(daemon=True)
-        self.group, self.library = group, library
+        self.group, self.library, self.timeout, self.watch = group, library, timeout, watch
         self.samples = []           # (seconds, bytes), up to the kill
         self.killed_at = None
-        self.loaded = library is None
+        self.late = False
+        self.loaded = False
         self.done = threading.Event()
 
     def __enter__(self):
@@ -107,10 +120,20 @@ class Sampler(threading.Thread):
     def run(self):
         os.setpriority(os.PRIO_PROCESS, 0, -20)     # this thread only: busy programs must not delay it
         due = 0
-        while not self.done.wait(max(0, due - self.elapsed())) and not self.look_for_kill():
+        while not self.done.wait(max(0, due - self.elapsed())) and not self.look_for_end():
             due = self.elapsed() + INTERVAL
             self.samples.append((self.elapsed(), self.group.usage()))
             self.loaded = self.loaded or self.group.maps(self.library)
+            if self.watch:
+                self.watch(self.group)
+
+    def look_for_end(self):
+        self.late = self.elapsed() > self.timeout
+        if not self.look_for_kill() and not self.late:
+            return False
+        while not self.done.wait(INTERVAL):     # also what is only being started
+            self.group.kill_all()
+        return True
 
     def look_for_kill(self):
         if self.killed_at is None and self.group.kills():

@@ -179,6 +179,17 @@ CASE(realloc_large)
     }
 }
 
+CASE(realloc_shrink)
+{
+    for (size_t round = scaled(60000); round > 0; round--) {
+        void *p = malloc(256 * KiB);
+        for (size_t size = 128 * KiB; size >= KiB; size /= 2)
+            p = realloc(p, size);
+        static_cast<char *>(p)[0] = 1;
+        free(p);
+    }
+}
+
 CASE(realloc_small)
 {
     for (size_t round = scaled(400000); round > 0; round--) {
@@ -228,6 +239,16 @@ CASE(calloc_256K_sparse)
     zeroed(256 * KiB, 8 * KiB, 150000);
 }
 
+CASE(calloc_4M)
+{
+    zeroed(4 * MiB, 4 * MiB, 150);
+}
+
+CASE(calloc_4M_sparse)
+{
+    zeroed(4 * MiB, 64 * KiB, 8000);
+}
+
 static void aligned(size_t alignment, size_t size, size_t times)
 {
     std::vector<void *> blocks(256);
@@ -250,6 +271,22 @@ CASE(aligned_4K)
     aligned(4 * KiB, 8 * KiB, 10000000);
 }
 
+/* Alignments of all kinds at once. */
+CASE(aligned_mixed)
+{
+    Random random(9);
+    std::vector<void *> blocks(1000);
+    for (size_t i = scaled(2000000); i > 0; i--) {
+        void *&block = blocks[random.below(blocks.size())];
+        free(block);
+        if (posix_memalign(&block, 16u << random.below(9), random.skewed(16, 16 * KiB)) != 0)
+            abort();
+        static_cast<char *>(block)[0] = 1;
+    }
+    for (void *block : blocks)
+        free(block);
+}
+
 CASE(new_delete)
 {
     struct Node {
@@ -265,6 +302,21 @@ CASE(new_delete)
             delete head;
             head = next;
         }
+    }
+}
+
+/* Arrays, with their size told and without, and such as may fail. */
+CASE(new_arrays)
+{
+    Random random(8);
+    for (size_t i = scaled(6000000); i > 0; i--) {
+        size_t size = random.skewed(16, 2 * KiB);
+        char *first = new char[size];
+        char *second = new (std::nothrow) char[size / 2];
+        benchmark::DoNotOptimize(first);
+        benchmark::DoNotOptimize(second);
+        delete[] first;
+        ::operator delete[](second, size / 2);
     }
 }
 

@@ -19,6 +19,7 @@ enum { NAME_MAX_LEN = 160, MOUNTS_MAX = 2, BOXES_MAX = 32, CPU_PERIOD_US = 10000
 
 struct box {
     char name[NAME_MAX_LEN]; /* relative to the mounts, as libcgroup wants it */
+    bool threaded;
 };
 
 /* Where the controllers are mounted; allocated by libcgroup, never freed. */
@@ -235,7 +236,7 @@ static void box_create(const struct box *box)
     cgroup_free(&group);
 }
 
-static void box_set_cpu(const struct box *box, unsigned percent)
+void box_set_cpu(const struct box *box, unsigned percent)
 {
     cr_assert(cpu_mount, "no cpu controller for a quota");
     char text[64];
@@ -253,7 +254,7 @@ static void box_set_cpu(const struct box *box, unsigned percent)
     cr_assert(err == 0, "cannot set a CPU quota: %s", strerror(-err));
 }
 
-struct box *box_new(const struct box *parent, struct box_limits limits)
+static struct box *box_add(const struct box *parent)
 {
     cr_assert(harness.box_count < BOXES_MAX, "too many boxes");
     struct box *box = &harness.boxes[harness.box_count++];
@@ -261,6 +262,12 @@ struct box *box_new(const struct box *parent, struct box_limits limits)
         snprintf(box->name, sizeof(box->name), "%.100s/inner_%zu", parent->name, harness.box_count);
     else
         snprintf(box->name, sizeof(box->name), "plim_test_%d_%zu", getpid(), harness.box_count);
+    return box;
+}
+
+struct box *box_new(const struct box *parent, struct box_limits limits)
+{
+    struct box *box = box_add(parent);
     box_create(box);
     if (limits.memory) {
         int err = box_set_memory(box, limits.memory);
@@ -271,6 +278,23 @@ struct box *box_new(const struct box *parent, struct box_limits limits)
     if (limits.cpu_percent)
         box_set_cpu(box, limits.cpu_percent);
     return box;
+}
+
+struct box *box_new_threaded(const struct box *parent)
+{
+    char path[FILENAME_MAX];
+    struct box *box = box_add(parent);
+    box->threaded = true;
+    box_path(box, path, sizeof(path));
+    cr_assert(mkdir(path, 0755) == 0, "cannot make cgroup %s: %s", path, strerror(errno));
+    int err = write_value(memory_mount, box, "cgroup.type", "threaded");
+    cr_assert(err == 0, "cannot make it threaded: %s", strerror(-err));
+    return box;
+}
+
+bool box_is_threaded(const struct box *box)
+{
+    return box->threaded;
 }
 
 int box_set_memory(const struct box *box, uint64_t bytes)
@@ -289,6 +313,35 @@ int box_set_memory(const struct box *box, uint64_t bytes)
 int box_set_high(const struct box *box, uint64_t bytes)
 {
     return harness.version == 2 ? write_bytes(box, "memory.high", bytes, "max") : -ENOTSUP;
+}
+
+int box_adopt(const struct box *box, pid_t pid)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%d", pid);
+    int err = write_value(memory_mount, box, "cgroup.procs", text);
+    if (err == 0 && cpu_mount && strcmp(cpu_mount, memory_mount) != 0)
+        err = write_value(cpu_mount, box, "cgroup.procs", text);
+    return err;
+}
+
+int box_remove(const struct box *box)
+{
+    const char *mounts[] = {memory_mount, cpu_mount};
+    for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+        char path[FILENAME_MAX];
+        if (!mounts[i])
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", mounts[i], box->name);
+        if (rmdir(path) != 0 && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+void box_path(const struct box *box, char *buf, size_t len)
+{
+    snprintf(buf, len, "%s/%s", memory_mount, box->name);
 }
 
 uint64_t box_usage(const struct box *box)
@@ -310,6 +363,11 @@ uint64_t box_page_cache(const struct box *box)
                read_value(box, "memory.stat", "inactive_file");
     return read_value(box, "memory.stat", "total_active_file") +
            read_value(box, "memory.stat", "total_inactive_file");
+}
+
+uint64_t box_high_events(const struct box *box)
+{
+    return harness.version == 2 ? read_value(box, "memory.events", "high") : 0;
 }
 
 uint64_t box_oom_kills(const struct box *box)

@@ -28,6 +28,8 @@ void harness_end(void);
 
 /* The library under test, from PLIMSOLL_LIBRARY. Skips the test where it is not set. */
 const char *harness_library(void);
+/* The command, from PLIMSOLL_COMMAND. Skips the test where it is not set. */
+const char *harness_command(void);
 /* A workload program beside the test program. Valid until the third call after this one. */
 const char *harness_program(const char *name);
 /* 1 or 2: the cgroup version that the memory controller is on. */
@@ -45,9 +47,17 @@ struct box;
 
 /* parent: NULL for one at the top. Boxes live until harness_end(). */
 struct box *box_new(const struct box *parent, struct box_limits limits);
+/* One for threads of the parent's processes (cgroup.type); v2 only. The memory is the parent's. */
+struct box *box_new_threaded(const struct box *parent);
 /* While programs run. Returns 0 or -errno: v1 says -EBUSY to a limit that is below the usage. */
 int box_set_memory(const struct box *box, uint64_t bytes);
 int box_set_high(const struct box *box, uint64_t bytes);
+void box_set_cpu(const struct box *box, unsigned percent);
+
+/* Removes it now; nothing may run in it. Returns 0 or -errno. */
+int box_remove(const struct box *box);
+/* Its directory, as a path. */
+void box_path(const struct box *box, char *buf, size_t len);
 
 uint64_t box_usage(const struct box *box); /* bytes charged now, page cache included */
 uint64_t box_peak(const struct box *box);  /* the most ever charged, page cache included */
@@ -55,6 +65,9 @@ uint64_t box_peak(const struct box *box);  /* the most ever charged, page cache 
 uint64_t box_page_cache(const struct box *box);
 /* Processes that the kernel killed in this box and in those below it. */
 uint64_t box_oom_kills(const struct box *box);
+
+/* How often the usage met memory.high, here and in those below. 0 on v1. */
+uint64_t box_high_events(const struct box *box);
 
 /* --- runs --- */
 
@@ -80,6 +93,8 @@ struct run_spec {
 
 /* Starts it, in the box from its first instruction on. */
 struct run run_start(struct run_spec spec);
+/* Moves it, while it runs. */
+void run_move(const struct run *run, const struct box *box);
 /* Waits until it ends; past the timeout, kills it. The timeout is stretched by HARNESS_PATIENCE, a
  * factor from the environment, for machines known to be slow. */
 void run_wait(struct run *run, double seconds);

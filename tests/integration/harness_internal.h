@@ -8,5 +8,9 @@ struct cgroup;
 
 /* libcgroup's view of the box, to be freed with cgroup_free(). */
 struct cgroup *box_open(const struct box *box);
+/* libcgroup knows nothing of these. */
+bool box_is_threaded(const struct box *box);
+/* Puts a process into the box, with all its threads. Returns 0 or -errno. */
+int box_adopt(const struct box *box, pid_t pid);
 
 #endif

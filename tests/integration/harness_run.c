@@ -55,6 +55,14 @@ const char *harness_library(void)
     return library;
 }
 
+const char *harness_command(void)
+{
+    const char *command = getenv("PLIMSOLL_COMMAND");
+    if (!command || access(command, X_OK) != 0)
+        cr_skip_test("PLIMSOLL_COMMAND does not name the command under test: was it built?");
+    return command;
+}
+
 const char *harness_program(const char *name)
 {
     static char paths[3][FILENAME_MAX];
@@ -100,10 +108,21 @@ static char **make_environment(const struct run_spec *spec)
 
 static void attach(const struct box *box, pid_t pid)
 {
+    if (box_is_threaded(box)) {
+        cr_assert(box_adopt(box, pid) == 0, "cannot put process into a threaded cgroup");
+        return;
+    }
     struct cgroup *group = box_open(box);
     int err = cgroup_attach_task_pid(group, pid);
     cr_assert(err == 0, "cannot put process into a cgroup: %s", cgroup_strerror(err));
     cgroup_free(&group);
+}
+
+/* All threads: libcgroup moves one. */
+void run_move(const struct run *run, const struct box *box)
+{
+    int err = box_adopt(box, run->pid);
+    cr_assert(err == 0, "cannot move process %d: %s", run->pid, strerror(-err));
 }
 
 /* Runs in the child: waits to be attached, then becomes the program. */

@@ -1,6 +1,8 @@
 /* Limits that change while the program runs are followed, both ways. */
 #include "harness.h"
 
+#include "sys.h"
+
 #include <criterion/criterion.h>
 
 TestSuite(limits_live, .init = harness_begin, .fini = harness_end);
@@ -30,14 +32,15 @@ static bool usage_is_within(void *arg)
 }
 
 /* A cache that holds max_mib and then idles. */
-static struct run start_cache(const struct box *box, const char *max_mib, const char *limit)
+static struct run start_cache(const struct box *box, const char *max_mib, const char *rate_mib,
+                              const char *limit)
 {
     struct run run = run_start((struct run_spec){
         .box = box,
         .preload = harness_library(),
         .env = limit ? ARGV(limit) : NULL,
         .argv = ARGV(harness_program("cache"), "--seconds", "3600", "--max-mib", max_mib,
-                     "--rate-mib", "300"),
+                     "--rate-mib", rate_mib),
     });
     return run;
 }
@@ -59,7 +62,7 @@ static void expect_usage(struct run *run, const struct box *box, double from, do
 Test(limits_live, a_lowered_limit_makes_an_idle_cache_shrink)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
-    struct run run = start_cache(box, "200", NULL);
+    struct run run = start_cache(box, "200", "300", NULL);
     expect_usage(&run, box, 200, 260);
     expect_number(&run, "calls", 0, 0);
     /* 90 % of 230 MiB is less than it holds. */
@@ -73,7 +76,7 @@ Test(limits_live, a_lowered_limit_makes_an_idle_cache_shrink)
 Test(limits_live, a_raised_limit_lets_a_cache_grow)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
-    struct run run = start_cache(box, "300", NULL);
+    struct run run = start_cache(box, "300", "300", NULL);
     expect_number(&run, "calls", 1, 1e9);
     cr_expect(box_usage(box) < 150 * MIB);
     cr_assert(box_set_memory(box, 500 * MIB) == 0);
@@ -86,7 +89,7 @@ Test(limits_live, a_limit_that_comes_to_an_ancestor_is_seen)
 {
     struct box *outer = box_new(NULL, (struct box_limits){0});
     struct box *inner = box_new(outer, (struct box_limits){.memory = 800 * MIB});
-    struct run run = start_cache(inner, "200", NULL);
+    struct run run = start_cache(inner, "200", "300", NULL);
     expect_usage(&run, inner, 200, 260);
     cr_assert(box_set_memory(outer, 230 * MIB) == 0);
     expect_usage(&run, inner, 1, 210);
@@ -97,17 +100,18 @@ Test(limits_live, a_limit_that_comes_to_an_ancestor_is_seen)
 Test(limits_live, a_removed_limit_lets_a_cache_grow)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 150 * MIB});
-    struct run run = start_cache(box, "300", NULL);
+    struct run run = start_cache(box, "300", "300", NULL);
     expect_number(&run, "calls", 1, 1e9);
     cr_assert(box_set_memory(box, NO_LIMIT) == 0);
     expect_usage(&run, box, 295, 400);
     run_stop(&run);
 }
 
+/* At a rate that a slow machine reaches, too: nobody is held back so far from the hard limit. */
 Test(limits_live, a_soft_limit_in_bytes_stays_when_the_hard_one_rises)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB});
-    struct run run = start_cache(box, "300", "PLIMSOLL_LIMIT=120Mi");
+    struct run run = start_cache(box, "300", "60", "PLIMSOLL_LIMIT=120Mi");
     expect_number(&run, "calls", 1, 1e9);
     cr_assert(box_set_memory(box, 800 * MIB) == 0);
     sleep_ms(2000);
@@ -122,12 +126,109 @@ Test(limits_live, memory_high_lowered_makes_an_idle_cache_shrink)
     if (harness_version() != 2)
         cr_skip_test("memory.high is of cgroup v2: tested on the v2 kernel");
     struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
-    struct run run = start_cache(box, "200", NULL);
+    struct run run = start_cache(box, "200", "300", NULL);
     expect_usage(&run, box, 200, 260);
     cr_assert(box_set_high(box, 230 * MIB) == 0);
     expect_usage(&run, box, 1, 225);
     expect_number(&run, "calls", 1, 1e6);
     run_stop(&run);
+}
+
+/* With as many CPUs as the test itself may use, or more. */
+Test(limits_live, a_changed_cpu_quota_is_followed)
+{
+    unsigned affinity = sys_affinity_cpus();
+    if (affinity < 2)
+        cr_skip_test("with one CPU no quota changes anything");
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB, .cpu_percent = 100});
+    struct run run = start_cache(box, "20", "300", NULL);
+    expect_number(&run, "cpus", 1, 1);
+    box_set_cpu(box, affinity * 100);
+    expect_number(&run, "cpus", affinity, affinity);
+    box_set_cpu(box, 50);
+    expect_number(&run, "cpus", 1, 1);
+    run_stop(&run);
+}
+
+Test(limits_live, a_move_to_another_cgroup_is_followed)
+{
+    struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct box *small = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = run_start(
+        (struct run_spec){.box = wide,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("watched"), "limits", "--heap-mib", "30")});
+    expect_number(&run, "soft_mib", 540, 540);
+    run_move(&run, small);
+    expect_number(&run, "soft_mib", 180, 180);
+    run_move(&run, wide);
+    expect_number(&run, "soft_mib", 540, 540);
+    run_stop(&run);
+}
+
+/* What was charged before stays with the old one, in both versions of cgroups. */
+Test(limits_live, a_move_to_a_smaller_cgroup_is_survived_at_full_speed)
+{
+    struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct box *small = box_new(NULL, (struct box_limits){.memory = 140 * MIB});
+    struct run run =
+        run_start((struct run_spec){.box = wide,
+                                    .preload = harness_library(),
+                                    .argv = ARGV(harness_program("phases"), "--threads", "4",
+                                                 "--live-mib", "120", "--rounds", "100000")});
+    expect_usage(&run, wide, 90, 600);
+    run_move(&run, small);
+    sleep_ms(3000);
+    cr_expect(box_usage(small) > MIB, "nothing was charged to it");
+    run_stop(&run);
+    cr_expect(box_oom_kills(wide) == 0 && box_oom_kills(small) == 0, "%s", run_describe(&run));
+}
+
+/* 150 MiB are live, and all of them are replaced every other second. */
+static struct run start_churning(const struct box *box)
+{
+    struct run run = run_start(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("grow"), "--free-first-mib", "50", "--mib",
+                                       "150", "--hold-s", "3600", "--churn-mib", "75")});
+    expect_number(&run, "grown", 1, 1);
+    return run;
+}
+
+static void expect_churning(struct run *run)
+{
+    double churned = run_number(run, "churned_mib");
+    expect_number(run, "churned_mib", churned + 150, 1e12);
+}
+
+/* A tenth above what is used, each time. */
+Test(limits_live, a_limit_lowered_step_by_step_is_survived_at_work)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct run run = start_churning(box);
+    for (int step = 0; step < 3; step++) {
+        uint64_t limit = (box_usage(box) - box_page_cache(box)) / 10 * 11;
+        if (step == 2 && limit > 165 * MIB)
+            limit = 165 * MIB; /* a tenth above what is live */
+        cr_assert(box_set_memory(box, limit) == 0, "usage %d MiB", (int)(box_usage(box) / MIB));
+        expect_churning(&run);
+        expect_usage(&run, box, 150, (double)(limit / MIB));
+    }
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0, "usage was %s", run_describe(&run));
+}
+
+Test(limits_live, a_limit_raised_again_is_followed_at_work)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 170 * MIB});
+    struct run run = start_churning(box);
+    expect_churning(&run);
+    cr_assert(box_set_memory(box, 600 * MIB) == 0);
+    expect_number(&run, "level", 0, 0);
+    expect_churning(&run);
+    run_stop(&run);
+    cr_expect(box_oom_kills(box) == 0);
 }
 
 /* Lowered to about the usage, with plenty of free pages in the heap: given back, nobody killed. */

@@ -1,4 +1,4 @@
-/* Page cache is the kernel's to drop: it counts against nobody. */
+/* Page cache is the kernel's to drop: it counts against nobody. Files in memory (tmpfs) are not. */
 #include "harness.h"
 
 #include <criterion/criterion.h>
@@ -60,6 +60,43 @@ Test(page_cache, a_heap_under_pressure_is_not_killed_for_it)
     struct run heap = run_in((struct run_spec){.box = box,
                                                .preload = harness_library(),
                                                .argv = ARGV(harness_program("phases"))},
+                             TIMEOUT_S);
+    run_stop(&files);
+    expect_survived(box, &heap);
+}
+
+static bool is_filled(void *run)
+{
+    return run_has_printed(run, "filled=1");
+}
+
+/* 60 of 200 MiB in a tmpfs, and a heap of 120. */
+Test(page_cache, files_in_memory_count)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = run_in(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("pagecache"), "--mib", "60", "--heap-mib",
+                                       "120", "--dir", "/dev/shm", "--hold-s", "2")},
+        TIMEOUT_S);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "usage_mib") >= 179, "files in memory are not counted: %s", run.out);
+    cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
+}
+
+Test(page_cache, a_heap_beside_files_in_memory_stays_in_the_rest)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run files = run_start((struct run_spec){
+        .box = box,
+        .argv = ARGV(harness_program("pagecache"), "--mib", "72", "--heap-mib", "1", "--passes",
+                     "0", "--dir", "/dev/shm", "--hold-s", "3600")});
+    cr_assert(eventually(TIMEOUT_S, is_filled, &files), "%s", run_describe(&files));
+    struct run heap = run_in((struct run_spec){.box = box,
+                                               .preload = harness_library(),
+                                               .argv = ARGV(harness_program("phases"), "--live-mib",
+                                                            "130", "--rounds", "6", "--verify")},
                              TIMEOUT_S);
     run_stop(&files);
     expect_survived(box, &heap);

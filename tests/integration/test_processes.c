@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 TestSuite(processes, .init = harness_begin, .fini = harness_end);
 
@@ -37,6 +38,49 @@ Test(processes, preforked_workers_survive)
     struct run run = run_preforked(box, harness_library());
     expect_survived(box, &run);
     cr_expect(run_number(&run, "ok") == PROCESSES, "%s", run_describe(&run));
+}
+
+/* All together 200 MiB live. */
+static void expect_preforked_survive(const char *children, const char *live_mib)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 260 * MIB});
+    struct run run = run_in(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("fork_workers"), "--children", children,
+                                       "--live-mib", live_mib, "--rounds", "6", "--verify")},
+        TIMEOUT_S);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "ok") == atoi(children), "%s", run_describe(&run));
+}
+
+Test(processes, two_preforked_workers_survive)
+{
+    expect_preforked_survive("2", "96");
+}
+
+Test(processes, eight_preforked_workers_survive)
+{
+    expect_preforked_survive("8", "22");
+}
+
+/* It cannot be asked for anything, and comes while the other one is at work. */
+Test(processes, a_neighbour_without_the_library_that_takes_half_is_made_room_for)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_start(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("phases"), "--threads", "4", "--live-mib",
+                                       "80", "--rounds", "60", "--verify")});
+    struct run neighbour =
+        run_start((struct run_spec){.box = box,
+                                    .argv = ARGV(harness_program("grow"), "--mib", "120",
+                                                 "--rate-mib", "200", "--hold-s", "3600")});
+    run_wait(&run, TIMEOUT_S);
+    cr_expect(run_number(&neighbour, "grown") == 1, "%s", run_describe(&neighbour));
+    run_stop(&neighbour);
+    expect_survived(box, &run);
 }
 
 Test(processes, unrelated_ones_survive)

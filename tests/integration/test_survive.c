@@ -85,6 +85,32 @@ Test(survive, with_a_fifth_of_a_cpu)
     expect_survived(box, &run);
 }
 
+/* 8 threads that grow at full speed, and get to run 10 ms out of each 100. */
+Test(survive, with_a_tenth_of_a_cpu)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB, .cpu_percent = 10});
+    struct run run =
+        run_in((struct run_spec){.box = box,
+                                 .preload = harness_library(),
+                                 .argv = ARGV(harness_program("phases"), "--rounds", "1")},
+               TIMEOUT_S);
+    expect_survived(box, &run);
+}
+
+/* The third one takes what there is, and the free pages of what was freed before. */
+Test(survive, a_burst_of_64_mib_blocks)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
+    struct run run = run_in(
+        (struct run_spec){.box = box,
+                          .preload = harness_library(),
+                          .argv = ARGV(harness_program("grow"), "--free-first-mib", "192", "--mib",
+                                       "192", "--rate-mib", "0", "--block-kib", "65536")},
+        TIMEOUT_S);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "grown") == 1, "%s", run_describe(&run));
+}
+
 Test(survive, without_the_watcher_thread)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 256 * MIB});

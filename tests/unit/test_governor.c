@@ -217,6 +217,73 @@ Test(governor, spent_budget_stops_purging_below_critical_only)
     cr_expect_gt(look_at(&g, &in).purge, 0u, "nor where a request leads there");
 }
 
+Test(governor, nor_where_pages_touched_late_may_pass_the_limit_before_the_next_look)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    governor_spend(&g, NS_PER_S);
+    in.usage = l.low;
+    in.dirty = 200 * MiB;
+    in.committed = l.critical - 1;
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.committed = l.critical + MiB;
+    cr_expect_eq(look_at(&g, &in).purge, in.committed - l.soft);
+    in.committed = hard + 10 * MiB;
+    cr_expect_eq(look_at(&g, &in).purge, 64 * MiB, "no more at once");
+    in.usage = l.low - 1; /* the watcher will see it */
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = l.critical;
+    cr_expect_eq(look_at(&g, &in).purge, 64 * MiB);
+}
+
+Test(governor, small_limits_are_passed_unseen_from_farther_away)
+{
+    const uint64_t small = 200 * MiB;
+    struct governor g = new_governor();
+    struct governor_input in = input_at(small, small / 2 - 1, 100 * MiB);
+    in.committed = small;
+    governor_spend(&g, NS_PER_S);
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = small / 2;
+    cr_expect_eq(look_at(&g, &in).purge, in.committed - in.limits.soft);
+}
+
+Test(governor, budget_is_overdrawn_to_stay_close_to_the_soft_limit_for_a_while)
+{
+    const struct limits l = cgroup_limits(hard);
+    const uint64_t line = l.soft + (l.critical - l.soft) / 4;
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(&g, &in);
+    governor_spend(&g, 100 * NS_PER_MS); /* two seconds' share */
+    in.dirty = 200 * MiB;
+    in.usage = in.committed = line - 1;
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = in.committed = line;
+    cr_expect_eq(look_at(&g, &in).purge, line - l.soft, "and no further back");
+    governor_spend(&g, 200 * NS_PER_MS - 1);
+    cr_expect_gt(look_at(&g, &in).purge, 0u);
+    governor_spend(&g, 1);
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.usage = in.committed = l.critical;
+    cr_expect_gt(look_at(&g, &in).purge, 0u);
+}
+
+Test(governor, large_limits_are_purged_for_bit_by_bit)
+{
+    const struct limits l = cgroup_limits(16 * GiB);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(16 * GiB, l.low, 2 * GiB);
+    in.now_ns += 60 * NS_PER_S;
+    cr_expect_eq(look_at(&g, &in).purge, 16 * MiB);
+    in.usage = in.committed = l.critical;
+    cr_expect_eq(look_at(&g, &in).purge, 64 * MiB);
+    in.request = 100 * MiB;
+    cr_expect_eq(look_at(&g, &in).purge, 164 * MiB, "the request must fit");
+}
+
 Test(governor, budget_refills_at_the_rate_of_the_option)
 {
     const struct limits l = cgroup_limits(hard);

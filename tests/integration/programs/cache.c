@@ -5,8 +5,8 @@
  * [--no-reclaimer] The seconds count from the start, or from when the reclaimer was first called:
  * by then it is full, however slow the machine. Each thread adds entries to its own queue; one
  * reclaimer drops the oldest until it has freed the target. Once a second prints live_mib=N
- * usage_mib=N level=N calls=N asked_mib=N freed_mib=N; at the end min_mib and mean_mib of the live
- * bytes, sampled 100 times a second.
+ * usage_mib=N level=N calls=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of
+ * the live bytes, sampled 100 times a second.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -126,10 +126,11 @@ static void print_state(void)
         if (plim_stats(&stats) == 0 && stats.usage != UINT64_MAX)
             usage = mib_of(stats.usage);
     }
-    printf("live_mib=%.0f usage_mib=%.0f level=%d calls=%zu asked_mib=%.0f freed_mib=%.0f\n",
-           mib_of(atomic_load(&cache.live)), usage, atomic_load(&cache.level),
-           atomic_load(&cache.calls), mib_of(atomic_load(&cache.asked)),
-           mib_of(atomic_load(&cache.freed)));
+    printf(
+        "live_mib=%.0f usage_mib=%.0f level=%d calls=%zu asked_mib=%.0f freed_mib=%.0f cpus=%u\n",
+        mib_of(atomic_load(&cache.live)), usage, atomic_load(&cache.level),
+        atomic_load(&cache.calls), mib_of(atomic_load(&cache.asked)),
+        mib_of(atomic_load(&cache.freed)), plim_present() ? plim_cpus() : 0);
 }
 
 /* Watches until the time, from `start` on, is up. */

@@ -1,10 +1,15 @@
 /*
  * Live memory that grows at a given rate and touches every page; nothing is freed until the end.
  *   grow [--mib 100] [--rate-mib 1024 a second; 0: full speed] [--block-kib 64] [--hold-s 0]
- *        [--chunk-mib 10, between lines] [--free-first-mib 0, allocated and freed before it starts]
+ *        [--churn-mib 0, replaced each second while it holds them] [--chunk-mib 10, between lines]
+ *        [--free-first-mib 0, allocated and freed before it starts]
  * Prints live_mib=N at every chunk, refused_at_mib=N when malloc says ENOMEM (then gives back a
- * chunk, says went_on=1 and ends with status 3), grown=1 at the end, and holds it all for a while.
+ * chunk, says went_on=1 and ends with status 3), grown=1 at the end, and holds it all for a while;
+ * with --churn-mib prints churned_mib=N level=N (the library's) then.
  */
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
 #include "workload.h"
 
 #include <errno.h>
@@ -41,6 +46,30 @@ static bool grow_to(double target, size_t block_size, double *live)
     return true;
 }
 
+static void must_grow_to(double target, size_t block_size, double *live)
+{
+    if (!grow_to(target, block_size, live))
+        die("malloc failed at %.0f MiB", *live / mib);
+}
+
+/* Frees the newest blocks and takes as much again, of other sizes each time. */
+static void churn(double seconds, double rate, double *live)
+{
+    static const size_t sizes[] = {16384, 40960, 2048, 98304, 8192};
+    double total = *live, churned = 0, start = now_s();
+    for (size_t i = 0; now_s() - start < seconds; i++) {
+        double step = total / 10;
+        *live -= give_back(step);
+        must_grow_to(total, sizes[i % (sizeof(sizes) / sizeof(sizes[0]))], live);
+        churned += step;
+        printf("churned_mib=%.0f level=%d\n", churned / mib,
+               plim_present() ? (int)plim_level() : -1);
+        double due = start + churned / rate;
+        if (due > now_s())
+            sleep_s(due - now_s());
+    }
+}
+
 int main(int argc, char **argv)
 {
     double total = option_number(argc, argv, "mib", 100) * mib;
@@ -67,7 +96,12 @@ int main(int argc, char **argv)
             sleep_s(due - now_s());
     }
     printf("grown=1\n");
-    sleep_s(option_number(argc, argv, "hold-s", 0));
+    double hold = option_number(argc, argv, "hold-s", 0);
+    double churn_rate = option_number(argc, argv, "churn-mib", 0) * mib;
+    if (churn_rate > 0)
+        churn(hold, churn_rate, &live);
+    else
+        sleep_s(hold);
     give_back(live);
     return 0;
 }

@@ -1,0 +1,49 @@
+"""The allocators, as their packages ship them, and how a program is started under each."""
+import glob
+import os
+import subprocess
+
+TUNING = ("MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "PLIMSOLL", "LD_PRELOAD")   # in the environment
+BY_HAND = "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1"
+PEERS = [("glibc", "libc6", "libc.so.6", None), ("jemalloc", "libjemalloc2", "libjemalloc.so.2", None),
+         ("jemalloc tuned", "libjemalloc2", "libjemalloc.so.2", BY_HAND),
+         ("tcmalloc", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4", None),
+         ("mimalloc", "libmimalloc2.0", "libmimalloc.so.2", None)]
+NAMES = [*(peer[0] for peer in PEERS), "Plimsoll"]
+
+
+class Allocator:
+    def __init__(self, name, version, library, conf=None):
+        self.name, self.version, self.library = name, version, library
+        # glibc too: some programs are linked to another allocator, which would come before it.
+        self.environment = {"LD_PRELOAD": library} | ({"MALLOC_CONF": conf} if conf else {})
+
+    def settings(self):
+        """Words before a command. env(1) itself is not preloaded, nor is a load generator."""
+        return ["env", *(f"{name}={value}" for name, value in self.environment.items())]
+
+    def describe(self):
+        conf = self.environment.get("MALLOC_CONF")
+        return f"{self.name} {self.version}" + (f" ({conf})" if conf else "")
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def find(library, version):
+    """Maps names to allocators; library and version are those of Plimsoll."""
+    found = {}
+    for name, package, soname, conf in PEERS:
+        files = [file for file in output("dpkg-query", "-L", package).split() if file.endswith("/" + soname)]
+        # With /usr merged a package may list its library under /lib only.
+        path = next(filter(os.path.exists, files), None) or glob.glob(f"/usr/lib/*/{soname}")[0]
+        found[name] = Allocator(name, output("dpkg-query", "-W", "-f", "${Version}", package), path, conf)
+    found["Plimsoll"] = Allocator("Plimsoll", version, library)
+    return found
+
+
+def forget_tuning():
+    """The environment of whoever started the benchmark tunes nothing."""
+    for name in [name for name in os.environ if name.startswith(TUNING)]:
+        del os.environ[name]

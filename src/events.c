@@ -1,0 +1,238 @@
+/* What the kernel tells the watcher unasked, see events.h. */
+#include "events.h"
+
+#include "fmt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+/* The watcher's interval at the line: it looks that often by itself, and no more often for events.
+ */
+static const uint64_t quiet_min_ns = 20 * NS_PER_MS;
+static const uint64_t quiet_max_ns = NS_PER_S;
+/* A source that was lost or could not be opened is tried again no sooner. */
+static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
+
+void events_follow(struct events *e, const struct cgroup_dir *dir, size_t path_len,
+                   uint64_t generation, const uint64_t thresholds[EVENTS_THRESHOLDS])
+{
+    struct events_aim *aim = &e->aim;
+    int version = dir != NULL ? dir->version : 0;
+    bool moved = version != aim->dir.version ||
+                 (version != 0 && (generation != aim->generation || path_len != aim->path_len));
+    bool limits = version == 1 && memcmp(aim->thresholds, thresholds, sizeof(aim->thresholds)) != 0;
+    if (!moved && !limits)
+        return;
+    if (moved) {
+        sys_file_close(&e->source);
+        e->retry_ns = retry_min_ns;
+        if (version != 0)
+            aim->dir = *dir;
+    }
+    aim->dir.version = version;
+    aim->path_len = path_len;
+    aim->generation = generation;
+    memcpy(aim->thresholds, thresholds, sizeof(aim->thresholds));
+    e->stale = true;
+}
+
+/* --- the source --- */
+
+/* A fork never falls between the opening and the note of it. */
+static int open_file(struct events *e, const char *name, int flags, struct sys_file *file)
+{
+    char path[CGROUP_PATH_MAX];
+    int rc = cgroup_level_file("", &e->aim.dir, e->aim.path_len, name, path, sizeof(path));
+    if (rc < 0)
+        return rc;
+    lock_take(&e->lock);
+    rc = sys_file_open(file, path, flags);
+    lock_release(&e->lock);
+    return rc;
+}
+
+static int open_eventfd(struct events *e, struct sys_file *file)
+{
+    lock_take(&e->lock);
+    int rc = sys_file_eventfd(file);
+    lock_release(&e->lock);
+    return rc;
+}
+
+/* Reading marks what has happened so far as seen. False: no longer ours, or its cgroup is gone. */
+static bool source_clear(const struct events *e)
+{
+    char text[64];
+    uint64_t count;
+    int fd = e->source.fd_plus_1 - 1;
+    if (!sys_file_is_ours(&e->source))
+        return false;
+    if (e->aim.dir.version == 1)
+        return sys_read(fd, &count, sizeof(count)) == (long)sizeof(count);
+    return sys_pread(fd, text, sizeof(text), 0) > 0;
+}
+
+static int open_events(struct events *e)
+{
+    int rc = open_file(e, "memory.events", O_RDONLY, &e->source);
+    return rc < 0 ? rc : source_clear(e) ? 0 : -EIO;
+}
+
+/* Has the kernel write to the eventfd when the usage crosses the threshold, either way. It may wait
+ * for all CPUs (RCU): no lock is held. */
+static int register_threshold(const struct events *e, uint64_t bytes)
+{
+    char text[64];
+    struct fmt f = FMT_INIT(text);
+    fmt_i64(&f, e->source.fd_plus_1 - 1);
+    fmt_str(&f, " ");
+    fmt_i64(&f, e->usage.fd_plus_1 - 1);
+    fmt_str(&f, " ");
+    fmt_u64(&f, bytes);
+    long rc = sys_write(e->control.fd_plus_1 - 1, text, f.len);
+    return rc < 0 ? (int)rc : 0;
+}
+
+static int open_thresholds(struct events *e)
+{
+    int rc = open_file(e, "cgroup.event_control", O_WRONLY, &e->control);
+    if (rc == 0)
+        rc = open_file(e, "memory.usage_in_bytes", O_RDONLY, &e->usage);
+    if (rc == 0)
+        rc = open_eventfd(e, &e->source);
+    for (unsigned i = 0; i < EVENTS_THRESHOLDS && rc == 0; i++)
+        rc = register_threshold(e, e->aim.thresholds[i]);
+    sys_file_close(&e->usage);
+    sys_file_close(&e->control);
+    return rc;
+}
+
+static void source_lost(struct events *e)
+{
+    sys_file_close(&e->source);
+    e->stale = true;
+}
+
+/* Without the eventfd nobody could end a poll. If there is none to be had, or the program closed
+ * it: timers from then on. */
+static bool can_be_woken(struct events *e)
+{
+    if (!e->wake_tried)
+        (void)open_eventfd(e, &e->wake);
+    e->wake_tried = true;
+    return sys_file_is_ours(&e->wake);
+}
+
+/* Opens what there is to open; true: there is something to poll. */
+static bool ready(struct events *e, uint64_t now)
+{
+    if (!e->stale && e->source.fd_plus_1 != 0 && !sys_file_is_ours(&e->source))
+        source_lost(e);
+    if (e->stale && now >= e->not_before_ns) {
+        int rc = 0;
+        sys_file_close(&e->source);
+        if (e->aim.dir.version != 0 && can_be_woken(e))
+            rc = e->aim.dir.version == 1 ? open_thresholds(e) : open_events(e);
+        if (rc < 0)
+            sys_file_close(&e->source);
+        e->stale = rc < 0;
+        e->retry_ns = rc < 0 ? u64_min(e->retry_ns * 2, retry_max_ns) : retry_min_ns;
+        e->not_before_ns = now + e->retry_ns;
+    }
+    return e->source.fd_plus_1 != 0 && can_be_woken(e);
+}
+
+/* --- waiting --- */
+
+static void wake_clear(const struct events *e)
+{
+    uint64_t count;
+    if (sys_file_is_ours(&e->wake))
+        (void)sys_read(e->wake.fd_plus_1 - 1, &count, sizeof(count));
+}
+
+/* True: the source has something to tell. */
+static bool poll_both(struct events *e, uint64_t ns)
+{
+    short wanted = e->aim.dir.version == 1 ? POLLIN : POLLPRI;
+    struct pollfd fds[] = {
+        {.fd = e->wake.fd_plus_1 - 1, .events = POLLIN},
+        {.fd = e->source.fd_plus_1 - 1, .events = wanted},
+    };
+    if (sys_poll(fds, ARRAY_LEN(fds), ns) <= 0)
+        return false;
+    if (fds[0].revents != 0)
+        wake_clear(e);
+    /* Whatever it says: a removed cgroup's file says so for ever, a closed number POLLNVAL. */
+    if (fds[1].revents == 0)
+        return false;
+    if (!source_clear(e))
+        source_lost(e);
+    return true;
+}
+
+/* What the last event led to decides how soon the next is heard. */
+static void judge_last(struct events *e, uint64_t now, bool pressed)
+{
+    if (pressed || e->quiet_ns == 0)
+        e->quiet_ns = quiet_min_ns;
+    else if (e->told)
+        e->quiet_ns = u64_min(e->quiet_ns * 2, quiet_max_ns);
+    if (e->told)
+        e->quiet_until_ns = now + e->quiet_ns;
+    e->told = false;
+}
+
+bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, uint64_t ns,
+                 bool pressed)
+{
+    uint64_t now = sys_now_ns();
+    judge_last(e, now, pressed);
+    uint64_t deaf = ns == UINT64_MAX || ns <= quiet_min_ns ? ns : u64_less(e->quiet_until_ns, now);
+    if (deaf > 0 && (sys_futex_wait(word, seen, u64_min(deaf, ns)) != -ETIMEDOUT || deaf >= ns))
+        return false;
+    ns -= deaf;
+    if (!ready(e, now)) {
+        (void)sys_futex_wait(word, seen, ns);
+        return false;
+    }
+    atomic_store(&e->polls, true);
+    if (atomic_load(word) == seen)
+        e->told = poll_both(e, ns);
+    atomic_store(&e->polls, false);
+    return e->told;
+}
+
+void events_wake(struct events *e, const _Atomic uint32_t *word)
+{
+    const uint64_t one = 1;
+    (void)sys_futex_wake(word, 1);
+    if (atomic_load(&e->polls) && sys_file_is_ours(&e->wake))
+        (void)sys_write(e->wake.fd_plus_1 - 1, &one, sizeof(one));
+}
+
+/* --- fork --- */
+
+void events_fork_prepare(struct events *e)
+{
+    lock_take(&e->lock);
+}
+
+void events_fork_parent(struct events *e)
+{
+    lock_release(&e->lock);
+}
+
+void events_fork_child(struct events *e)
+{
+    struct sys_file *files[] = {&e->wake, &e->source, &e->usage, &e->control};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        sys_file_close(files[i]);
+    lock_reset(&e->lock);
+    atomic_store(&e->polls, false);
+    e->wake_tried = e->told = false;
+    e->stale = true;
+    e->not_before_ns = e->quiet_until_ns = e->quiet_ns = 0;
+}

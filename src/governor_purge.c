@@ -1,0 +1,87 @@
+/* How many free pages to give back, and what it may cost, see governor.h. */
+#include "governor_internal.h"
+
+/* What a program can touch between two looks of the watcher, at 1 GiB a second. */
+static const uint64_t unseen_growth = 128 * MiB;
+/* More than this makes a thread wait for 5 ms and longer; under large limits the next look comes
+ * before that much can be used up. */
+static const uint64_t purge_at_once = 64 * MiB;
+
+/* What a purge leaves free below the line where purging starts: until that is used up, none is due.
+ * Little enough that no thread is kept for long by doing it. */
+static uint64_t spare(const struct limits *l)
+{
+    return u64_min(percent(l->hard, 1), 16 * MiB);
+}
+
+/* The share of two seconds. Twice that may be overdrawn, so that any two seconds see four times the
+ * cap at most. */
+static int64_t budget_most(const struct governor *g)
+{
+    return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
+}
+
+void governor_refill(struct governor *g, uint64_t now_ns)
+{
+    uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
+    int64_t most = budget_most(g);
+    g->budget_ns += (int64_t)u64_share(passed, g->reclaim_cpu, 100 * 1000);
+    if (g->budget_ns > most)
+        g->budget_ns = most;
+    g->budget_at_ns = now_ns;
+}
+
+void governor_spend(struct governor *g, uint64_t cpu_ns)
+{
+    g->budget_ns -= (int64_t)u64_min(cpu_ns, 60 * NS_PER_S);
+}
+
+/* They may even go past the limit before the next look: usage near it, and more committed than fits
+ * below it. */
+static bool may_pass_unseen(const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    bool near = in->usage >= l->low ||
+                (in->usage >= l->hard / 2 && u64_less(l->hard, in->usage) < unseen_growth);
+    return near && foreseen(in) >= l->critical && in->dirty >= purge_worth(l->hard);
+}
+
+static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    if (foreseen(in) < l->low || in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
+        return 0;
+    return foreseen(in) - l->low + spare(l);
+}
+
+/*
+ * Free pages to give back. Below the critical line only as much as brings usage under the line
+ * where purging starts, within the CPU budget or, just past the soft limit, with what may be
+ * overdrawn of it: what stays is reused without page faults. Past the critical line, or where what
+ * is committed leads there, a kill is near: whatever it costs, but still no more than leads back
+ * below the soft limit.
+ */
+uint64_t governor_purge(const struct governor *g, const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    uint64_t projected = projected_usage(in);
+    if (in->dirty < 64 * KiB)
+        return 0;
+    if (projected >= wall(l))
+        return UINT64_MAX;
+    if (projected >= l->critical || may_pass_unseen(in)) {
+        uint64_t at_once = u64_less(projected, l->critical) + purge_at_once;
+        return u64_clamp(foreseen(in) - l->soft, purge_worth(l->hard), at_once);
+    }
+    if (projected < l->low)
+        return foreseen_purge(g, in);
+    if (in->dirty < purge_worth(l->hard))
+        return 0;
+    uint64_t want = projected - l->low + spare(l);
+    if (g->budget_ns <= 0) {
+        if (projected < overdraft_line(l) || g->budget_ns <= -2 * budget_most(g))
+            return 0;
+        want = projected - l->soft;
+    }
+    return u64_max(own_share(in, want), purge_worth(l->hard));
+}

@@ -14,11 +14,14 @@ PATIENCE = 60
 class Terminal:
     """plimsoll top in a window of that size; use as a context."""
 
+    count = 0
+
     def __init__(self, where, *args, width=200, height=24, term="xterm-256color"):
         if not shutil.which("tmux"):
             raise Skip("tmux is not installed")
         self.where, self.args, self.size = where, args, (width, height)
-        self.socket = f"{where}/tmux"
+        Terminal.count += 1
+        self.socket = f"{where}/tmux{Terminal.count}"  # a server that ends is not asked again
         self.term = term
 
     def tmux(self, *args):

@@ -56,6 +56,7 @@ static void assert_bad(enum option_id id, const char *value)
     cr_assert_eq(options.on_limit, defaults.on_limit);
     cr_assert_eq(options.reclaim_cpu, defaults.reclaim_cpu);
     cr_assert_eq(options.profile, defaults.profile);
+    cr_assert_eq(options.stats, defaults.stats);
     cr_assert_eq(options.thread, defaults.thread);
     cr_assert_eq(options.cpus, defaults.cpus);
     cr_assert_eq(options.thp, defaults.thp);
@@ -340,4 +341,38 @@ Test(options, set_leaves_the_result_alone_on_failure)
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         cr_assert_eq(options_set((enum option_id)i, "nonsense", &options), -EINVAL);
     cr_assert_eq(memcmp(&options, &before, sizeof(options)), 0);
+}
+
+Test(options, stats_takes_two_words_and_absolute_paths)
+{
+    char text[OPTION_PATH_MAX + 40] = "PLIMSOLL_STATS=/";
+    cr_expect_eq(parse_one("X=").stats, STATS_AUTO);
+    cr_expect_eq(parse_one("PLIMSOLL_STATS=auto").stats, STATS_AUTO);
+    cr_expect_eq(parse_one("PLIMSOLL_STATS=off").stats, STATS_OFF);
+    struct options o = parse_one("PLIMSOLL_STATS=/run/x//");
+    cr_expect_eq(o.stats, STATS_DIR);
+    cr_expect_str_eq(o.stats_dir, "/run/x");
+    cr_expect_str_eq(parse_one("PLIMSOLL_STATS=/").stats_dir, "/");
+    assert_bad(OPTION_STATS, "");
+    assert_bad(OPTION_STATS, "on");
+    assert_bad(OPTION_STATS, "run/x");
+    memset(text + strlen(text), 'x', OPTION_PATH_MAX - 2);
+    cr_expect_eq(parse_one(text).stats, STATS_DIR);
+    strcat(text, "x");
+    cr_expect_eq(parse_one(text).stats, STATS_AUTO);
+    cr_expect_eq(said.count, 1);
+}
+
+Test(options, directories_of_sessions_are_copied_where_they_are_absolute)
+{
+    static char runtime[] = "XDG_RUNTIME_DIR=/run/user/7", temp[] = "TMPDIR=/var/tmp";
+    const char *const env[] = {"XDG_RUNTIME_DIRS=/no", runtime, temp, "TMPDIR=/second", NULL};
+    struct options o;
+    options_parse(env, &o, take, &said);
+    memset(runtime, '#', sizeof(runtime) - 1); /* as programs do that show a title */
+    cr_expect_str_eq(o.runtime_dir, "/run/user/7");
+    cr_expect_str_eq(o.temp_dir, "/var/tmp");
+    o = parse_one("TMPDIR=relative");
+    cr_expect_str_eq(o.temp_dir, "");
+    cr_expect_eq(said.count, 0);
 }

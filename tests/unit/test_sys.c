@@ -261,3 +261,45 @@ Test(sys, thread_time_counts_only_work)
     cr_expect_lt(sys_thread_cpu_ns() - before, 20 * NS_PER_MS);
     sys_yield();
 }
+
+Test(sys, a_file_is_created_only_where_there_is_none_and_with_its_blocks)
+{
+    struct sys_file file;
+    struct rlimit small = {4096, 4096};
+    snprintf(temp, sizeof(temp), "/tmp/plim-sys-create-%d", (int)getpid());
+    errno = 77;
+    int fd = sys_create(temp);
+    cr_assert_geq(fd, 512, "a high number");
+    cr_expect_eq(sys_create(temp), -EEXIST);
+    cr_assert_eq(sys_file_adopt(&file, fd), 0);
+    cr_assert_eq(sys_reserve(fd, 8192), 0);
+    char *mapped = sys_map_file(&file, 8192);
+    cr_assert_not_null(mapped);
+    mapped[8191] = 'x';
+    char byte;
+    cr_expect_eq(sys_pread(fd, &byte, 1, 8191), 1);
+    cr_expect_eq(byte, 'x');
+    sys_unmap(mapped, 8192);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    cr_expect_eq(sys_reserve(fd, 16384), -EFBIG, "and no signal");
+    sys_file_close(&file);
+    cr_expect_null(sys_map_file(&file, 4096), "no longer ours");
+    cr_expect_eq(sys_unlink(temp), 0);
+    cr_assert_eq(symlink("/nonexistent", temp), 0);
+    cr_expect_eq(sys_create(temp), -EEXIST, "a link is not followed");
+    cr_expect_eq(errno, 77);
+}
+
+Test(sys, only_regular_files_have_an_owner_that_counts)
+{
+    uint32_t uid = 12345;
+    temp_file("x");
+    cr_expect_eq(sys_owner_at(AT_FDCWD, temp, &uid), 0);
+    cr_expect_eq(uid, sys_euid());
+    cr_expect_eq(sys_owner_at(AT_FDCWD, "/tmp", &uid), -EINVAL);
+    cr_expect_eq(sys_owner_at(AT_FDCWD, "/proc/self/exe", &uid), -EINVAL, "a link");
+    cr_expect_eq(sys_owner_at(AT_FDCWD, "/nonexistent", &uid), -ENOENT);
+    cr_expect(sys_process_exists(sys_pid()));
+    cr_expect_not(sys_process_exists(0));
+    cr_expect_not(sys_process_exists(UINT32_MAX));
+}

@@ -3,7 +3,7 @@
 
 #include "arenas.h"
 #include "fmt.h"
-#include "je.h"
+#include "heap_profile.h"
 #include "reclaimers.h"
 #include "runtime.h"
 
@@ -155,11 +155,5 @@ PLIM_EXPORT unsigned plim_cpus(void)
 
 PLIM_EXPORT int plim_heap_profile(const char *path)
 {
-    bool on = false;
-    size_t len = sizeof(on);
-    if (path == NULL)
-        return -EINVAL;
-    if (je_mallctl("opt.prof", &on, &len, NULL, 0) != 0 || !on)
-        return -ENOTSUP;
-    return je_mallctl("prof.dump", NULL, NULL, &path, sizeof(path)) == 0 ? 0 : -EIO;
+    return path == NULL ? -EINVAL : heap_profile_write(path);
 }

@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "heap_profile.h"
 #include "je.h"
 #include "log.h"
 #include "pages.h"
@@ -71,6 +72,10 @@ static void build_conf(struct fmt *f)
         fmt_str(f, ",tcache_max:8192");
     if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
+    if (runtime.options.heap_profile > 0) {
+        fmt_str(f, ",prof:true,lg_prof_sample:");
+        fmt_u64(f, runtime.options.heap_profile);
+    }
 }
 
 /* The program's own settings come last, so that they win. */
@@ -96,6 +101,7 @@ static enum phase take_over(void)
         log_line(LOG_ERROR, "jemalloc lacks a control that is needed; nothing is watched");
         return PHASE_OFF;
     }
+    heap_profile_begin();
     governor_init(&runtime.governor, &runtime.options, sys_now_ns());
     return PHASE_READY;
 }

@@ -125,6 +125,20 @@ static int set_stats(const char *value, struct options *ret)
     return 0;
 }
 
+/* jemalloc takes powers of two: the next one. */
+static int set_heap_profile(const char *value, struct options *ret)
+{
+    uint64_t v;
+    if (strcmp(value, "off") == 0) {
+        ret->heap_profile = 0;
+        return 0;
+    }
+    if (fmt_parse_size(value, &v) < 0 || v < 4 * KiB || v > GiB)
+        return -EINVAL;
+    ret->heap_profile = 64 - (unsigned)__builtin_clzll(v - 1);
+    return 0;
+}
+
 static int set_enabled(const char *value, struct options *ret)
 {
     int word = word_index(option_table[OPTION_ENABLED].accepts, value);
@@ -155,6 +169,8 @@ int options_set(enum option_id id, const char *value, struct options *ret)
         return SET_WORD(id, value, ret->thp);
     case OPTION_STATS:
         return set_stats(value, ret);
+    case OPTION_HEAP_PROFILE:
+        return set_heap_profile(value, ret);
     case OPTION_LOG:
         return SET_WORD(id, value, ret->log);
     case OPTION_COUNT:

@@ -60,6 +60,7 @@ static void assert_bad(enum option_id id, const char *value)
     cr_assert_eq(options.thread, defaults.thread);
     cr_assert_eq(options.cpus, defaults.cpus);
     cr_assert_eq(options.thp, defaults.thp);
+    cr_assert_eq(options.heap_profile, defaults.heap_profile);
     cr_assert_eq(options.log, defaults.log);
 }
 
@@ -77,6 +78,7 @@ Test(options, defaults_are_those_of_the_table)
     cr_assert_eq(options.thread, THREAD_AUTO);
     cr_assert_eq(options.cpus, 0);
     cr_assert_eq(options.thp, THP_AUTO);
+    cr_assert_eq(options.heap_profile, 0);
     cr_assert_eq(options.log, LOG_WARN);
 }
 
@@ -131,6 +133,19 @@ Test(options, words_mean_what_the_enums_say)
     cr_assert_eq(parse_one("PLIMSOLL_LOG=info").log, LOG_INFO);
     cr_assert_eq(parse_one("PLIMSOLL_LOG=debug").log, LOG_DEBUG);
     cr_assert_eq(said.count, 0);
+}
+
+Test(options, heap_profile_takes_bytes_and_rounds_up_to_a_power_of_two)
+{
+    cr_assert_eq(parse_one("PLIMSOLL_HEAP_PROFILE=4Ki").heap_profile, 12);
+    cr_assert_eq(parse_one("PLIMSOLL_HEAP_PROFILE=4097").heap_profile, 13);
+    cr_assert_eq(parse_one("PLIMSOLL_HEAP_PROFILE=512Ki").heap_profile, 19);
+    cr_assert_eq(parse_one("PLIMSOLL_HEAP_PROFILE=1Gi").heap_profile, 30);
+    cr_assert_eq(said.count, 0);
+    assert_bad(OPTION_HEAP_PROFILE, "4095");
+    assert_bad(OPTION_HEAP_PROFILE, "1025Mi");
+    assert_bad(OPTION_HEAP_PROFILE, "on");
+    assert_bad(OPTION_HEAP_PROFILE, "");
 }
 
 Test(options, limit_takes_percent_bytes_and_off)

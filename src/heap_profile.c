@@ -1,0 +1,85 @@
+/* jemalloc's heap profiles, see heap_profile.h. */
+#include "heap_profile.h"
+
+#include "fmt.h"
+#include "je.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/auxv.h>
+
+/* jemalloc's prof_backtrace_hook_t: fills stack with at most `room` return addresses, innermost
+ * first. */
+typedef void backtrace_fn(void **stack, unsigned *len, unsigned room);
+
+/* jemalloc's own; set once, before the first sample that we could see. */
+static backtrace_fn *unwind;
+
+/* Text of the shared library; of the whole program where the library is linked into it. */
+extern const char __ehdr_start[] PLIM_HIDDEN, etext[] PLIM_HIDDEN;
+
+static bool is_ours(const void *address)
+{
+    return (uintptr_t)address >= (uintptr_t)__ehdr_start && (uintptr_t)address < (uintptr_t)etext;
+}
+
+/*
+ * Leaves out the frames of this library, so that the innermost one is who asked for memory. Readers
+ * drop an allocator's frames up to one called malloc, but ours is gone by then: it ends in a jump.
+ */
+static void backtrace(void **stack, unsigned *len, unsigned room)
+{
+    unwind(stack, len, room);
+    unsigned ours = 0;
+    while (ours < *len && is_ours(stack[ours]))
+        ours++;
+    if (ours == 0 || ours == *len)
+        return;
+    for (unsigned i = ours; i < *len; i++)
+        stack[i - ours] = stack[i];
+    *len -= ours;
+}
+
+void heap_profile_begin(void)
+{
+    backtrace_fn *hook = backtrace;
+    size_t len = sizeof(unwind);
+    bool linked_in = is_ours((const void *)getauxval(AT_PHDR));
+    if (!heap_profile_is_on() || linked_in)
+        return;
+    if (je_mallctl("experimental.hooks.prof_backtrace", &unwind, &len, NULL, 0) == 0)
+        (void)je_mallctl("experimental.hooks.prof_backtrace", NULL, NULL, &hook, sizeof(hook));
+}
+
+bool heap_profile_is_on(void)
+{
+    bool on = false;
+    size_t len = sizeof(on);
+    return je_mallctl("opt.prof", &on, &len, NULL, 0) == 0 && on;
+}
+
+int heap_profile_write(const char *path)
+{
+    if (!heap_profile_is_on())
+        return -ENOTSUP;
+    return je_mallctl("prof.dump", NULL, NULL, &path, sizeof(path)) == 0 ? 0 : -EIO;
+}
+
+/* jemalloc opens the file by its name, and would follow a link: it gets the name of a descriptor
+ * that is open already. */
+int heap_profile_write_new(const char *path)
+{
+    char name[32];
+    struct fmt f = FMT_INIT(name);
+    if (!heap_profile_is_on())
+        return -ENOTSUP;
+    int fd = sys_create(path);
+    if (fd < 0)
+        return fd;
+    fmt_str(&f, "/proc/self/fd/");
+    fmt_u64(&f, (uint64_t)fd);
+    int rc = heap_profile_write(name);
+    sys_close(fd);
+    return rc;
+}

@@ -1,0 +1,110 @@
+/* plimsoll report: the last minutes of a process, for a person. */
+#include "cmd.h"
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
+#include <unistd.h>
+
+enum flag { FLAG_TEXT, FLAG_HTML, FLAG_JSON };
+
+static const struct cmd_flag flags[] = {
+    [FLAG_TEXT] = {0, "text", NULL, "print text (the default, unless another form is asked for)"},
+    [FLAG_HTML] = {0, "html", "FILE", "write a page with plots to FILE; - prints it"},
+    [FLAG_JSON] = {0, "json", NULL, "print JSON"},
+    {0},
+};
+
+static const char details[] =
+    "FILE is a flight record (see PLIMSOLL_RECORD) or a stats page, also one that a process\n"
+    "left behind when it was killed (see PLIMSOLL_STATS). Plots take gnuplot; without it the\n"
+    "page has none.\n\n"
+    "The exit code is 0 if there was something to report, and 1 if FILE cannot be read or is\n"
+    "neither of the two.";
+
+struct wish {
+    bool text, json;
+    const char *html; /* NULL: no page */
+};
+
+static int write_page(const struct flight *f, const struct verdict *v, const char *path)
+{
+    bool plots, to_stdout = strcmp(path, "-") == 0;
+    int fd = to_stdout ? -1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *to = to_stdout ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (to == NULL) {
+        cmd_say("report: cannot write %s: %s", path, strerror(errno));
+        return EXIT_PROBLEM;
+    }
+    report_print_html(f, v, to, &plots);
+    bool failed = !to_stdout && ((fflush(to) != 0) | (ferror(to) != 0));
+    int error = errno;
+    if (!to_stdout)
+        failed |= fclose(to) != 0;
+    if (failed) {
+        cmd_say("report: cannot write %s: %s", path, strerror(error));
+        return EXIT_PROBLEM;
+    }
+    if (!plots)
+        cmd_say("report: the page has no plots: gnuplot could not be run (Debian: gnuplot-nox)");
+    return EXIT_OK;
+}
+
+static int show(const char *path, const struct wish *wish)
+{
+    struct flight flight;
+    struct verdict verdict;
+    int code = EXIT_OK, rc = flight_load(path, &flight);
+    if (rc < 0) {
+        cmd_say("report: cannot read %s: %s", path,
+                rc == -EBADMSG ? "it is neither a flight record nor a stats page" : strerror(-rc));
+        flight_free(&flight);
+        return EXIT_PROBLEM;
+    }
+    report_judge(&flight, &verdict);
+    if (wish->html != NULL)
+        code = write_page(&flight, &verdict, wish->html);
+    if (wish->json)
+        report_print_json(&flight, &verdict);
+    if (wish->text || (wish->html == NULL && !wish->json))
+        report_print_text(&flight, &verdict, stdout);
+    flight_free(&flight);
+    return code;
+}
+
+/* Flags may stand behind FILE as well. */
+static int run(const struct cmd_verb *self, int argc, char **argv)
+{
+    struct wish wish = {0};
+    const char *value, *path = NULL;
+    int rest, next;
+    for (;; optind = rest + 1) {
+        while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+            wish.text |= next == FLAG_TEXT;
+            wish.json |= next == FLAG_JSON;
+            wish.html = next == FLAG_HTML ? value : wish.html;
+        }
+        if (next != CMD_END)
+            return cmd_flag_exit(next);
+        if (rest == argc)
+            break;
+        if (path != NULL)
+            return cmd_bad_argument(self, argv[rest]);
+        path = argv[rest];
+    }
+    if (path != NULL)
+        return show(path, &wish);
+    cmd_say("report: FILE is missing, expected: plimsoll report %s", self->synopsis);
+    return EXIT_USAGE;
+}
+
+const struct cmd_verb verb_report = {
+    .name = "report",
+    .synopsis = "[--text] [--html FILE] [--json] FILE",
+    .summary = "show what a flight record or stats page tells of a process's last minutes",
+    .details = details,
+    .flags = flags,
+    .run = run,
+};

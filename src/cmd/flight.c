@@ -1,0 +1,151 @@
+/* Loading records and pages, see flight.h. */
+#include "flight.h"
+
+#include "../fmt.h"
+#include "../sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const size_t file_max = (size_t)8 << 20; /* a record of the library's is below 1 MiB */
+
+int flight_add_sample(struct flight *flight, const struct record_sample *sample)
+{
+    unsigned n = flight->sample_count;
+    if (n == FLIGHT_SAMPLES_MAX || (n > 0 && sample->at_ns < flight->samples[n - 1].at_ns)) {
+        flight->bad_lines++;
+        return 0;
+    }
+    if ((n & (n - 1)) == 0) { /* full at each power of two */
+        size_t room = n == 0 ? 1 : 2 * (size_t)n;
+        void *more = realloc(flight->samples, room * sizeof(*sample));
+        if (more == NULL)
+            return -ENOMEM;
+        flight->samples = more;
+    }
+    flight->samples[flight->sample_count++] = *sample;
+    return 0;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    (void)snprintf(to, size, "%s", from);
+    for (char *p = to; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+}
+
+static int parse_page(const struct page_view *view, struct flight *ret)
+{
+    ret->from_page = ret->complete = true;
+    ret->pid = view->pid;
+    ret->start_time = view->start_time;
+    ret->uid = view->uid;
+    ret->created_ns = view->created_ns;
+    ret->created_at = view->created_at;
+    ret->known = view->known;
+    copy_text(ret->comm, sizeof(ret->comm), view->comm);
+    copy_text(ret->version, sizeof(ret->version), view->version);
+    copy_text(ret->cgroup_path, sizeof(ret->cgroup_path), view->cgroup_path);
+    memcpy(ret->values, view->values, sizeof(ret->values));
+    ret->taken_ns = ret->values[PAGE_UPDATED];
+    ret->taken_at = ret->created_at + u64_less(ret->taken_ns, ret->created_ns);
+    for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
+        struct page_sample packed = page_sample_at(view, i);
+        struct record_sample sample;
+        record_sample_unpack(&packed, &sample);
+        int rc = flight_add_sample(ret, &sample);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int flight_parse(const void *data, size_t len, struct flight *ret)
+{
+    struct page_view view;
+    *ret = (struct flight){0};
+    if (flight_is_record(data, len))
+        return flight_parse_record(data, len, ret);
+    int rc = page_parse(data, len, &view);
+    return rc < 0 ? rc : parse_page(&view, ret);
+}
+
+/* All of a file of up to file_max bytes; *ret is to be freed. */
+static int read_all(int fd, char **ret, size_t *ret_len)
+{
+    size_t len = 0, room = (size_t)64 << 10;
+    char *data = NULL;
+    for (;;) {
+        if (data == NULL || len == room) {
+            char *more = realloc(data, room = data == NULL ? room : 2 * room);
+            if (more == NULL)
+                break;
+            data = more;
+        }
+        ssize_t got = read(fd, data + len, room - len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 || len + (size_t)got > file_max) {
+            int rc = got < 0 ? -errno : -EFBIG;
+            free(data);
+            return rc;
+        }
+        if (got == 0) {
+            *ret = data;
+            *ret_len = len;
+            return 0;
+        }
+        len += (size_t)got;
+    }
+    free(data);
+    return -ENOMEM;
+}
+
+/* Field 22 of /proc/PID/stat, counted from behind the name, which may hold anything. */
+static bool still_runs(const struct flight *flight)
+{
+    char path[64], text[1024];
+    uint64_t start;
+    (void)snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)flight->pid);
+    if (sys_read_file(path, text, sizeof(text)) < 0)
+        return false;
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL && fmt_parse_u64(at + 1, NULL, &start) == 0 && start == flight->start_time;
+}
+
+int flight_load(const char *path, struct flight *ret)
+{
+    char *data = NULL;
+    size_t len = 0;
+    struct stat st;
+    *ret = (struct flight){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int rc = fstat(fd, &st) < 0     ? -errno
+             : S_ISDIR(st.st_mode)  ? -EISDIR
+             : !S_ISREG(st.st_mode) ? -EBADMSG
+                                    : read_all(fd, &data, &len);
+    (void)close(fd);
+    if (rc < 0)
+        return rc;
+    rc = flight_parse(data, len, ret);
+    free(data);
+    ret->running = rc == 0 && ret->from_page && still_runs(ret);
+    return rc;
+}
+
+void flight_free(struct flight *flight)
+{
+    free(flight->samples);
+    free(flight->jemalloc);
+    *flight = (struct flight){0};
+}

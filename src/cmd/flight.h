@@ -1,0 +1,61 @@
+/*
+ * What is known of a process's last minutes: from a flight record, or from its stats page. The one
+ * form that the report is made from.
+ *
+ * What is read here was left by a process that may have been broken, or by another one altogether:
+ * all of it is checked, whatever it holds.
+ */
+#ifndef PLIM_CMD_FLIGHT_H
+#define PLIM_CMD_FLIGHT_H
+
+#include "../page.h"
+#include "../record_format.h"
+
+enum {
+    FLIGHT_SAMPLES_MAX = 16384,
+    FLIGHT_RECLAIMERS_MAX = 64,
+    FLIGHT_TEXT_MAX = 256, /* a path, a name */
+};
+
+struct flight_reclaimer {
+    uint64_t calls, asked, freed;
+    char name[64];
+};
+
+struct flight {
+    bool from_page; /* else from a record */
+    bool complete;  /* the record has its last line; a page is complete */
+    bool running;   /* a page's process, if it still runs */
+    unsigned bad_lines;
+    uint64_t pid, start_time, uid;
+    uint64_t created_ns, created_at; /* monotonic and wall clock, nanoseconds */
+    uint64_t taken_ns, taken_at;     /* of the record, or of the page's last update */
+    char reason[32];                 /* why the record was written; of a page: "" */
+    char comm[64], version[32], on_limit[16];
+    char cgroup_path[FLIGHT_TEXT_MAX], profile[FLIGHT_TEXT_MAX];
+    unsigned known; /* of values */
+    uint64_t values[PAGE_FIELD_COUNT];
+    unsigned sample_count;
+    struct record_sample *samples; /* oldest first, times ascending */
+    bool reclaimers_known;         /* a page does not tell */
+    unsigned reclaimer_count;
+    struct flight_reclaimer reclaimers[FLIGHT_RECLAIMERS_MAX];
+    bool maps_known, maps_cut;
+    struct record_map_sum maps[RECORD_MAP_COUNT];
+    char *jemalloc; /* its statistics as text; NULL: none */
+};
+
+/* Takes a record or a page apart. 0, -EBADMSG: neither of them, -ENOMEM. flight_free() it in any
+ * case. */
+int flight_parse(const void *data, size_t len, struct flight *ret);
+/* From a file. -errno, -EFBIG for one that is too large for either. */
+int flight_load(const char *path, struct flight *ret);
+void flight_free(struct flight *flight);
+
+/* The two forms: flight_record.c, flight.c. */
+bool flight_is_record(const char *data, size_t len);
+int flight_parse_record(const char *data, size_t len, struct flight *ret);
+/* Appends, unless it is out of order or there are too many; 0 or -ENOMEM. */
+int flight_add_sample(struct flight *flight, const struct record_sample *sample);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * plimsoll report: what the last minutes of a process mean (judge), and three ways to show it.
+ */
+#ifndef PLIM_CMD_REPORT_H
+#define PLIM_CMD_REPORT_H
+
+#include "flight.h"
+
+#include <stdio.h>
+
+/* What made the usage rise. */
+enum report_cause {
+    REPORT_UNKNOWN, /* too few samples, or it did not rise */
+    REPORT_LIVE,    /* memory that the program holds through malloc */
+    REPORT_FREE,    /* free pages of the heap that were not given back */
+    REPORT_OUTSIDE, /* memory that did not come from this heap */
+    REPORT_REQUEST, /* one request larger than the room that was left */
+};
+
+/* How it ended, as far as can be told. */
+enum report_end {
+    REPORT_GOING_ON, /* a record, or a page whose process runs */
+    REPORT_KILLED,   /* a page that was left behind at the limit: by the kernel, most probably */
+    REPORT_GONE,     /* a page that was left behind away from it */
+    REPORT_REFUSED,  /* a record from just before PLIMSOLL_ON_LIMIT=abort ended the program */
+};
+
+/* Bytes and nanoseconds; UNLIMITED where not known. */
+struct verdict {
+    enum report_cause cause;
+    enum report_end end;
+    uint64_t hard, soft; /* at the end */
+    uint64_t usage, peak;
+    uint64_t span_ns; /* of all samples */
+    /* The last rise: from the last time that usage was near its lowest, to its end. */
+    uint64_t rise_ns;
+    int64_t rise_usage, rise_active, rise_dirty, rise_outside;
+    double rate;        /* bytes a second over it */
+    bool still_rising;  /* at its end as fast as over all of it, or nearly */
+    uint64_t request;   /* the largest single one in the last seconds */
+    uint64_t dirty_end; /* free pages at the end */
+    /* What was done, over the samples. */
+    unsigned purges, passes, throttles, refusals;
+    uint64_t purged, asked, freed, throttle_ns, cpu_ns;
+    bool cannot_meet;
+    /* Usage that nothing could give back, at its highest; and the limit under which that stays
+     * below the soft limit. */
+    uint64_t needed, needed_limit;
+};
+
+void report_judge(const struct flight *flight, struct verdict *ret);
+
+/* One sentence that says what happened; and what to do about it, a few lines of their own. */
+void report_headline(const struct flight *flight, const struct verdict *v, char *to, size_t size);
+enum { REPORT_ADVICE_MAX = 8, REPORT_LINE_MAX = 400 };
+struct advice {
+    unsigned count;
+    char lines[REPORT_ADVICE_MAX][REPORT_LINE_MAX];
+};
+void report_advise(const struct flight *flight, const struct verdict *v, struct advice *ret);
+
+/* Facts as label and text, in groups: the text and the page show the same ones. */
+typedef void report_group_fn(void *arg, const char *title);
+typedef void report_fact_fn(void *arg, const char *label, const char *text);
+struct report_sink {
+    report_group_fn *group;
+    report_fact_fn *fact;
+    void *arg;
+};
+void report_facts(const struct flight *flight, const struct verdict *v,
+                  const struct report_sink *sink);
+
+void report_print_text(const struct flight *flight, const struct verdict *v, FILE *to);
+void report_print_json(const struct flight *flight, const struct verdict *v);
+/* A page that needs nothing but itself. plots: whether gnuplot drew them. */
+void report_print_html(const struct flight *flight, const struct verdict *v, FILE *to,
+                       bool *ret_plots);
+
+/* Draws with gnuplot into *ret, as SVG without a prologue; to be freed. 0, -ENOENT: no gnuplot,
+ * -EIO: it failed, -ENODATA: nothing to draw. */
+enum report_plot { REPORT_PLOT_MEMORY, REPORT_PLOT_RECLAIM };
+int report_plot(const struct flight *flight, const struct verdict *v, enum report_plot which,
+                char **ret);
+
+#endif

@@ -1,0 +1,166 @@
+/* The sentence at the top and what to do next, see report.h. */
+#include "report.h"
+
+#include "../fmt.h"
+#include "words.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static const char *what_ended(const struct flight *f, const struct verdict *v)
+{
+    switch (v->end) {
+    case REPORT_KILLED:
+        return "was most probably killed by the kernel at its memory limit";
+    case REPORT_GONE:
+        return "is gone; it was not at its memory limit when last seen";
+    case REPORT_REFUSED:
+        return "ended itself at its memory limit (PLIMSOLL_ON_LIMIT=abort)";
+    case REPORT_GOING_ON:
+        break;
+    }
+    if (f->from_page)
+        return "is running";
+    return "was critically close to its memory limit";
+}
+
+static const char *what_grew(enum report_cause cause)
+{
+    switch (cause) {
+    case REPORT_LIVE:
+        return "the memory that the program itself holds (malloc)";
+    case REPORT_FREE:
+        return "free pages of the heap";
+    case REPORT_OUTSIDE:
+        return "memory outside the heap";
+    case REPORT_REQUEST:
+    case REPORT_UNKNOWN:
+        break;
+    }
+    return "nothing much";
+}
+
+void report_headline(const struct flight *f, const struct verdict *v, char *to, size_t size)
+{
+    struct fmt line = {.buf = to, .cap = size};
+    to[0] = '\0';
+    fmt_str(&line, f->comm[0] != '\0' ? f->comm : "The process");
+    fmt_str(&line, " (pid ");
+    fmt_u64(&line, f->pid);
+    fmt_str(&line, ") ");
+    fmt_str(&line, what_ended(f, v));
+    if (v->cause == REPORT_REQUEST) {
+        fmt_str(&line, ": it asked for ");
+        fmt_bytes(&line, v->request);
+        fmt_str(&line, " at once, more than the ");
+        fmt_bytes(&line, u64_less(v->hard, v->usage));
+        fmt_str(&line, " that were left.");
+    } else if (v->cause == REPORT_UNKNOWN) {
+        fmt_str(&line, ". Usage did not rise in the time that is known.");
+    } else {
+        fmt_str(&line, ". What grew: ");
+        fmt_str(&line, what_grew(v->cause));
+        fmt_str(&line, "; usage rose by ");
+        fmt_bytes(&line, (uint64_t)v->rise_usage);
+        fmt_str(&line, " in ");
+        fmt_str(&line, words_span(v->rise_ns));
+        fmt_str(&line, " to ");
+        fmt_bytes(&line, v->peak);
+        if (v->hard != UNLIMITED) {
+            fmt_str(&line, " of ");
+            fmt_bytes(&line, v->hard);
+        }
+        fmt_str(&line, ".");
+    }
+}
+
+static void say(struct advice *a, const char *format, ...) PLIM_PRINTF(2, 3);
+
+static void say(struct advice *a, const char *format, ...)
+{
+    va_list args;
+    if (a->count == REPORT_ADVICE_MAX)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(a->lines[a->count++], REPORT_LINE_MAX, format, args);
+    va_end(args);
+}
+
+static void advise_live(const struct flight *f, const struct verdict *v, struct advice *a)
+{
+    if (v->still_rising)
+        say(a,
+            "It was still rising at the end: if the load was normal, this looks like a leak or a "
+            "cache without a bound. A higher limit only delays the end.");
+    else
+        say(a,
+            "It had stopped rising: if the load was normal, the program needs a limit of about "
+            "%s.",
+            words_bytes(v->needed_limit));
+    if (f->profile[0] != '\0')
+        say(a, "See which functions hold it: jeprof --text PROGRAM %s", f->profile);
+    else
+        say(a,
+            "To see which functions hold it, run the program with PLIMSOLL_HEAP_PROFILE=512Ki: a "
+            "heap profile is then written beside each record.");
+    if (f->reclaimers_known && f->reclaimer_count == 0)
+        say(a, "The program gave Plimsoll nothing to let go of: a cache of its own can be made to "
+               "shrink with plim_reclaimer_add().");
+    else if (v->asked > 0 && v->freed < v->asked / 4)
+        say(a,
+            "Its callbacks gave %s of the %s they were asked for: they are empty, or what they "
+            "let go is still held elsewhere.",
+            words_bytes(v->freed), words_bytes(v->asked));
+}
+
+static void advise_outside(const struct flight *f, struct advice *a)
+{
+    uint64_t anonymous = f->maps[RECORD_MAP_ANONYMOUS].rss + f->maps[RECORD_MAP_BRK].rss;
+    uint64_t apart = u64_less(anonymous, f->values[PAGE_COMMITTED]);
+    say(a, "It did not go through malloc, so Plimsoll could not give any of it back.");
+    if (!f->maps_known)
+        say(a,
+            "Candidates: mmap by the program or its runtime (Java, Go, V8, thread stacks), files "
+            "in /dev/shm or another tmpfs, other processes of the same cgroup.");
+    else if (f->maps[RECORD_MAP_SHARED].rss > apart && f->maps[RECORD_MAP_SHARED].rss > 16 * MiB)
+        say(a, "%s of it is shared memory (/dev/shm, memfd, System V).",
+            words_bytes(f->maps[RECORD_MAP_SHARED].rss));
+    else if (apart > 16 * MiB)
+        say(a,
+            "About %s of it is anonymous memory that this process mapped without malloc: its "
+            "runtime (Java, Go, V8), thread stacks, or mmap.",
+            words_bytes(apart));
+    else
+        say(a, "This process has not mapped it: look at the other processes of the cgroup, and at "
+               "files in a tmpfs.");
+}
+
+void report_advise(const struct flight *f, const struct verdict *v, struct advice *ret)
+{
+    ret->count = 0;
+    switch (v->cause) {
+    case REPORT_LIVE:
+        advise_live(f, v, ret);
+        break;
+    case REPORT_OUTSIDE:
+        advise_outside(f, ret);
+        break;
+    case REPORT_FREE:
+        say(ret, "Free pages were not given back in time. PLIMSOLL_PROFILE=tight purges earlier, "
+                 "PLIMSOLL_RECLAIM_CPU allows it more time.");
+        break;
+    case REPORT_REQUEST:
+        say(ret,
+            "PLIMSOLL_ON_LIMIT=fail makes malloc return NULL for such a request in place of "
+            "the kill. To serve it, a limit of about %s is needed.",
+            words_bytes(v->needed_limit));
+        break;
+    case REPORT_UNKNOWN:
+        say(ret, "Nothing here says that memory was what went wrong.");
+        break;
+    }
+    if (v->hard != UNLIMITED && v->dirty_end > v->hard / 10 && v->cause != REPORT_FREE)
+        say(ret, "At the end %s of free pages had not been given back.", words_bytes(v->dirty_end));
+    if (!f->from_page && !f->complete)
+        say(ret, "The record was cut short: the process ended while it was being written.");
+}

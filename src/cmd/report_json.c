@@ -1,0 +1,130 @@
+/* The report as JSON, see report.h. */
+#include "json.h"
+#include "report.h"
+
+#include <string.h>
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    json_object_set_new(object, key, value);
+}
+
+/* Figures that are not known are null. */
+static json_t *figure(uint64_t n)
+{
+    return n == UNLIMITED ? json_null() : json_number(n);
+}
+
+static json_t *seconds(uint64_t ns)
+{
+    return json_real((double)ns / 1e9);
+}
+
+static json_t *verdict_json(const struct flight *f, const struct verdict *v)
+{
+    static const char *const causes[] = {"unknown", "live_memory", "free_pages", "outside_heap",
+                                         "large_request"};
+    static const char *const ends[] = {"going_on", "killed", "gone", "aborted"};
+    char headline[REPORT_LINE_MAX];
+    struct advice advice;
+    json_t *o = json_object(), *lines = json_array();
+    report_headline(f, v, headline, sizeof(headline));
+    report_advise(f, v, &advice);
+    for (unsigned i = 0; i < advice.count; i++)
+        json_array_append_new(lines, json_text(advice.lines[i]));
+    set(o, "headline", json_text(headline));
+    set(o, "advice", lines);
+    set(o, "cause", json_string(causes[v->cause]));
+    set(o, "end", json_string(ends[v->end]));
+    set(o, "rise_bytes", json_integer(v->rise_usage));
+    set(o, "rise_heap_in_use_bytes", json_integer(v->rise_active));
+    set(o, "rise_free_pages_bytes", json_integer(v->rise_dirty));
+    set(o, "rise_outside_heap_bytes", json_integer(v->rise_outside));
+    set(o, "rise_seconds", seconds(v->rise_ns));
+    set(o, "rise_bytes_per_second", json_real(v->rate));
+    set(o, "still_rising", json_boolean(v->still_rising));
+    set(o, "purged_bytes", figure(v->purged));
+    set(o, "reclaimer_asked_bytes", figure(v->asked));
+    set(o, "reclaimer_freed_bytes", figure(v->freed));
+    set(o, "throttle_seconds", seconds(v->throttle_ns));
+    set(o, "largest_request_bytes", figure(v->request));
+    set(o, "needed_bytes", figure(v->needed));
+    set(o, "needed_limit_bytes", figure(v->needed_limit));
+    return o;
+}
+
+static json_t *values_json(const struct flight *f)
+{
+    json_t *o = json_object();
+    for (unsigned i = 0; i < f->known; i++)
+        set(o, page_fields[i].name,
+            page_fields[i].unit == PAGE_NS ? seconds(f->values[i]) : figure(f->values[i]));
+    return o;
+}
+
+static json_t *samples_json(const struct flight *f)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < f->sample_count; i++) {
+        const struct record_sample *s = &f->samples[i];
+        json_t *o = json_object();
+#define X(name) set(o, #name, figure(s->name));
+        RECORD_SAMPLE(X)
+#undef X
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *reclaimers_json(const struct flight *f)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < f->reclaimer_count; i++) {
+        const struct flight_reclaimer *r = &f->reclaimers[i];
+        json_t *o = json_object();
+        set(o, "name", json_text(r->name));
+        set(o, "calls", figure(r->calls));
+        set(o, "asked_bytes", figure(r->asked));
+        set(o, "freed_bytes", figure(r->freed));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *maps_json(const struct flight *f)
+{
+    json_t *all = json_object();
+    for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
+        json_t *o = json_object();
+        set(o, "mappings", figure(f->maps[i].mappings));
+        set(o, "resident_bytes", figure(f->maps[i].rss));
+        set(o, "anonymous_bytes", figure(f->maps[i].anonymous));
+        set(o, "swap_bytes", figure(f->maps[i].swap));
+        set(all, record_maps[i].name, o);
+    }
+    return all;
+}
+
+void report_print_json(const struct flight *f, const struct verdict *v)
+{
+    json_t *o = json_object();
+    set(o, "source", json_string(f->from_page ? "page" : "record"));
+    set(o, "complete", json_boolean(f->complete));
+    set(o, "running", json_boolean(f->running));
+    set(o, "unreadable_lines", json_number(f->bad_lines));
+    set(o, "reason", f->from_page ? json_null() : json_text(f->reason));
+    set(o, "pid", figure(f->pid));
+    set(o, "uid", figure(f->uid));
+    set(o, "command", json_text(f->comm));
+    set(o, "version", json_text(f->version));
+    set(o, "cgroup_path", json_text(f->cgroup_path));
+    set(o, "created_at", seconds(f->created_at));
+    set(o, "taken_at", seconds(f->taken_at));
+    set(o, "heap_profile", f->profile[0] != '\0' ? json_text(f->profile) : json_null());
+    set(o, "verdict", verdict_json(f, v));
+    set(o, "values", values_json(f));
+    set(o, "reclaimers", f->reclaimers_known ? reclaimers_json(f) : json_null());
+    set(o, "mapped", f->maps_known ? maps_json(f) : json_null());
+    set(o, "samples", samples_json(f));
+    json_print(o);
+}

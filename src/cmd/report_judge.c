@@ -1,0 +1,156 @@
+/* What samples mean, see report.h. Pure. */
+#include "report.h"
+
+#include <string.h>
+
+/* A request this long before the end may be what ended it. */
+static const uint64_t request_counts_ns = 5 * NS_PER_S;
+/* A rise that is less than this is none. */
+static const uint64_t rise_min = 1 * MiB;
+
+/* 0 for what is not known; no more than what sums and differences have room for. */
+static uint64_t known(uint64_t bytes)
+{
+    return bytes == UNLIMITED ? 0 : u64_min(bytes, (uint64_t)1 << 60);
+}
+
+/* Usage that is not the heap's. */
+static int64_t outside(const struct record_sample *s)
+{
+    return (int64_t)known(s->usage) - (int64_t)known(s->committed);
+}
+
+static int64_t difference(uint64_t to, uint64_t from)
+{
+    return (int64_t)known(to) - (int64_t)known(from);
+}
+
+static void add(uint64_t *to, uint64_t more)
+{
+    *to = u64_min(*to + known(more), (uint64_t)1 << 60);
+}
+
+static void sum_up(const struct flight *f, struct verdict *v)
+{
+    const struct record_sample *last = &f->samples[f->sample_count - 1];
+    for (unsigned i = 0; i < f->sample_count; i++) {
+        const struct record_sample *s = &f->samples[i];
+        v->purges += (s->events & PAGE_EVENT_PURGE) != 0;
+        v->passes += (s->events & PAGE_EVENT_PASS) != 0;
+        v->throttles += (s->events & PAGE_EVENT_THROTTLE) != 0;
+        v->refusals += (s->events & PAGE_EVENT_REFUSED) != 0;
+        add(&v->purged, s->purged);
+        add(&v->asked, s->asked);
+        add(&v->freed, s->freed);
+        add(&v->throttle_ns, u64_min(s->throttle_us, UINT32_MAX) * 1000);
+        add(&v->cpu_ns, u64_min(s->cpu_us, UINT32_MAX) * 1000);
+        v->peak = u64_max(v->peak, known(s->usage));
+        v->needed = u64_max(v->needed, u64_less(known(s->usage), known(s->dirty)));
+        if (last->at_ns - s->at_ns <= request_counts_ns)
+            v->request = u64_max(v->request, known(s->request));
+    }
+    v->span_ns = last->at_ns - f->samples[0].at_ns;
+    v->usage = last->usage;
+    v->dirty_end = known(last->dirty);
+    v->soft = last->soft;
+    v->hard = last->hard;
+}
+
+/* Where the last rise begins: the last sample that is in the lowest tenth between the lowest usage
+ * and the highest after it. */
+static unsigned rise_begin(const struct flight *f, unsigned top)
+{
+    uint64_t low = UNLIMITED;
+    for (unsigned i = 0; i <= top; i++)
+        low = u64_min(low, known(f->samples[i].usage));
+    uint64_t mark = low + (known(f->samples[top].usage) - low) / 10;
+    unsigned begin = top;
+    while (begin > 0 && known(f->samples[begin].usage) > mark)
+        begin--;
+    return begin;
+}
+
+/* The last sample of the highest usage: what comes after it is the fall. */
+static unsigned highest(const struct flight *f)
+{
+    unsigned top = 0;
+    for (unsigned i = 1; i < f->sample_count; i++)
+        if (known(f->samples[i].usage) >= known(f->samples[top].usage))
+            top = i;
+    return top;
+}
+
+/* In the last third of the rise, at least half as fast as over all of it. */
+static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int64_t rise)
+{
+    uint64_t span = f->samples[top].at_ns - f->samples[begin].at_ns;
+    uint64_t from = f->samples[top].at_ns - span / 3;
+    unsigned i = top;
+    while (i > begin && f->samples[i - 1].at_ns >= from)
+        i--;
+    return difference(f->samples[top].usage, f->samples[i].usage) >= rise / 6;
+}
+
+static enum report_cause cause_of(const struct verdict *v)
+{
+    if (v->request > u64_less(v->hard, v->usage) && v->request > v->hard / 16)
+        return REPORT_REQUEST;
+    if (v->rise_usage < (int64_t)rise_min)
+        return REPORT_UNKNOWN;
+    if (v->rise_outside > v->rise_active && v->rise_outside > v->rise_dirty)
+        return REPORT_OUTSIDE;
+    return v->rise_active >= v->rise_dirty ? REPORT_LIVE : REPORT_FREE;
+}
+
+static void judge_rise(const struct flight *f, struct verdict *v)
+{
+    unsigned top = highest(f), begin = rise_begin(f, top);
+    const struct record_sample *from = &f->samples[begin], *to = &f->samples[top];
+    v->rise_ns = to->at_ns - from->at_ns;
+    v->rise_usage = difference(to->usage, from->usage);
+    v->rise_active = difference(to->active, from->active);
+    v->rise_dirty = difference(to->dirty, from->dirty);
+    v->rise_outside = outside(to) - outside(from);
+    if (v->rise_ns > 0)
+        v->rate = (double)v->rise_usage / ((double)v->rise_ns / (double)NS_PER_S);
+    v->still_rising = v->rise_usage >= (int64_t)rise_min && is_steady(f, begin, top, v->rise_usage);
+    v->cause = cause_of(v);
+}
+
+static enum report_end end_of(const struct flight *f, const struct verdict *v)
+{
+    if (!f->from_page)
+        return strcmp(f->reason, "abort") == 0 ? REPORT_REFUSED : REPORT_GOING_ON;
+    if (f->running)
+        return REPORT_GOING_ON;
+    return v->hard != UNLIMITED && known(v->usage) >= u64_share(v->hard, 9, 10) ? REPORT_KILLED
+                                                                                : REPORT_GONE;
+}
+
+/* The limit that has its soft limit at `needed`, by the share that the soft limit has now. */
+static uint64_t limit_for(uint64_t needed, const struct verdict *v)
+{
+    bool shared = v->soft != UNLIMITED && v->hard != UNLIMITED && v->soft > 0 && v->soft <= v->hard;
+    unsigned __int128 limit =
+        shared ? (unsigned __int128)needed * v->hard / v->soft : (unsigned __int128)needed * 10 / 9;
+    return limit > INT64_MAX ? UNLIMITED : (uint64_t)limit;
+}
+
+void report_judge(const struct flight *f, struct verdict *ret)
+{
+    *ret = (struct verdict){.usage = f->values[PAGE_USAGE],
+                            .peak = known(f->values[PAGE_PEAK_USAGE]),
+                            .soft = f->values[PAGE_SOFT],
+                            .hard = f->values[PAGE_HARD],
+                            .dirty_end = known(f->values[PAGE_DIRTY])};
+    ret->needed = u64_less(known(ret->usage), ret->dirty_end);
+    if (f->sample_count > 0) {
+        sum_up(f, ret);
+        judge_rise(f, ret);
+    }
+    ret->cannot_meet = f->values[PAGE_CANNOT_MEET] == 1;
+    if (ret->cause == REPORT_REQUEST) /* it would have come on top */
+        add(&ret->needed, ret->request);
+    ret->needed_limit = limit_for(ret->needed, ret);
+    ret->end = end_of(f, ret);
+}

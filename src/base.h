@@ -49,6 +49,12 @@ static inline uint64_t u64_clamp(uint64_t v, uint64_t lo, uint64_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
+/* a + b, or the largest number where that would be larger. */
+static inline uint64_t u64_add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 /* a - b, or 0 where that would be negative. */
 static inline uint64_t u64_less(uint64_t a, uint64_t b)
 {

@@ -8,6 +8,7 @@
 #include "pages.h"
 #include "publish.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -201,6 +202,7 @@ static void fork_child(void)
     pressure_fd_fork_child();
     publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
+    record_fork_child();
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();
@@ -251,7 +253,10 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
-    if (runtime.options.thread == THREAD_ON)
+    record_check(&runtime.options);
+    if (runtime.options.record_dir[0] != '\0') /* who wants records wants none to be missed */
+        atomic_store(&runtime.listeners, true);
+    if (runtime.options.thread == THREAD_ON || runtime.options.record_dir[0] != '\0')
         watcher_start();
     if (runtime.options.stats == STATS_DIR && runtime_ready())
         look_first();

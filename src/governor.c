@@ -228,7 +228,8 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
         return UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
-    return foreseen(in) >= l->hard / 2 && active ? watch_near_ns : watch_far_ns;
+    bool heeded = active || in->listeners;
+    return foreseen(in) >= l->hard / 2 && heeded ? watch_near_ns : watch_far_ns;
 }
 
 static void look_unlimited(struct governor *g, struct governor_decision *ret)

@@ -91,6 +91,10 @@ struct je_extent_hooks {
  */
 bool je_clock_ahead(uint64_t ns);
 
+/* The statistics that malloc_stats_print() prints, straight to `write`: without the buffer that it
+ * allocates, as far as this build can. */
+void je_stats(void (*write)(void *, const char *), void *arg, const char *opts);
+
 /* Before jemalloc's first call: large blocks begin at page boundaries instead of a random cache
  * line of an extra page. Its setting for this is not to be had from outside in 5.3.0. */
 void je_no_cache_oblivious(void);

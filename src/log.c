@@ -3,6 +3,7 @@
 
 #include "sys.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 /* Written at boot; relaxed, as a late reader only prints a line more or less. */
@@ -30,4 +31,45 @@ void log_line(enum log_level level, const char *text)
     f.cap++;
     fmt_str(&f, "\n");
     sys_write_gently(2, line, f.len);
+}
+
+static const char *reason(int rc)
+{
+    switch (-rc) {
+    case ENOENT:
+        return "no such directory";
+    case ENOTDIR:
+        return "not a directory";
+    case EACCES:
+    case EPERM:
+        return "not allowed";
+    case EROFS:
+        return "read-only";
+    case ENOSPC:
+    case EDQUOT:
+        return "full";
+    case EFBIG:
+        return "files may not be that large";
+    case EEXIST:
+        return "somebody else's file has the name";
+    case EMFILE:
+    case ENFILE:
+        return "no descriptor left";
+    default:
+        return "the file cannot be made";
+    }
+}
+
+void log_bad_directory(const char *name, const char *dir, int rc, const char *instead)
+{
+    char line[512];
+    struct fmt f = FMT_INIT(line);
+    fmt_str(&f, name);
+    fmt_str(&f, ": bad value \"");
+    fmt_str(&f, dir);
+    fmt_str(&f, "\" (");
+    fmt_str(&f, reason(rc));
+    fmt_str(&f, "), expected a directory to write to; ");
+    fmt_str(&f, instead);
+    log_line(LOG_WARN, line);
 }

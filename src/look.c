@@ -4,6 +4,7 @@
 #include "arenas.h"
 #include "log.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -197,6 +198,8 @@ static void abort_at_limit(void)
     struct fmt f = FMT_INIT(text);
     if (!exhausted(0))
         return;
+    record_last(&(struct record_job){
+        .options = &runtime.options, .reason = "abort", .now_ns = sys_now_ns(), .profile = true});
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
     fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
     fmt_str(&f, " of a hard limit of ");
@@ -257,6 +260,15 @@ static void note_granted(const struct governor_input *in)
     runtime.granted_ns = in->now_ns;
 }
 
+/* Where there is no watcher to do so. */
+static void record_here(uint64_t now_ns)
+{
+    const struct record_job record = {
+        .options = &runtime.options, .reason = "critical", .now_ns = now_ns};
+    if (record_begin(&record))
+        record_end(&record);
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -274,6 +286,8 @@ static bool look(size_t size)
     look_locked(size >= large_request ? size : 0, false, &in, &d);
     note_granted(&in);
     lock_release(&runtime.look_lock);
+    if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
+        record_here(in.now_ns);
     if (d.heap_matters)
         watcher_start();
     if (d.ask > 0)

@@ -125,6 +125,14 @@ static int set_stats(const char *value, struct options *ret)
     return 0;
 }
 
+static int set_record(const char *value, struct options *ret)
+{
+    if (strcmp(value, "off") != 0)
+        return set_path(value, ret->record_dir);
+    ret->record_dir[0] = '\0';
+    return 0;
+}
+
 /* jemalloc takes powers of two: the next one. */
 static int set_heap_profile(const char *value, struct options *ret)
 {
@@ -169,6 +177,8 @@ int options_set(enum option_id id, const char *value, struct options *ret)
         return SET_WORD(id, value, ret->thp);
     case OPTION_STATS:
         return set_stats(value, ret);
+    case OPTION_RECORD:
+        return set_record(value, ret);
     case OPTION_HEAP_PROFILE:
         return set_heap_profile(value, ret);
     case OPTION_LOG:

@@ -29,6 +29,8 @@
     X(STATS, "PLIMSOLL_STATS", "auto", "auto, off, an absolute path",                              \
       "directory of the stats page that plimsoll top and metrics read; auto: the first of "        \
       "XDG_RUNTIME_DIR, /dev/shm, TMPDIR or /tmp that can be written to")                          \
+    X(RECORD, "PLIMSOLL_RECORD", "off", "off, an absolute path",                                   \
+      "directory for the record that is written when the level turns critical")                    \
     X(HEAP_PROFILE, "PLIMSOLL_HEAP_PROFILE", "off", "off, 4Ki to 1Gi",                             \
       "sample the heap about once in so many allocated bytes, for heap profiles; 512Ki is cheap")  \
     X(LOG, "PLIMSOLL_LOG", "warn", "off, error, warn, info, debug",                                \
@@ -74,6 +76,7 @@ struct options {
     /* XDG_RUNTIME_DIR and TMPDIR, for the mode auto; "" where not set, or no absolute path. Copies:
      * programs overwrite their environment to show a title. */
     char runtime_dir[OPTION_PATH_MAX], temp_dir[OPTION_PATH_MAX];
+    char record_dir[OPTION_PATH_MAX]; /* "": off */
     unsigned heap_profile; /* sampled once in 2 to the power of this many bytes; 0: not */
     enum log_level log;
 };

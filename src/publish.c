@@ -22,45 +22,6 @@ static struct {
     uint64_t last[PAGE_FIELD_COUNT]; /* as published last */
 } own;
 
-static const char *reason(int rc)
-{
-    switch (-rc) {
-    case ENOENT:
-        return "no such directory";
-    case ENOTDIR:
-        return "not a directory";
-    case EACCES:
-    case EPERM:
-        return "not allowed";
-    case EROFS:
-        return "read-only";
-    case ENOSPC:
-    case EDQUOT:
-        return "full";
-    case EFBIG:
-        return "files may not be that large";
-    case EEXIST:
-        return "somebody else's file has the page's name";
-    case EMFILE:
-    case ENFILE:
-        return "no descriptor left";
-    default:
-        return "the page cannot be made";
-    }
-}
-
-static void complain(const char *dir, int rc)
-{
-    char line[2 * OPTION_PATH_MAX];
-    struct fmt f = FMT_INIT(line);
-    fmt_str(&f, "PLIMSOLL_STATS: bad value \"");
-    fmt_str(&f, dir);
-    fmt_str(&f, "\" (");
-    fmt_str(&f, reason(rc));
-    fmt_str(&f, "), expected a directory to write to; no stats page");
-    log_line(LOG_WARN, line);
-}
-
 static void fill_header(struct page_header *h, const struct page_name *name)
 {
     char comm[PAGE_COMM_MAX] = "";
@@ -139,21 +100,41 @@ static int make_auto(const struct options *o, const struct page_name *name, cons
     return rc;
 }
 
+/* Nobody else's to read: what flight records are written from. */
+static void make_private(const struct page_name *name)
+{
+    own.path[0] = '\0';
+    own.page = sys_map(NULL, sizeof(struct page), 4096);
+    if (own.page == NULL)
+        return;
+    own.pid = name->pid;
+    fill_header(&own.page->header, name);
+}
+
+static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
+{
+    if (o->stats == STATS_OFF)
+        return -ENOENT;
+    return o->stats == STATS_DIR ? make_in(*ret_dir, name) : make_auto(o, name, ret_dir);
+}
+
 /* Once: where it cannot be made, there is none. */
 static void make(const struct options *o)
 {
     struct page_name name = {.pid = sys_pid()};
     const char *dir = o->stats_dir;
     own.ended = true;
+    memset(own.last, 0, sizeof(own.last));
     if (page_start_time(0, &name.start_time) < 0)
         return; /* no /proc: nobody could tell whose it is */
-    int rc = o->stats == STATS_DIR ? make_in(dir, &name) : make_auto(o, &name, &dir);
+    int rc = make_file(o, &name, &dir);
+    if (rc < 0 && o->record_dir[0] != '\0')
+        make_private(&name);
     if (rc < 0) {
         if (o->stats == STATS_DIR)
-            complain(dir, rc);
+            log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
         return;
     }
-    memset(own.last, 0, sizeof(own.last));
     page_sweep(dir, PAGE_SWEEP_QUICK);
 }
 
@@ -161,7 +142,7 @@ bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
 {
     if (own.page != NULL)
         return own.pid == sys_pid(); /* else a child that no handler has seen */
-    if (own.ended || o->stats == STATS_OFF)
+    if (own.ended || (o->stats == STATS_OFF && o->record_dir[0] == '\0'))
         return false;
     if (o->stats == STATS_AUTO && !watcher && u64_less(committed, own.from) < worth_bytes)
         return false;
@@ -260,6 +241,6 @@ void publish_fork_child(uint64_t committed)
 void publish_end(void)
 {
     own.ended = true;
-    if (own.page != NULL && own.pid == sys_pid())
+    if (own.page != NULL && own.pid == sys_pid() && own.path[0] != '\0')
         (void)sys_unlink(own.path);
 }

@@ -12,7 +12,7 @@ struct reclaimer {
     uint32_t generation; /* ids are not reused at once */
     plim_reclaim_fn *fn;
     void *arg;
-    char name[32];
+    struct reclaimer_info info;
 };
 
 /* Set while the thread is inside a callback. */
@@ -46,7 +46,7 @@ int reclaimers_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_l
             continue;
         *r = (struct reclaimer){
             .used = true, .from = from, .generation = r->generation + 1, .fn = fn, .arg = arg};
-        fmt_str(&(struct fmt)FMT_INIT(r->name), name != NULL ? name : "");
+        fmt_str(&(struct fmt)FMT_INIT(r->info.name), name != NULL ? name : "");
         for (enum plim_level at = from; at <= PLIM_CRITICAL; at++)
             atomic_fetch_add_explicit(&reclaimers.count[at], 1, memory_order_relaxed);
         id = make_id(slot);
@@ -108,6 +108,28 @@ static bool begin_call(unsigned slot, enum plim_level level, struct reclaimer *r
     return due;
 }
 
+/* A callback may have removed itself, and another one may have its slot by now. */
+static void note_call(unsigned slot, const struct reclaimer *called, uint64_t asked, uint64_t freed)
+{
+    struct reclaimer *r = &reclaimers.table[slot];
+    lock_take(&reclaimers.lock);
+    if (r->used && r->generation == called->generation) {
+        r->info.calls++;
+        r->info.asked = u64_add(r->info.asked, asked);
+        r->info.freed = u64_add(r->info.freed, freed);
+    }
+    lock_release(&reclaimers.lock);
+}
+
+bool reclaimers_info(unsigned slot, struct reclaimer_info *ret)
+{
+    lock_take(&reclaimers.lock);
+    bool used = reclaimers.table[slot].used;
+    *ret = reclaimers.table[slot].info;
+    lock_release(&reclaimers.lock);
+    return used;
+}
+
 static void end_call(void)
 {
     atomic_store_explicit(&reclaimers.running, 0, memory_order_release);
@@ -126,8 +148,9 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
         p->target = target - ret->freed;
         size_t freed = r.fn(p, r.arg);
         end_call();
+        note_call(slot, &r, target - ret->freed, freed);
         ret->calls++;
-        ret->freed = freed > UINT64_MAX - ret->freed ? UINT64_MAX : ret->freed + freed;
+        ret->freed = u64_add(ret->freed, freed);
     }
     inside = false;
 }

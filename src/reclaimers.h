@@ -22,6 +22,12 @@ struct reclaimers_result {
 };
 /* Calls those registered from p->level down, oldest first, until p->target is freed. */
 void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret);
+struct reclaimer_info {
+    char name[32];
+    uint64_t calls, asked, freed; /* since it was added; bytes, freed as it says */
+};
+/* The one in a slot below RECLAIMERS_MAX; false: none. */
+bool reclaimers_info(unsigned slot, struct reclaimer_info *ret);
 /* Is the calling thread inside a callback? */
 bool reclaimers_inside(void);
 /* No call begins any more; waits for a running one, at most so long. */

@@ -51,6 +51,11 @@ int sys_create(const char *path);
 int sys_reserve(int fd, size_t len);
 /* Maps the file that is still `file`, shared, for reading and writing; NULL. */
 void *sys_map_file(const struct sys_file *file, size_t len);
+/* Adds to the file that is still `file`; -EBADF, and -EFBIG without the signal that comes with it.
+ */
+int sys_file_append(const struct sys_file *file, const void *buf, size_t len);
+/* May files be made in it? */
+int sys_may_write(const char *dir);
 int sys_unlink(const char *path);
 int sys_open_at(int dir, const char *name, int flags);
 int sys_unlink_at(int dir, const char *name);

@@ -53,6 +53,40 @@ void *sys_map_file(const struct sys_file *file, size_t len)
     return NULL;
 }
 
+static bool may_grow(int fd, size_t len)
+{
+    struct rlimit most = {0};
+    struct stat st;
+    return SYS_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &most) == 0 &&
+           SYS_CALL(SYS_fstat, fd, &st) == 0 &&
+           (most.rlim_cur == RLIM_INFINITY || (uint64_t)st.st_size + len <= most.rlim_cur);
+}
+
+int sys_file_append(const struct sys_file *file, const void *buf, size_t len)
+{
+    int fd = file->fd_plus_1 - 1;
+    if (!sys_file_is_ours(file))
+        return -EBADF;
+    if (!may_grow(fd, len))
+        return -EFBIG;
+    for (size_t done = 0; done < len;) {
+        long n = sys_write(fd, (const char *)buf + done, len - done);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int sys_may_write(const char *dir)
+{
+    int fd = sys_open(dir, O_RDONLY | O_DIRECTORY | O_PATH);
+    if (fd < 0)
+        return fd;
+    sys_close(fd);
+    return (int)SYS_CALL(SYS_faccessat, AT_FDCWD, dir, W_OK | X_OK);
+}
+
 int sys_unlink(const char *path)
 {
     return sys_unlink_at(AT_FDCWD, path);

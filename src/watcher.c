@@ -7,6 +7,7 @@
 #include "arenas.h"
 #include "log.h"
 #include "reclaimers.h"
+#include "record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -46,6 +47,7 @@ struct watch {
     uint64_t needed; /* by the governor; 0: nothing */
     uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
     uint64_t live;   /* bytes in live allocations, where something may be asked */
+    bool record_due;
 };
 
 static bool watch_look(struct watch *w)
@@ -57,6 +59,7 @@ static bool watch_look(struct watch *w)
     arenas_age();
     if (report_meets(governor_meets(&runtime.governor, &w->in)))
         stats_publish(&w->in);
+    w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
@@ -120,8 +123,13 @@ static uint64_t watch_once(void)
     if (!watch_look(&w))
         return lock_wait_ns;
     w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
+    const struct record_job record = {
+        .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
+    bool recording = w.record_due && record_begin(&record);
     if (w.target > 0)
         reclaim_pass(&w);
+    if (recording)
+        record_end(&record); /* with what the pass gave */
     if (w.target > 0 || w.d.level < PLIM_CRITICAL)
         runtime_progress();
     atomic_store(&self->served, requests);

@@ -1,8 +1,7 @@
 /* Loading records and pages, see flight.h. */
 #include "flight.h"
 
-#include "../fmt.h"
-#include "../sys.h"
+#include "../page_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +53,8 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     copy_text(ret->cgroup_path, sizeof(ret->cgroup_path), view->cgroup_path);
     memcpy(ret->values, view->values, sizeof(ret->values));
     ret->taken_ns = ret->values[PAGE_UPDATED];
-    ret->taken_at = ret->created_at + u64_less(ret->taken_ns, ret->created_ns);
+    ret->taken_at = page_written_at(view);
+    ret->running = page_life(view) == PAGE_LIVES;
     for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
         struct page_sample packed = page_sample_at(view, i);
         struct record_sample sample;
@@ -107,20 +107,6 @@ static int read_all(int fd, char **ret, size_t *ret_len)
     return -ENOMEM;
 }
 
-/* Field 22 of /proc/PID/stat, counted from behind the name, which may hold anything. */
-static bool still_runs(const struct flight *flight)
-{
-    char path[64], text[1024];
-    uint64_t start;
-    (void)snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)flight->pid);
-    if (sys_read_file(path, text, sizeof(text)) < 0)
-        return false;
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL && fmt_parse_u64(at + 1, NULL, &start) == 0 && start == flight->start_time;
-}
-
 int flight_load(const char *path, struct flight *ret)
 {
     char *data = NULL;
@@ -139,7 +125,6 @@ int flight_load(const char *path, struct flight *ret)
         return rc;
     rc = flight_parse(data, len, ret);
     free(data);
-    ret->running = rc == 0 && ret->from_page && still_runs(ret);
     return rc;
 }
 

@@ -124,9 +124,10 @@ static void facts_needed(const struct out *o, const struct verdict *v)
 {
     group(o, "What would have been needed");
     fact(o, "In use at most", "%s, which nothing could give back", words_bytes(v->needed));
-    fact(o, "A limit of", "%s has its soft limit there", words_bytes(v->needed_limit));
+    fact(o, "So at least a limit of", "%s, which has its soft limit there",
+         words_bytes(v->needed_limit));
     if (v->still_rising && v->rate >= 1)
-        fact(o, "But", "it was still rising: each 100 MiB more last another %s at that rate",
+        fact(o, "But it was still rising", "each 100 MiB more last another %s at that rate",
              words_span((uint64_t)((double)(100 * MiB) / v->rate * (double)NS_PER_S)));
 }
 

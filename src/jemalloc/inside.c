@@ -47,6 +47,14 @@ void je_no_cache_oblivious(void)
     je_opt_cache_oblivious = false;
 }
 
+/* What malloc_stats_print() puts a buffer in front of. */
+void je_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
+
+void je_stats(void (*write)(void *, const char *), void *arg, const char *opts)
+{
+    je_stats_print(write, arg, opts);
+}
+
 /* jemalloc's malloc_init_state: 3 before, 0 after. */
 extern int je_malloc_init_state;
 

@@ -194,6 +194,11 @@ void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const
         je.malloc_stats_print(write, arg, opts);
 }
 
+void je_stats(void (*write)(void *, const char *), void *arg, const char *opts)
+{
+    je_malloc_stats_print(write, arg, opts);
+}
+
 bool je_clock_ahead(uint64_t ns)
 {
     (void)ns;

@@ -1,0 +1,48 @@
+/*
+ * The flight record: what led to level critical, written to a file of its own while the process can
+ * still do so (PLIMSOLL_RECORD). Text, see record_format.h.
+ *
+ * Written under its final name, the most important part first: a process that is killed meanwhile
+ * leaves what it had come to, which a file renamed at the end would not. No heap; the descriptor is
+ * checked before each write, since a program may close what it does not own.
+ *
+ *   record.c         when, and what it holds
+ *   record_out.c     lines to the file
+ *   record_files.c   the file's name, and how many are kept
+ *   record_smaps.c   what is mapped, by kind
+ */
+#ifndef PLIM_RECORD_H
+#define PLIM_RECORD_H
+
+#include "options.h"
+
+#include <plimsoll.h>
+
+enum {
+    RECORD_FILES_MAX = 64,   /* in the directory; the oldest one goes */
+    RECORD_PROCESS_MAX = 16, /* of one process */
+};
+
+/* What it tells besides the stats page. */
+struct record_job {
+    const struct options *options;
+    const char *reason; /* one word */
+    uint64_t now_ns;
+    bool profile; /* a heap profile too, however long that takes */
+};
+
+/* Says so if the directory that the user named cannot be written to. */
+void record_check(const struct options *options);
+/* Whether it is time for one: at level critical at once, later ones 1, 2, 4... minutes apart. Any
+ * thread; a hint, record_begin() decides. */
+bool record_due(const struct options *options, enum plim_level level, uint64_t now_ns);
+/* Writes what must not be lost: milliseconds. false: none is being written. */
+bool record_begin(const struct record_job *job);
+/* After record_begin() said true, on the same thread: the rest, at most 100 ms but for the profile.
+ */
+void record_end(const struct record_job *job);
+/* Both, at the very end of the program: whether or not one is due. */
+void record_last(const struct record_job *job);
+void record_fork_child(void);
+
+#endif

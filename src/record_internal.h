@@ -1,0 +1,35 @@
+/* Between the parts of record.h. */
+#ifndef PLIM_RECORD_INTERNAL_H
+#define PLIM_RECORD_INTERNAL_H
+
+#include "fmt.h"
+#include "record.h"
+#include "record_format.h"
+#include "sys.h"
+
+enum { RECORD_PATH_MAX = OPTION_PATH_MAX + 64 };
+
+/* Lines on their way to the file. */
+struct record_out {
+    struct sys_file file;
+    struct fmt f;
+    char buf[8192];
+    int error; /* the first; nothing is written any more */
+};
+/* A line of words and numbers: begin, any of the next, end. Whole lines reach the file. */
+void record_line(struct record_out *o, const char *word);
+void record_text(struct record_out *o, const char *text);
+void record_number(struct record_out *o, uint64_t n);
+void record_line_end(struct record_out *o);
+/* Text of somebody else's, with newlines, as quoted lines. `at_start` (true at first) is kept. */
+void record_quote(struct record_out *o, const char *text, bool *at_start);
+void record_flush(struct record_out *o);
+
+/* Makes the file in dir; its path goes to *ret_path. Removes the oldest record if there are many.
+ * A descriptor, or -errno. */
+int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX]);
+
+/* Reads /proc/self/smaps until the deadline; true: to its end. */
+bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COUNT]);
+
+#endif

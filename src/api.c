@@ -2,6 +2,7 @@
 #include <plimsoll.h>
 
 #include "arenas.h"
+#include "control.h"
 #include "fmt.h"
 #include "heap_profile.h"
 #include "reclaimers.h"
@@ -127,11 +128,7 @@ PLIM_EXPORT int plim_set_limit(uint64_t bytes)
 {
     if (!runtime_ready())
         return -ENOSYS;
-    lock_take(&runtime.look_lock);
-    usage_set_soft(&runtime.usage, &runtime.options, bytes);
-    lock_release(&runtime.look_lock);
-    account_look_now();
-    watcher_wake();
+    control_set_limit(bytes);
     return 0;
 }
 

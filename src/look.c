@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "control.h"
 #include "log.h"
 #include "reclaimers.h"
 #include "record.h"
@@ -269,6 +270,16 @@ static void record_here(uint64_t now_ns)
         record_end(&record);
 }
 
+/* A request from outside may have come while there was no watcher. */
+static void see_mailbox(void)
+{
+    const struct page_mailbox *mailbox = atomic_load(&runtime.watcher.mailbox);
+    if (mailbox != NULL && control_pending(mailbox)) {
+        watcher_start();
+        watcher_wake();
+    }
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -286,6 +297,7 @@ static bool look(size_t size)
     look_locked(size >= large_request ? size : 0, false, &in, &d);
     note_granted(&in);
     lock_release(&runtime.look_lock);
+    see_mailbox();
     if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
         record_here(in.now_ns);
     if (d.heap_matters)

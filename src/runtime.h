@@ -5,6 +5,7 @@
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
  *   stats.c    the numbers for plim_stats() and for the stats page
+ *   control.c  what other processes ask for by the stats page (plimsoll ctl)
  *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
  */
 #ifndef PLIM_RUNTIME_H
@@ -39,8 +40,11 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 struct watcher {
-    _Atomic uint32_t state;   /* enum watcher_state; by compare-and-swap */
-    _Atomic uint32_t wake;    /* counts requests to look; the watcher sleeps on it */
+    _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
+    _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
+    /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
+     * can raise. Set under the look lock. */
+    _Atomic(struct page_mailbox *) mailbox;
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
     /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
      * many have been served. */

@@ -66,4 +66,5 @@ void stats_publish(const struct governor_input *in)
         .request = in->request,
     };
     publish(&look);
+    atomic_store(&runtime.watcher.mailbox, &publish_page()->mailbox);
 }

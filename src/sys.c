@@ -191,6 +191,11 @@ int sys_futex_wake(const _Atomic uint32_t *word, int how_many)
     return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
 }
 
+int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many)
+{
+    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts = {0};
@@ -222,11 +227,21 @@ static struct timespec deadline(uint64_t ns)
     return to_timespec(ns < INT64_MAX - now ? now + ns : INT64_MAX);
 }
 
-int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+static int futex_wait(const _Atomic uint32_t *word, int op, uint32_t expect, uint64_t timeout_ns)
 {
     struct timespec until = deadline(timeout_ns);
-    return (int)SYS_RETRY(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expect,
-                          timeout_ns == UINT64_MAX ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+    return (int)SYS_RETRY(SYS_futex, word, op, expect, timeout_ns == UINT64_MAX ? NULL : &until,
+                          NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    return futex_wait(word, FUTEX_WAIT_BITSET_PRIVATE, expect, timeout_ns);
+}
+
+int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+    return futex_wait(word, FUTEX_WAIT_BITSET, expect, timeout_ns);
 }
 
 void sys_sleep_ns(uint64_t ns)

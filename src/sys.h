@@ -77,6 +77,9 @@ int sys_madvise(void *addr, size_t len, int advice);
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
 int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
 int sys_futex_wake(const _Atomic uint32_t *word, int how_many);
+/* The same where the word may be in memory that other processes share. */
+int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
+int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */

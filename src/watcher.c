@@ -5,6 +5,7 @@
 #include "runtime.h"
 
 #include "arenas.h"
+#include "control.h"
 #include "log.h"
 #include "reclaimers.h"
 #include "record.h"
@@ -146,12 +147,20 @@ static void *watcher_main(void *arg)
     atomic_store(&self->state, WATCHER_RUNNING);
     /* Not running any more: this is a child that a reclaimer forked. */
     while (!atomic_load(&runtime.exiting) && atomic_load(&self->state) == WATCHER_RUNNING) {
+        struct page_mailbox *mailbox = atomic_load(&self->mailbox);
         uint32_t seen = atomic_load(&self->wake);
+        uint32_t shared_seen = mailbox == NULL ? 0 : atomic_load(&mailbox->wake);
         atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
         uint64_t wait = watch_once();
         atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
-        if (atomic_load(&self->wake) == seen)
+        if (mailbox != NULL)
+            control_serve(mailbox);
+        if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
+            continue;
+        if (mailbox == NULL)
             (void)sys_futex_wait(&self->wake, seen, wait);
+        else
+            (void)sys_futex_wait_shared(&mailbox->wake, shared_seen, wait);
     }
     return NULL;
 }
@@ -201,9 +210,18 @@ bool watcher_runs(void)
 
 void watcher_wake(void)
 {
-    atomic_fetch_add(&runtime.watcher.wake, 1);
-    if (atomic_load(&runtime.watcher.state) == WATCHER_RUNNING)
-        (void)sys_futex_wake(&runtime.watcher.wake, 1);
+    struct watcher *self = &runtime.watcher;
+    atomic_fetch_add(&self->wake, 1);
+    /* No mailbox here: then the watcher has seen none either, or it sees what has just been added.
+     */
+    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    if (mailbox != NULL)
+        atomic_fetch_add(&mailbox->wake, 1);
+    if (atomic_load(&self->state) != WATCHER_RUNNING)
+        return;
+    (void)sys_futex_wake(&self->wake, 1);
+    if (mailbox != NULL)
+        (void)sys_futex_wake_shared(&mailbox->wake, 1);
 }
 
 void watcher_wake_by(uint64_t ns)
@@ -243,4 +261,5 @@ void watcher_fork_child(void)
 {
     thread_state.inside = false; /* the watcher itself may fork, in a reclaimer */
     atomic_store(&runtime.watcher.state, WATCHER_NONE);
+    atomic_store(&runtime.watcher.mailbox, NULL); /* the page is the parent's */
 }

@@ -1,0 +1,73 @@
+/* Requests from outside, see control.h. */
+#include "control.h"
+
+#include "heap_profile.h"
+#include "log.h"
+#include "runtime.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* As PLIMSOLL_LIMIT has it. */
+static const uint64_t limit_min = MiB;
+
+void control_set_limit(uint64_t bytes)
+{
+    lock_take(&runtime.look_lock);
+    usage_set_soft(&runtime.usage, &runtime.options, bytes);
+    lock_release(&runtime.look_lock);
+    account_look_now();
+    watcher_wake();
+}
+
+bool control_pending(const struct page_mailbox *m)
+{
+    return atomic_load_explicit(&m->request, memory_order_relaxed) !=
+           atomic_load_explicit(&m->done, memory_order_relaxed);
+}
+
+static int64_t limit(uint64_t bytes)
+{
+    if (bytes != 0 && (bytes < limit_min || bytes > INT64_MAX))
+        return -EINVAL;
+    control_set_limit(bytes);
+    return 0;
+}
+
+/* A path that ends, and does not depend on where this process stands. */
+static int64_t profile(const char path[PAGE_PATH_MAX])
+{
+    if (path[0] != '/' || memchr(path, '\0', PAGE_PATH_MAX) == NULL)
+        return -EINVAL;
+    return heap_profile_write_new(path);
+}
+
+static int64_t execute(uint32_t command, uint64_t argument, const char path[PAGE_PATH_MAX])
+{
+    switch ((enum page_command)command) {
+    case PAGE_COMMAND_NONE:
+        return -ECANCELED;
+    case PAGE_COMMAND_PURGE:
+        return (int64_t)u64_min(runtime_purge(UINT64_MAX), INT64_MAX);
+    case PAGE_COMMAND_LIMIT:
+        return limit(argument);
+    case PAGE_COMMAND_PROFILE:
+        return profile(path);
+    }
+    return -ENOSYS; /* a later version's */
+}
+
+void control_serve(struct page_mailbox *m)
+{
+    char path[PAGE_PATH_MAX];
+    uint32_t request = atomic_load_explicit(&m->request, memory_order_acquire);
+    if (request == atomic_load_explicit(&m->done, memory_order_relaxed))
+        return;
+    uint32_t command = atomic_load_explicit(&m->command, memory_order_relaxed);
+    uint64_t argument = atomic_load_explicit(&m->argument, memory_order_relaxed);
+    memcpy(path, m->path, sizeof(path));
+    int64_t result = execute(command, argument, path);
+    atomic_store_explicit(&m->result, result, memory_order_relaxed);
+    atomic_store_explicit(&m->done, request, memory_order_release);
+    (void)sys_futex_wake_shared(&m->done, INT32_MAX);
+}

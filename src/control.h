@@ -1,0 +1,19 @@
+/*
+ * What another process may ask of this one, through the mailbox of its stats page: plimsoll ctl.
+ * The watcher executes; what stands in a mailbox was written by another process of this user, and
+ * is copied and checked before it is believed.
+ */
+#ifndef PLIM_CONTROL_H
+#define PLIM_CONTROL_H
+
+#include "page.h"
+
+/* Whether a request waits to be executed. One load; any thread. */
+bool control_pending(const struct page_mailbox *mailbox);
+/* Executes it and answers. On the watcher, no lock held. */
+void control_serve(struct page_mailbox *mailbox);
+
+/* Another soft limit from now on; 0: what PLIMSOLL_LIMIT says. */
+void control_set_limit(uint64_t bytes);
+
+#endif

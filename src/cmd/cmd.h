@@ -39,7 +39,7 @@ struct cmd_verb {
 
 extern const struct cmd_verb verb_run, verb_doctor, verb_options;
 extern const struct cmd_verb verb_status, verb_top, verb_metrics;
-extern const struct cmd_verb verb_report;
+extern const struct cmd_verb verb_ctl, verb_report;
 
 /* What cmd_next_flag returns instead of an index into the verb's flags. */
 enum { CMD_END = -1, CMD_HELP = -2, CMD_BAD = -3 };

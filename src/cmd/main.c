@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const struct cmd_verb *const verbs[] = {&verb_run,    &verb_doctor, &verb_top,     &verb_status,
-                                               &verb_metrics, &verb_report, &verb_options};
+static const struct cmd_verb *const verbs[] = {&verb_run,    &verb_doctor,  &verb_top,
+                                               &verb_status, &verb_metrics, &verb_ctl,
+                                               &verb_report, &verb_options};
 
 static void print_usage(FILE *to)
 {

@@ -238,6 +238,18 @@ static void look_first(void)
     lock_release(&runtime.look_lock);
 }
 
+/* The watcher from the start, where it is not for the heap's size to decide: it writes the records,
+ * none of which is to be missed, and the profiles that are asked for at any time. */
+static void start_watching(const struct options *o)
+{
+    bool records = o->record_dir[0] != '\0';
+    record_check(o);
+    if (records)
+        atomic_store(&runtime.listeners, true);
+    if (o->thread == THREAD_ON || records || o->heap_profile > 0)
+        watcher_start();
+}
+
 /* 101: before jemalloc's own constructor, which would start it without our settings. */
 __attribute__((constructor(101))) static void on_load(void)
 {
@@ -253,11 +265,7 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
-    record_check(&runtime.options);
-    if (runtime.options.record_dir[0] != '\0') /* who wants records wants none to be missed */
-        atomic_store(&runtime.listeners, true);
-    if (runtime.options.thread == THREAD_ON || runtime.options.record_dir[0] != '\0')
-        watcher_start();
+    start_watching(&runtime.options);
     if (runtime.options.stats == STATS_DIR && runtime_ready())
         look_first();
 }

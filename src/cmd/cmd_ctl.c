@@ -32,7 +32,11 @@ static const char details[] =
     "holds 2 MiB, unless PLIMSOLL_STATS is off.\n\n"
     "The exit code is 1 if the process did not do it.";
 
-enum { TIMEOUT_MS = 5000, PROFILE_TIMEOUT_MS = 30000 };
+enum {
+    TIMEOUT_MS = 5000,
+    PROFILE_TIMEOUT_MS = 30000,
+    NO_WATCHER_TIMEOUT_MS = 2000, /* a thread that allocates may start it */
+};
 
 /* What to ask for, as said on the command line. */
 struct order {
@@ -189,7 +193,7 @@ static void print_done(const struct order *order, int64_t result, bool json)
     }
 }
 
-static int carry_out(const struct order *order, bool json)
+static int carry_out(struct order *order, bool json)
 {
     struct pages pages;
     int64_t result = 0;
@@ -199,6 +203,8 @@ static int carry_out(const struct order *order, bool json)
         return EXIT_PROBLEM;
     }
     const struct process *p = pages_find(&pages, order->pid);
+    if (p != NULL && p->view.values[PAGE_WATCHER] == 0)
+        order->request.timeout_ms = NO_WATCHER_TIMEOUT_MS;
     int rc = p == NULL ? 0 : mailbox_ask(p, &order->request, &result);
     if (p == NULL) {
         say_no_page(order->pid);

@@ -1,5 +1,6 @@
 /* plimsoll report: the last minutes of a process, for a person. */
 #include "cmd.h"
+#include "json.h"
 #include "report.h"
 
 #include <errno.h>
@@ -29,25 +30,34 @@ struct wish {
     const char *html; /* NULL: no page */
 };
 
+/* -errno. */
+static int print_page(const struct flight *f, const struct verdict *v,
+                      const struct report_plots *plots, const char *path)
+{
+    if (strcmp(path, "-") == 0) {
+        report_print_html(f, v, plots, stdout);
+        return 0;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
+    if (to == NULL)
+        return -errno;
+    report_print_html(f, v, plots, to);
+    bool failed = ferror(to) != 0;
+    return (fclose(to) != 0) | failed ? -errno : 0;
+}
+
 static int write_page(const struct flight *f, const struct verdict *v, const char *path)
 {
-    bool plots, to_stdout = strcmp(path, "-") == 0;
-    int fd = to_stdout ? -1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *to = to_stdout ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (to == NULL) {
-        cmd_say("report: cannot write %s: %s", path, strerror(errno));
+    struct report_plots plots;
+    bool drawn = report_plots_draw(f, v, &plots) == 0;
+    int rc = print_page(f, v, drawn ? &plots : NULL, path);
+    report_plots_free(&plots);
+    if (rc < 0) {
+        cmd_say("report: cannot write %s: %s", path, strerror(-rc));
         return EXIT_PROBLEM;
     }
-    report_print_html(f, v, to, &plots);
-    bool failed = !to_stdout && ((fflush(to) != 0) | (ferror(to) != 0));
-    int error = errno;
-    if (!to_stdout)
-        failed |= fclose(to) != 0;
-    if (failed) {
-        cmd_say("report: cannot write %s: %s", path, strerror(error));
-        return EXIT_PROBLEM;
-    }
-    if (!plots)
+    if (!drawn)
         cmd_say("report: the page has no plots: gnuplot could not be run (Debian: gnuplot-nox)");
     return EXIT_OK;
 }
@@ -67,7 +77,7 @@ static int show(const char *path, const struct wish *wish)
     if (wish->html != NULL)
         code = write_page(&flight, &verdict, wish->html);
     if (wish->json)
-        report_print_json(&flight, &verdict);
+        json_print(report_json(&flight, &verdict));
     if (wish->text || (wish->html == NULL && !wish->json))
         report_print_text(&flight, &verdict, stdout);
     flight_free(&flight);

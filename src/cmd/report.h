@@ -6,6 +6,7 @@
 
 #include "flight.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 /* What made the usage rise. */
@@ -71,15 +72,23 @@ void report_facts(const struct flight *flight, const struct verdict *v,
                   const struct report_sink *sink);
 
 void report_print_text(const struct flight *flight, const struct verdict *v, FILE *to);
-void report_print_json(const struct flight *flight, const struct verdict *v);
-/* A page that needs nothing but itself. plots: whether gnuplot drew them. */
-void report_print_html(const struct flight *flight, const struct verdict *v, FILE *to,
-                       bool *ret_plots);
+json_t *report_json(const struct flight *flight, const struct verdict *v);
 
-/* Draws with gnuplot into *ret, as SVG without a prologue; to be freed. 0, -ENOENT: no gnuplot,
- * -EIO: it failed, -ENODATA: nothing to draw. */
-enum report_plot { REPORT_PLOT_MEMORY, REPORT_PLOT_RECLAIM };
-int report_plot(const struct flight *flight, const struct verdict *v, enum report_plot which,
-                char **ret);
+enum report_plot { REPORT_PLOT_MEMORY, REPORT_PLOT_RECLAIM, REPORT_PLOT_COUNT };
+/* gnuplot's input for one; false: there is nothing to draw. */
+bool report_plot_script(const struct flight *flight, const struct verdict *v,
+                        enum report_plot which, FILE *to);
+/* Drawn by gnuplot, as SVG without a prologue; NULL where there is nothing to draw. */
+struct report_plots {
+    char *svg[REPORT_PLOT_COUNT];
+};
+/* 0, -ENOENT: no gnuplot, or -EIO: it failed. report_plots_free() in any case. */
+int report_plots_draw(const struct flight *flight, const struct verdict *v,
+                      struct report_plots *ret);
+void report_plots_free(struct report_plots *plots);
+
+/* A page that needs nothing but itself. plots NULL: it says that they are missing. */
+void report_print_html(const struct flight *flight, const struct verdict *v,
+                       const struct report_plots *plots, FILE *to);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include "words.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char style[] =
@@ -69,16 +67,21 @@ static void print_fact(void *arg, const char *label, const char *text)
     fputs("</td></tr>\n", o->to);
 }
 
-/* false: gnuplot is what was missing. */
-static bool print_plot(const struct flight *f, const struct verdict *v, enum report_plot which,
-                       const char *caption, FILE *to)
+static void print_plots(const struct report_plots *plots, FILE *to)
 {
-    char *svg = NULL;
-    int rc = report_plot(f, v, which, &svg);
-    if (rc == 0)
-        fprintf(to, "<figure>\n%s\n<figcaption>%s</figcaption>\n</figure>\n", svg, caption);
-    free(svg);
-    return rc == 0 || rc == -ENODATA;
+    static const char *const captions[REPORT_PLOT_COUNT] = {
+        [REPORT_PLOT_MEMORY] = "Memory that counts against the limit, and what it is made of.",
+        [REPORT_PLOT_RECLAIM] = "What was given back: free pages purged, and what the program's "
+                                "callbacks were asked for and gave.",
+    };
+    if (plots == NULL) {
+        fputs("<p class=\"note\">There are no plots: gnuplot could not be run.</p>\n", to);
+        return;
+    }
+    for (unsigned i = 0; i < REPORT_PLOT_COUNT; i++)
+        if (plots->svg[i] != NULL)
+            fprintf(to, "<figure>\n%s\n<figcaption>%s</figcaption>\n</figure>\n", plots->svg[i],
+                    captions[i]);
 }
 
 static void print_head(const struct flight *f, const struct verdict *v, FILE *to)
@@ -108,20 +111,13 @@ static void print_head(const struct flight *f, const struct verdict *v, FILE *to
     fputs("</ul>\n</div>\n", to);
 }
 
-void report_print_html(const struct flight *f, const struct verdict *v, FILE *to, bool *ret_plots)
+void report_print_html(const struct flight *f, const struct verdict *v,
+                       const struct report_plots *plots, FILE *to)
 {
     struct page_out o = {.to = to};
     const struct report_sink sink = {.group = print_group, .fact = print_fact, .arg = &o};
     print_head(f, v, to);
-    *ret_plots = print_plot(f, v, REPORT_PLOT_MEMORY,
-                            "Memory that counts against the limit, and what it is made of.", to);
-    if (*ret_plots)
-        *ret_plots = print_plot(f, v, REPORT_PLOT_RECLAIM,
-                                "What was given back: free pages purged, and what the program's "
-                                "callbacks were asked for and gave.",
-                                to);
-    if (!*ret_plots)
-        fputs("<p class=\"note\">There are no plots: gnuplot could not be run.</p>\n", to);
+    print_plots(plots, to);
     report_facts(f, v, &sink);
     if (o.open)
         fputs("</table>\n", to);

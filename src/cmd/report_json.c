@@ -105,7 +105,7 @@ static json_t *maps_json(const struct flight *f)
     return all;
 }
 
-void report_print_json(const struct flight *f, const struct verdict *v)
+json_t *report_json(const struct flight *f, const struct verdict *v)
 {
     json_t *o = json_object();
     set(o, "source", json_string(f->from_page ? "page" : "record"));
@@ -126,5 +126,5 @@ void report_print_json(const struct flight *f, const struct verdict *v)
     set(o, "reclaimers", f->reclaimers_known ? reclaimers_json(f) : json_null());
     set(o, "mapped", f->maps_known ? maps_json(f) : json_null());
     set(o, "samples", samples_json(f));
-    json_print(o);
+    return o;
 }

@@ -60,8 +60,18 @@ static const char reclaim_plot[] =
     " $d using 1:($8>0?$8:NaN) with points pt 4 lc rgb '#cc0000' title 'asked of callbacks',"
     " $d using 1:($9>0?$9:NaN) with impulses lw 3 lc rgb '#3d85c6' title 'given by callbacks'\n";
 
-static void write_script(const struct flight *f, enum report_plot which, FILE *to)
+static bool has_data(const struct flight *f, const struct verdict *v, enum report_plot which)
 {
+    if (which == REPORT_PLOT_MEMORY)
+        return f->sample_count > 1 && v->span_ns > 0;
+    return v->span_ns > 0 && (v->purged > 0 || v->asked > 0 || v->freed > 0);
+}
+
+bool report_plot_script(const struct flight *f, const struct verdict *v, enum report_plot which,
+                        FILE *to)
+{
+    if (!has_data(f, v, which))
+        return false;
     uint64_t span = f->samples[f->sample_count - 1].at_ns - f->samples[0].at_ns;
     bool minutes = span > 300 * NS_PER_S;
     fprintf(to,
@@ -74,6 +84,7 @@ static void write_script(const struct flight *f, enum report_plot which, FILE *t
             span == 0 ? -1 : -(double)span / 1e9 / (minutes ? 60 : 1));
     write_data(f, minutes ? 60 : 1, to);
     fputs(which == REPORT_PLOT_MEMORY ? memory_plot : reclaim_plot, to);
+    return true;
 }
 
 /* Runs gnuplot from one file to another. */
@@ -122,28 +133,33 @@ static int take_picture(FILE *from, char **ret)
     return 0;
 }
 
-static bool has_data(const struct flight *f, const struct verdict *v, enum report_plot which)
+static int draw(const struct flight *f, const struct verdict *v, enum report_plot which, char **ret)
 {
-    if (which == REPORT_PLOT_MEMORY)
-        return f->sample_count > 1 && v->span_ns > 0;
-    return v->span_ns > 0 && (v->purged > 0 || v->asked > 0 || v->freed > 0);
-}
-
-int report_plot(const struct flight *f, const struct verdict *v, enum report_plot which, char **ret)
-{
-    if (!has_data(f, v, which))
-        return -ENODATA;
     FILE *script = tmpfile(), *picture = tmpfile();
     int rc = script != NULL && picture != NULL ? 0 : -EIO;
-    if (rc == 0) {
-        write_script(f, which, script);
+    if (rc == 0 && report_plot_script(f, v, which, script)) {
         rc = fflush(script) == 0 && lseek(fileno(script), 0, SEEK_SET) == 0 ? 0 : -EIO;
+        rc = rc < 0 ? rc : run_gnuplot(fileno(script), fileno(picture));
+        rc = rc < 0 ? rc : take_picture(picture, ret);
     }
-    rc = rc < 0 ? rc : run_gnuplot(fileno(script), fileno(picture));
-    rc = rc < 0 ? rc : take_picture(picture, ret);
     if (script != NULL)
         (void)fclose(script);
     if (picture != NULL)
         (void)fclose(picture);
     return rc;
+}
+
+int report_plots_draw(const struct flight *f, const struct verdict *v, struct report_plots *ret)
+{
+    int rc = 0;
+    *ret = (struct report_plots){0};
+    for (unsigned i = 0; i < REPORT_PLOT_COUNT && rc == 0; i++)
+        rc = draw(f, v, (enum report_plot)i, &ret->svg[i]);
+    return rc;
+}
+
+void report_plots_free(struct report_plots *plots)
+{
+    for (unsigned i = 0; i < REPORT_PLOT_COUNT; i++)
+        free(plots->svg[i]);
 }

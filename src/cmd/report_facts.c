@@ -81,7 +81,7 @@ static void facts_rise(const struct out *o, const struct verdict *v)
         return;
     }
     fact(o, "Usage", "%s in %s: %s a second", words_change(v->rise_usage), words_span(v->rise_ns),
-         words_bytes((uint64_t)v->rate));
+         words_bytes(v->rate));
     fact(o, "of this, heap in use", "%s", words_change(v->rise_active));
     fact(o, "free pages of the heap", "%s", words_change(v->rise_dirty));
     fact(o, "outside the heap", "%s", words_change(v->rise_outside));
@@ -128,7 +128,7 @@ static void facts_needed(const struct out *o, const struct verdict *v)
          words_bytes(v->needed_limit));
     if (v->still_rising && v->rate >= 1)
         fact(o, "But it was still rising", "each 100 MiB more last another %s at that rate",
-             words_span((uint64_t)((double)(100 * MiB) / v->rate * (double)NS_PER_S)));
+             words_span(100 * MiB * NS_PER_S / v->rate));
 }
 
 static void facts_maps(const struct out *o, const struct flight *f)

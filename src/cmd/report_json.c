@@ -41,7 +41,7 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "rise_free_pages_bytes", json_integer(v->rise_dirty));
     set(o, "rise_outside_heap_bytes", json_integer(v->rise_outside));
     set(o, "rise_seconds", seconds(v->rise_ns));
-    set(o, "rise_bytes_per_second", json_real(v->rate));
+    set(o, "rise_bytes_per_second", json_number(v->rate));
     set(o, "still_rising", json_boolean(v->still_rising));
     set(o, "purged_bytes", figure(v->purged));
     set(o, "reclaimer_asked_bytes", figure(v->asked));

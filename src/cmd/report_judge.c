@@ -111,8 +111,10 @@ static void judge_rise(const struct flight *f, struct verdict *v)
     v->rise_active = difference(to->active, from->active);
     v->rise_dirty = difference(to->dirty, from->dirty);
     v->rise_outside = outside(to) - outside(from);
-    if (v->rise_ns > 0)
-        v->rate = (double)v->rise_usage / ((double)v->rise_ns / (double)NS_PER_S);
+    /* A broken record may tell of exabytes a nanosecond. */
+    if (v->rise_ns > 0 && v->rise_usage > 0)
+        v->rate = u64_share(u64_min((uint64_t)v->rise_usage, (uint64_t)1 << 50), NS_PER_S,
+                            u64_max(v->rise_ns, NS_PER_MS));
     v->still_rising = v->rise_usage >= (int64_t)rise_min && is_steady(f, begin, top, v->rise_usage);
     v->cause = cause_of(v);
 }

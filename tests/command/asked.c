@@ -1,0 +1,91 @@
+/*
+ * Does as it is told on stdin, a word and a number a line, and says so on stdout: what a process is
+ * that plimsoll ctl asks for something, and whose flight record is read.
+ *
+ *   hold N     allocates N MiB more, in blocks of 8 KiB, and keeps them
+ *   drop 0     frees all of that
+ *   map N      maps N MiB outside of malloc and touches them
+ *   soft 0     says the soft limit
+ *   reclaimer N  registers one that frees up to N KiB a call of what is held
+ */
+#include <plimsoll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { BLOCK = 8192 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *newest; /* each block begins with the address of the one before */
+
+static void hold(long mib)
+{
+    for (long i = 0; i < mib * 1048576 / BLOCK; i++) {
+        void *block = malloc(BLOCK);
+        if (block == NULL)
+            break;
+        memset(block, 1, BLOCK);
+        pthread_mutex_lock(&lock);
+        memcpy(block, &newest, sizeof(newest));
+        newest = block;
+        pthread_mutex_unlock(&lock);
+    }
+}
+
+static size_t drop(size_t most)
+{
+    size_t freed = 0;
+    pthread_mutex_lock(&lock);
+    while (newest != NULL && freed < most) {
+        void *block = newest;
+        memcpy(&newest, block, sizeof(newest));
+        free(block);
+        freed += BLOCK;
+    }
+    pthread_mutex_unlock(&lock);
+    return freed;
+}
+
+static size_t reclaim(const struct plim_pressure *p, void *arg)
+{
+    size_t most = *(size_t *)arg;
+    return drop(p->target < most ? p->target : most);
+}
+
+static unsigned long long soft_limit(void)
+{
+    struct plim_limits limits = {.size = sizeof(limits)};
+    return plim_limits(&limits) == 0 ? (unsigned long long)limits.soft : 0;
+}
+
+static void map(long mib)
+{
+    size_t len = (size_t)mib << 20;
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p != MAP_FAILED)
+        memset(p, 1, len);
+}
+
+int main(void)
+{
+    char word[32];
+    long n;
+    static size_t most;
+    setlinebuf(stdout);
+    while (scanf("%31s %ld", word, &n) == 2) {
+        if (strcmp(word, "hold") == 0)
+            hold(n);
+        else if (strcmp(word, "drop") == 0)
+            (void)drop(SIZE_MAX);
+        else if (strcmp(word, "map") == 0)
+            map(n);
+        else if (strcmp(word, "reclaimer") == 0) {
+            most = (size_t)n << 10;
+            (void)plim_reclaimer_add("cache of pages", reclaim, &most, PLIM_MEDIUM);
+        }
+        printf("%s %llu\n", word, strcmp(word, "soft") == 0 ? soft_limit() : 0);
+    }
+    return 0;
+}

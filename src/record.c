@@ -14,6 +14,8 @@
 /* All but the heap profile. */
 static const uint64_t work_ns = 100 * NS_PER_MS;
 static const uint64_t first_wait_ns = 60 * NS_PER_S;
+/* The last record of all waits so long for one that is being written. */
+static const uint64_t last_wait_ns = NS_PER_S;
 static const uint64_t longest_wait_ns = 3600 * NS_PER_S;
 
 static struct {
@@ -205,11 +207,12 @@ static int begin(const struct record_job *job)
     return o->error;
 }
 
-static bool take_turn(const struct record_job *job)
+static bool take_turn(const struct record_job *job, uint64_t within_ns)
 {
-    uint32_t n = atomic_load_explicit(&record.written, memory_order_relaxed);
-    if (publish_page() == NULL || job->options->record_dir[0] == '\0' || !lock_try(&record.lock))
+    if (publish_page() == NULL || job->options->record_dir[0] == '\0' ||
+        !lock_take_within(&record.lock, within_ns))
         return false;
+    uint32_t n = atomic_load_explicit(&record.written, memory_order_relaxed);
     atomic_store_explicit(&record.written, n + 1, memory_order_relaxed);
     atomic_store_explicit(&record.last_ns, job->now_ns, memory_order_relaxed);
     int rc = begin(job);
@@ -223,7 +226,7 @@ static bool take_turn(const struct record_job *job)
 
 bool record_begin(const struct record_job *job)
 {
-    return record_due(job->options, PLIM_CRITICAL, job->now_ns) && take_turn(job);
+    return record_due(job->options, PLIM_CRITICAL, job->now_ns) && take_turn(job, 0);
 }
 
 void record_end(const struct record_job *job)
@@ -252,7 +255,7 @@ void record_end(const struct record_job *job)
 
 void record_last(const struct record_job *job)
 {
-    if (take_turn(job))
+    if (take_turn(job, last_wait_ns))
         record_end(job);
 }
 

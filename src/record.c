@@ -13,6 +13,8 @@
 
 /* All but the heap profile. */
 static const uint64_t work_ns = 100 * NS_PER_MS;
+/* The kernel takes 35 ms and more for each GiB to list what is mapped. */
+static const uint64_t smaps_max_resident = GiB;
 static const uint64_t first_wait_ns = 60 * NS_PER_S;
 /* The last record of all waits so long for one that is being written. */
 static const uint64_t last_wait_ns = NS_PER_S;
@@ -116,9 +118,23 @@ static void write_reclaimers(struct record_out *o)
     }
 }
 
-static void write_maps(struct record_out *o, uint64_t deadline_ns)
+static void write_resident(struct record_out *o, struct record_resident *ret)
+{
+    if (!record_resident(ret))
+        return;
+    record_line(o, "resident");
+#define X(name) record_number(o, ret->name);
+    RECORD_RESIDENT(X)
+#undef X
+    record_line_end(o);
+}
+
+static void write_maps(struct record_out *o, const struct record_resident *resident,
+                       uint64_t deadline_ns)
 {
     struct record_map_sum sums[RECORD_MAP_COUNT];
+    if (resident->anonymous + resident->file + resident->shared > smaps_max_resident)
+        return;
     bool all = record_smaps(deadline_ns, sums);
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
         record_line(o, "map");
@@ -232,13 +248,15 @@ bool record_begin(const struct record_job *job)
 void record_end(const struct record_job *job)
 {
     struct record_out *o = &record.out;
+    struct record_resident resident = {0};
     uint64_t start_ns = sys_now_ns();
     record.deadline_ns = start_ns + u64_less(work_ns, record.spent_ns);
     write_reclaimers(o);
-    record_flush(o);
-    write_maps(o, record.deadline_ns);
+    write_resident(o, &resident);
     record_flush(o);
     write_jemalloc(o, record.deadline_ns);
+    record_flush(o);
+    write_maps(o, &resident, record.deadline_ns);
     record_flush(o);
     if (job->profile && o->error == 0)
         write_profile(o);

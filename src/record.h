@@ -9,7 +9,7 @@
  *   record.c         when, and what it holds
  *   record_out.c     lines to the file
  *   record_files.c   the file's name, and how many are kept
- *   record_smaps.c   what is mapped, by kind
+ *   record_mapped.c  what of the process is resident, and what it has mapped
  */
 #ifndef PLIM_RECORD_H
 #define PLIM_RECORD_H

@@ -45,6 +45,22 @@ struct page_sample;
 /* The same in bytes. */
 void record_sample_unpack(const struct page_sample *from, struct record_sample *ret);
 
+/* The numbers of the "resident" line, in their order, from /proc/self/status. Bytes, but for the
+ * last. */
+#define RECORD_RESIDENT(X)                                                                         \
+    X(anonymous)                                                                                   \
+    X(file)                                                                                        \
+    X(shared)                                                                                      \
+    X(swap)                                                                                        \
+    X(page_tables)                                                                                 \
+    X(threads)
+
+struct record_resident {
+#define X(name) uint64_t name;
+    RECORD_RESIDENT(X)
+#undef X
+};
+
 /* What memory of the process is mapped for: the "map" lines, one a kind. X(id, name, meaning) */
 #define RECORD_MAPS(X)                                                                             \
     X(ANONYMOUS, "anonymous", "anonymous memory: Plimsoll's heap, thread stacks, mmap")            \

@@ -29,6 +29,8 @@ void record_flush(struct record_out *o);
  * A descriptor, or -errno. */
 int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX]);
 
+/* false: it could not be read. */
+bool record_resident(struct record_resident *ret);
 /* Reads /proc/self/smaps until the deadline; true: to its end. */
 bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COUNT]);
 

@@ -40,6 +40,8 @@ struct flight {
     bool reclaimers_known;         /* a page does not tell */
     unsigned reclaimer_count;
     struct flight_reclaimer reclaimers[FLIGHT_RECLAIMERS_MAX];
+    bool resident_known;
+    struct record_resident resident;
     bool maps_known, maps_cut;
     struct record_map_sum maps[RECORD_MAP_COUNT];
     char *jemalloc; /* its statistics as text; NULL: none */

@@ -133,6 +133,16 @@ static bool take_reclaimer(const struct line *line, const char *text, struct fli
     return true;
 }
 
+static bool take_resident(const struct line *line, struct flight *f)
+{
+    uint64_t n[sizeof(f->resident) / sizeof(uint64_t)];
+    if (line->count < 1 + ARRAY_LEN(n) || !numbers(line->words + 1, ARRAY_LEN(n), n))
+        return false;
+    f->resident_known = true;
+    memcpy(&f->resident, n, sizeof(n));
+    return true;
+}
+
 static bool take_map(const struct line *line, struct flight *f)
 {
     uint64_t n[4];
@@ -156,6 +166,8 @@ static bool take_line(const struct line *line, const char *text, struct flight *
         return take_sample(line, f, ret_error);
     if (strcmp(key, "reclaimer") == 0)
         return take_reclaimer(line, text, f);
+    if (strcmp(key, "resident") == 0)
+        return take_resident(line, f);
     if (strcmp(key, "map") == 0)
         return take_map(line, f);
     if (strcmp(key, "maps_cut") == 0)

@@ -115,21 +115,21 @@ static void advise_live(const struct flight *f, const struct verdict *v, struct 
 
 static void advise_outside(const struct flight *f, struct advice *a)
 {
-    uint64_t anonymous = f->maps[RECORD_MAP_ANONYMOUS].rss + f->maps[RECORD_MAP_BRK].rss;
-    uint64_t apart = u64_less(anonymous, f->values[PAGE_COMMITTED]);
+    const struct record_resident *r = &f->resident;
+    uint64_t apart = u64_less(r->anonymous, f->values[PAGE_COMMITTED]);
     say(a, "It did not go through malloc, so Plimsoll could not give any of it back.");
-    if (!f->maps_known)
+    if (!f->resident_known)
         say(a,
             "Candidates: mmap by the program or its runtime (Java, Go, V8, thread stacks), files "
             "in /dev/shm or another tmpfs, other processes of the same cgroup.");
-    else if (f->maps[RECORD_MAP_SHARED].rss > apart && f->maps[RECORD_MAP_SHARED].rss > 16 * MiB)
-        say(a, "%s of it is shared memory (/dev/shm, memfd, System V).",
-            words_bytes(f->maps[RECORD_MAP_SHARED].rss));
+    else if (r->shared > apart && r->shared > 16 * MiB)
+        say(a, "%s of it is shared memory of this process (/dev/shm, memfd, System V).",
+            words_bytes(r->shared));
     else if (apart > 16 * MiB)
         say(a,
             "About %s of it is anonymous memory that this process mapped without malloc: its "
-            "runtime (Java, Go, V8), thread stacks, or mmap.",
-            words_bytes(apart));
+            "runtime (Java, Go, V8), thread stacks, or mmap. It has %llu threads.",
+            words_bytes(apart), (unsigned long long)r->threads);
     else
         say(a, "This process has not mapped it: look at the other processes of the cgroup, and at "
                "files in a tmpfs.");

@@ -131,6 +131,21 @@ static void facts_needed(const struct out *o, const struct verdict *v)
              words_span(100 * MiB * NS_PER_S / v->rate));
 }
 
+static void facts_resident(const struct out *o, const struct flight *f)
+{
+    const struct record_resident *r = &f->resident;
+    if (!f->resident_known)
+        return;
+    group(o, "Resident memory of this process");
+    fact(o, "Anonymous", "%s; the heap is %s of it", words_bytes(r->anonymous),
+         words_bytes(f->values[PAGE_COMMITTED]));
+    fact(o, "Shared", "%s: /dev/shm, memfd, System V", words_bytes(r->shared));
+    fact(o, "Files", "%s: the program, libraries, mapped files", words_bytes(r->file));
+    fact(o, "Page tables", "%s", words_bytes(r->page_tables));
+    fact(o, "In swap", "%s", words_bytes(r->swap));
+    fact(o, "Threads", "%llu", (unsigned long long)r->threads);
+}
+
 static void facts_maps(const struct out *o, const struct flight *f)
 {
     if (!f->maps_known)
@@ -139,8 +154,7 @@ static void facts_maps(const struct out *o, const struct flight *f)
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
         const struct record_map_sum *m = &f->maps[i];
         if (m->mappings > 0)
-            fact(o, record_maps[i].name, "%s resident, %s of it anonymous, %s in swap; %llu %s: %s",
-                 words_bytes(m->rss), words_bytes(m->anonymous), words_bytes(m->swap),
+            fact(o, record_maps[i].name, "%s in %llu %s: %s", words_bytes(m->rss),
                  (unsigned long long)m->mappings, m->mappings == 1 ? "mapping" : "mappings",
                  record_maps[i].meaning);
     }
@@ -154,5 +168,6 @@ void report_facts(const struct flight *f, const struct verdict *v, const struct 
     facts_rise(&o, v);
     facts_tried(&o, f, v);
     facts_needed(&o, v);
+    facts_resident(&o, f);
     facts_maps(&o, f);
 }

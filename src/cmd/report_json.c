@@ -91,6 +91,15 @@ static json_t *reclaimers_json(const struct flight *f)
     return list;
 }
 
+static json_t *resident_json(const struct flight *f)
+{
+    json_t *o = json_object();
+#define X(name) set(o, #name, figure(f->resident.name));
+    RECORD_RESIDENT(X)
+#undef X
+    return o;
+}
+
 static json_t *maps_json(const struct flight *f)
 {
     json_t *all = json_object();
@@ -124,6 +133,7 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     set(o, "verdict", verdict_json(f, v));
     set(o, "values", values_json(f));
     set(o, "reclaimers", f->reclaimers_known ? reclaimers_json(f) : json_null());
+    set(o, "resident", f->resident_known ? resident_json(f) : json_null());
     set(o, "mapped", f->maps_known ? maps_json(f) : json_null());
     set(o, "samples", samples_json(f));
     return o;

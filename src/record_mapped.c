@@ -1,4 +1,4 @@
-/* What is mapped, summed up by kind from /proc/self/smaps, see record.h. */
+/* What of the process is resident, and what it has mapped, see record.h. */
 #include "record_internal.h"
 
 #include <fcntl.h>
@@ -35,11 +35,12 @@ static const char *sixth_word(const char *line)
     return line;
 }
 
+/* "Key:   N kB" */
 static void add(const char *line, const char *key, uint64_t *to)
 {
     uint64_t kib;
     if (begins(line, key) &&
-        fmt_parse_u64(line + strlen(key) + strspn(line + strlen(key), " "), NULL, &kib) == 0)
+        fmt_parse_u64(line + strlen(key) + strspn(line + strlen(key), " \t"), NULL, &kib) == 0)
         *to += kib * KiB;
 }
 
@@ -69,6 +70,28 @@ static size_t take_lines(char *buf, size_t len, enum record_map *kind, struct re
     }
     memmove(buf, buf + at, len - at);
     return len - at;
+}
+
+bool record_resident(struct record_resident *ret)
+{
+    static char text[4096];
+    const struct {
+        const char *key;
+        uint64_t *to;
+    } lines[] = {
+        {"RssAnon:", &ret->anonymous}, {"RssFile:", &ret->file}, {"RssShmem:", &ret->shared},
+        {"VmPTE:", &ret->page_tables}, {"VmSwap:", &ret->swap},  {"Threads:", &ret->threads},
+    };
+    *ret = (struct record_resident){0};
+    if (sys_read_file("/proc/self/status", text, sizeof(text)) < 0)
+        return false;
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+            add(line, lines[i].key, lines[i].to);
+    }
+    ret->threads /= KiB; /* the one that is no size */
+    return true;
 }
 
 bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COUNT])

@@ -36,7 +36,8 @@ struct verdict {
     /* The last rise: from the last time that usage was near its lowest, to its end. */
     uint64_t rise_ns;
     int64_t rise_usage, rise_active, rise_dirty, rise_outside;
-    uint64_t rate;      /* bytes a second over it */
+    /* Of it, the part below the soft limit, where nothing held the program back. */
+    uint64_t rate;      /* bytes a second */
     bool still_rising;  /* at its end as fast as over all of it, or nearly */
     uint64_t request;   /* the largest single one in the last seconds */
     uint64_t dirty_end; /* free pages at the end */

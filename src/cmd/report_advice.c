@@ -89,12 +89,12 @@ static void say(struct advice *a, const char *format, ...)
 static void advise_live(const struct flight *f, const struct verdict *v, struct advice *a)
 {
     if (v->still_rising)
-        say(a,
-            "It was still rising at the end: if the load was normal, this looks like a leak or a "
-            "cache without a bound. A higher limit only delays the end.");
+        say(a, "It was still rising: if the load was normal, this looks like a leak or a "
+               "cache without a bound. A higher limit only delays the end.");
     else
         say(a,
-            "It had stopped rising: if the load was normal, the program needs a limit of about "
+            "It was rising less and less: if the load was normal, the program needs a limit of "
+            "about "
             "%s.",
             words_bytes(v->needed_limit));
     if (f->profile[0] != '\0')

@@ -80,12 +80,12 @@ static void facts_rise(const struct out *o, const struct verdict *v)
         fact(o, "Usage", "did not rise in the %s that are known", words_span(v->span_ns));
         return;
     }
-    fact(o, "Usage", "%s in %s: %s a second", words_change(v->rise_usage), words_span(v->rise_ns),
-         words_bytes(v->rate));
+    fact(o, "Usage", "%s in %s; %s a second before it was held back", words_change(v->rise_usage),
+         words_span(v->rise_ns), words_bytes(v->rate));
     fact(o, "of this, heap in use", "%s", words_change(v->rise_active));
     fact(o, "free pages of the heap", "%s", words_change(v->rise_dirty));
     fact(o, "outside the heap", "%s", words_change(v->rise_outside));
-    fact(o, "At the end", v->still_rising ? "still rising" : "no longer rising as fast");
+    fact(o, "Trend", v->still_rising ? "it was still rising" : "it was rising less and less");
     if (v->request > 0)
         fact(o, "Largest single request", "%s, in the last seconds", words_bytes(v->request));
 }

@@ -91,6 +91,27 @@ static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int6
     return difference(f->samples[top].usage, f->samples[i].usage) >= rise / 6;
 }
 
+/* From the soft limit on the program is held back: how fast it grows by itself shows before. */
+static unsigned free_top(const struct flight *f, unsigned begin, unsigned top)
+{
+    unsigned i = begin;
+    while (i < top && known(f->samples[i].usage) < f->samples[i].soft)
+        i++;
+    return i > begin ? i : top;
+}
+
+static void judge_rate(const struct flight *f, unsigned begin, unsigned top, struct verdict *v)
+{
+    int64_t rise = difference(f->samples[top].usage, f->samples[begin].usage);
+    uint64_t ns = f->samples[top].at_ns - f->samples[begin].at_ns;
+    if (rise < (int64_t)rise_min || ns == 0)
+        return;
+    v->still_rising = is_steady(f, begin, top, rise);
+    /* A broken record may tell of exabytes a nanosecond. */
+    v->rate =
+        u64_share(u64_min((uint64_t)rise, (uint64_t)1 << 50), NS_PER_S, u64_max(ns, NS_PER_MS));
+}
+
 static enum report_cause cause_of(const struct verdict *v)
 {
     if (v->request > u64_less(v->hard, v->usage) && v->request > v->hard / 16)
@@ -111,11 +132,7 @@ static void judge_rise(const struct flight *f, struct verdict *v)
     v->rise_active = difference(to->active, from->active);
     v->rise_dirty = difference(to->dirty, from->dirty);
     v->rise_outside = outside(to) - outside(from);
-    /* A broken record may tell of exabytes a nanosecond. */
-    if (v->rise_ns > 0 && v->rise_usage > 0)
-        v->rate = u64_share(u64_min((uint64_t)v->rise_usage, (uint64_t)1 << 50), NS_PER_S,
-                            u64_max(v->rise_ns, NS_PER_MS));
-    v->still_rising = v->rise_usage >= (int64_t)rise_min && is_steady(f, begin, top, v->rise_usage);
+    judge_rate(f, begin, free_top(f, begin, top), v);
     v->cause = cause_of(v);
 }
 

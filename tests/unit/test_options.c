@@ -61,6 +61,7 @@ static void assert_bad(enum option_id id, const char *value)
     cr_assert_eq(options.cpus, defaults.cpus);
     cr_assert_eq(options.thp, defaults.thp);
     cr_assert_eq(options.heap_profile, defaults.heap_profile);
+    cr_assert_str_eq(options.record_dir, defaults.record_dir);
     cr_assert_eq(options.log, defaults.log);
 }
 
@@ -79,6 +80,7 @@ Test(options, defaults_are_those_of_the_table)
     cr_assert_eq(options.cpus, 0);
     cr_assert_eq(options.thp, THP_AUTO);
     cr_assert_eq(options.heap_profile, 0);
+    cr_assert_str_eq(options.record_dir, "");
     cr_assert_eq(options.log, LOG_WARN);
 }
 
@@ -146,6 +148,20 @@ Test(options, heap_profile_takes_bytes_and_rounds_up_to_a_power_of_two)
     assert_bad(OPTION_HEAP_PROFILE, "1025Mi");
     assert_bad(OPTION_HEAP_PROFILE, "on");
     assert_bad(OPTION_HEAP_PROFILE, "");
+}
+
+Test(options, record_takes_an_absolute_path)
+{
+    char entry[600] = "PLIMSOLL_RECORD=/";
+    cr_assert_str_eq(parse_one("PLIMSOLL_RECORD=/var/lib/a b").record_dir, "/var/lib/a b");
+    cr_assert_str_eq(parse_one("PLIMSOLL_RECORD=/tmp//").record_dir, "/tmp");
+    cr_assert_str_eq(parse_one("PLIMSOLL_RECORD=/").record_dir, "/");
+    cr_assert_str_eq(parse_one("PLIMSOLL_RECORD=off").record_dir, "");
+    cr_assert_eq(said.count, 0);
+    assert_bad(OPTION_RECORD, "records");
+    assert_bad(OPTION_RECORD, "");
+    memset(entry + strlen(entry), 'x', OPTION_PATH_MAX);
+    assert_bad(OPTION_RECORD, entry + strlen("PLIMSOLL_RECORD="));
 }
 
 Test(options, limit_takes_percent_bytes_and_off)

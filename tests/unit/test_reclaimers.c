@@ -358,6 +358,55 @@ Test(reclaimers, no_argument_is_used_after_remove_returned, .timeout = 300)
     cr_expect_eq(atomic_load(&churn.misuses), 0u);
 }
 
+/* --- what each has given --- */
+
+static size_t give_a_third(const struct plim_pressure *p, void *arg)
+{
+    (void)arg;
+    return p->target / 3;
+}
+
+static size_t remove_self(const struct plim_pressure *p, void *arg)
+{
+    (void)p;
+    (void)reclaimers_remove(*(int *)arg);
+    return MiB;
+}
+
+Test(reclaimers, what_each_was_asked_for_and_gave_is_counted)
+{
+    struct reclaimer_info info;
+    (void)reclaimers_add("third", give_a_third, NULL, PLIM_LOW);
+    (void)reclaimers_add("rest", give_a_third, NULL, PLIM_CRITICAL);
+    (void)run(PLIM_LOW, 3 * MiB);
+    (void)run(PLIM_CRITICAL, 3 * MiB);
+    cr_assert(reclaimers_info(0, &info));
+    cr_expect_str_eq(info.name, "third");
+    cr_expect_eq(info.calls, 2);
+    cr_expect_eq(info.asked, 6 * MiB);
+    cr_expect_eq(info.freed, 2 * MiB);
+    cr_assert(reclaimers_info(1, &info));
+    cr_expect_str_eq(info.name, "rest");
+    cr_expect_eq(info.calls, 1);
+    cr_expect_eq(info.asked, 2 * MiB);
+    cr_expect_not(reclaimers_info(2, &info));
+}
+
+Test(reclaimers, next_in_a_slot_begins_anew)
+{
+    struct reclaimer_info info;
+    int id = reclaimers_add("first", give_a_third, NULL, PLIM_LOW);
+    (void)run(PLIM_LOW, MiB);
+    (void)reclaimers_remove(id);
+    cr_expect_not(reclaimers_info(0, &info));
+    id = reclaimers_add("second", remove_self, &id, PLIM_LOW);
+    (void)run(PLIM_LOW, MiB);
+    (void)reclaimers_add("third", give_a_third, NULL, PLIM_LOW);
+    cr_assert(reclaimers_info(0, &info));
+    cr_expect_str_eq(info.name, "third");
+    cr_expect_eq(info.calls, 0);
+}
+
 /* --- stop --- */
 
 Test(reclaimers, after_stop_nothing_is_called)

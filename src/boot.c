@@ -246,7 +246,7 @@ static void start_watching(const struct options *o)
     record_check(o);
     if (records)
         atomic_store(&runtime.listeners, true);
-    if (o->thread == THREAD_ON || records || o->heap_profile > 0)
+    if ((o->thread == THREAD_ON || records || o->heap_profile > 0) && runtime_ready())
         watcher_start();
 }
 

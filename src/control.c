@@ -20,10 +20,19 @@ void control_set_limit(uint64_t bytes)
     watcher_wake();
 }
 
-bool control_pending(const struct page_mailbox *m)
+static bool is_pending(const struct page_mailbox *m)
 {
     return atomic_load_explicit(&m->request, memory_order_relaxed) !=
            atomic_load_explicit(&m->done, memory_order_relaxed);
+}
+
+void control_notice(void)
+{
+    const struct page_mailbox *mailbox = atomic_load(&runtime.watcher.mailbox);
+    if (mailbox != NULL && is_pending(mailbox)) {
+        watcher_start();
+        watcher_wake();
+    }
 }
 
 static int64_t limit(uint64_t bytes)

@@ -8,8 +8,8 @@
 
 #include "page.h"
 
-/* Whether a request waits to be executed. One load; any thread. */
-bool control_pending(const struct page_mailbox *mailbox);
+/* After a look on an allocating thread: a request may have come while there was no watcher. */
+void control_notice(void);
 /* Executes it and answers. On the watcher, no lock held. */
 void control_serve(struct page_mailbox *mailbox);
 

@@ -211,8 +211,7 @@ static void abort_at_limit(void)
     struct fmt f = FMT_INIT(text);
     if (!exhausted(0))
         return;
-    record_last(&(struct record_job){
-        .options = &runtime.options, .reason = "abort", .now_ns = sys_now_ns(), .profile = true});
+    record_last(&runtime.options, "abort");
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
     fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
     fmt_str(&f, " of a hard limit of ");
@@ -281,25 +280,6 @@ static bool fits_meanwhile(size_t size)
     return true;
 }
 
-/* Where there is no watcher to do so. */
-static void record_here(uint64_t now_ns)
-{
-    const struct record_job record = {
-        .options = &runtime.options, .reason = "critical", .now_ns = now_ns};
-    if (record_begin(&record))
-        record_end(&record);
-}
-
-/* A request from outside may have come while there was no watcher. */
-static void see_mailbox(void)
-{
-    const struct page_mailbox *mailbox = atomic_load(&runtime.watcher.mailbox);
-    if (mailbox != NULL && control_pending(mailbox)) {
-        watcher_start();
-        watcher_wake();
-    }
-}
-
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -315,9 +295,9 @@ static bool look(size_t size)
     if (in.request > 0 && in.request < in.limits.hard)
         note_granted(in.now_ns, in.committed, in.request);
     lock_release(&runtime.look_lock);
-    see_mailbox();
+    control_notice();
     if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
-        record_here(in.now_ns);
+        record_now(&runtime.options, in.now_ns);
     if (d.heap_matters)
         watcher_start();
     if (d.ask > 0)

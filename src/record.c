@@ -271,10 +271,19 @@ void record_end(const struct record_job *job)
     lock_release(&record.lock);
 }
 
-void record_last(const struct record_job *job)
+void record_now(const struct options *options, uint64_t now_ns)
 {
-    if (take_turn(job, last_wait_ns))
-        record_end(job);
+    const struct record_job job = {.options = options, .reason = "critical", .now_ns = now_ns};
+    if (record_begin(&job))
+        record_end(&job);
+}
+
+void record_last(const struct options *options, const char *reason)
+{
+    const struct record_job job = {
+        .options = options, .reason = reason, .now_ns = sys_now_ns(), .profile = true};
+    if (take_turn(&job, last_wait_ns))
+        record_end(&job);
 }
 
 void record_fork_child(void)

@@ -41,8 +41,10 @@ bool record_begin(const struct record_job *job);
 /* After record_begin() said true, on the same thread: the rest, at most 100 ms but for the profile.
  */
 void record_end(const struct record_job *job);
+/* Both, where there is no watcher to do so; without a profile. */
+void record_now(const struct options *options, uint64_t now_ns);
 /* Both, at the very end of the program: whether or not one is due. */
-void record_last(const struct record_job *job);
+void record_last(const struct options *options, const char *reason);
 void record_fork_child(void);
 
 #endif

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What bench/demo and bench/survival share; sourced by them. They set before: self, name, packages.
 bench=$(dirname "$self")
 root=$(dirname "$bench")

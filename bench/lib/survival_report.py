@@ -57,14 +57,15 @@ def smallest_rows(found):
     for name, entry in found.items():
         limits = [entry["allocators"].get(allocator, {}).get("smallest_mib") for allocator in names]
         rows.append([name, number(entry["live_mib"]), *map(number, limits)])
-    means = [mean_over(found, allocator, "live_mib") for allocator in names]
-    return [*rows, ["geometric mean, of live", "1.00", *(number(mean, "{:.2f}") for mean in means)]]
+    known = [entry for entry in found.values() if entry["live_mib"] and
+             all(entry["allocators"].get(allocator, {}).get("smallest_mib") for allocator in names)]
+    means = [mean_over(known, allocator) for allocator in names]
+    return [*rows, [f"geometric mean of {len(known)}, of live", "1.00", *(number(mean, "{:.2f}") for mean in means)]]
 
 
-def mean_over(found, allocator, what):
+def mean_over(entries, allocator):
     """The geometric mean of an allocator's smallest limits, each as a multiple of the live data."""
-    ratios = [entry["allocators"][allocator]["smallest_mib"] / entry[what] for entry in found.values()
-              if entry[what] and entry["allocators"].get(allocator, {}).get("smallest_mib")]
+    ratios = [entry["allocators"][allocator]["smallest_mib"] / entry["live_mib"] for entry in entries]
     return math.exp(statistics.fmean(map(math.log, ratios))) if ratios else None
 
 

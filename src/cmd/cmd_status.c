@@ -23,7 +23,7 @@ static const struct cmd_flag flags[] = {
 static const char details[] =
     "Processes are found by their stats pages: those of your own user, or all for root.\n"
     "A process has one once its heap holds 2 MiB, unless PLIMSOLL_STATS is off; where it\n"
-    "names a directory, set it for this command too.\n\n"
+    "names a directory, set it for this command too, which then looks only there.\n\n"
     "The exit code is 1 if there is no page of process PID.";
 
 struct request {

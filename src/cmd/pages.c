@@ -63,7 +63,10 @@ static void dirs_find(struct dirs *ret)
     struct options options;
     *ret = (struct dirs){0};
     options_parse((const char *const *)environ, &options, NULL, NULL);
-    dirs_add(ret, options.stats_dir);
+    if (options.stats == STATS_DIR) {
+        dirs_add(ret, options.stats_dir);
+        return;
+    }
     dirs_add(ret, options.runtime_dir);
     dirs_add(ret, "/dev/shm");
     dirs_add(ret, options.temp_dir);

@@ -23,7 +23,7 @@ struct pages {
     uint64_t now_ns; /* monotonic clock, when they were read */
 };
 
-/* All that can be read, in $PLIMSOLL_STATS if that names a directory, and in all those that "auto"
+/* All that can be read, in $PLIMSOLL_STATS if that names a directory, else in all those that "auto"
  * means for any user. history: with their rings. 0 or -ENOMEM. */
 int pages_read(bool history, struct pages *ret);
 void pages_free(struct pages *pages);

@@ -3,7 +3,9 @@
  * is not a module's own is in the one struct here.
  *
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
+ *   admit.c    where the gate stops an allocating thread
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
+ *   at_limit.c no room left: wait, refuse, abort
  *   stats.c    the numbers for plim_stats() and for the stats page
  *   control.c  what other processes ask for by the stats page (plimsoll ctl)
  *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
@@ -93,6 +95,12 @@ struct runtime {
 
 extern struct runtime runtime PLIM_HIDDEN;
 
+/* Requests from here on are judged before they are made, and may be refused. */
+#define LARGE_REQUEST GATE_OPEN
+/* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
+ * been preempted. */
+static const uint64_t look_wait_ns = NS_PER_S;
+
 /* What only the calling thread knows. */
 struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
@@ -121,6 +129,15 @@ void runtime_configure(void);
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret);
+/* A request of so many bytes was let through: what it will have committed shows in no count before
+ * it is served. Call with look_lock held. */
+void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
+/* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
+ * request of that size, or nearly none. false: refuse it. */
+bool at_limit(size_t size, struct governor_decision *d);
+/* How many reclaimers would be called at that level. */
+unsigned runtime_reclaimers(enum plim_level level);
+
 /* Has the watcher's next look ask reclaimers for at least so much. */
 void watcher_ask(uint64_t bytes);
 /* Has the watcher look at once. */

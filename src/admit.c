@@ -1,0 +1,94 @@
+/* Where the gate stops an allocating thread, see runtime.h. */
+#include "runtime.h"
+
+#include "arenas.h"
+#include "control.h"
+#include "record.h"
+
+#include <errno.h>
+
+/* Whether the look that is under way will do for this request as well: it leaves room for it and
+ * for what was granted likewise meanwhile. Small requests show in the count as soon as they matter.
+ */
+static bool fits_meanwhile(size_t size)
+{
+    uint64_t need = size >= LARGE_REQUEST ? size : 0;
+    uint64_t stop_at = atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
+    do {
+        if (account_committed() >= u64_less(stop_at, need))
+            return false;
+    } while (need > 0 &&
+             !atomic_compare_exchange_weak_explicit(&runtime.stop_at, &stop_at, stop_at - need,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    atomic_fetch_add_explicit(&runtime.meanwhile, need, memory_order_relaxed);
+    return true;
+}
+
+static bool look(size_t size)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    if (!lock_try(&runtime.look_lock) &&
+        (fits_meanwhile(size) || !lock_take_within(&runtime.look_lock, look_wait_ns)))
+        return true;
+    if (size < account_until_look()) { /* somebody else has just looked */
+        lock_release(&runtime.look_lock);
+        return true;
+    }
+    look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
+    if (in.request > 0 && in.request < in.limits.hard)
+        look_granted(in.now_ns, in.committed, in.request);
+    lock_release(&runtime.look_lock);
+    control_notice();
+    if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
+        record_now(&runtime.options, in.now_ns);
+    if (d.heap_matters)
+        watcher_start();
+    if (d.ask > 0)
+        watcher_ask(d.ask);
+    if (d.callbacks_due || d.level_changed)
+        watcher_wake();
+    else if (d.watch_after_ns != UINT64_MAX)
+        watcher_wake_by(in.now_ns + d.watch_after_ns);
+    return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
+}
+
+static bool flush_wanted(void)
+{
+    return thread_state.flush_epoch !=
+           atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+}
+
+static void flush(void)
+{
+    thread_state.flush_epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+    arenas_flush_thread_cache();
+}
+
+bool runtime_admit(size_t size)
+{
+    if (!runtime_ready() || thread_state.inside)
+        return true;
+    bool due = size >= account_until_look();
+    if (likely(!due && !flush_wanted()))
+        return true;
+    int saved_errno = errno;
+    thread_state.inside = true;
+    if (flush_wanted())
+        flush();
+    bool admitted = due ? look(size) : true;
+    thread_state.inside = false;
+    errno = saved_errno;
+    return admitted;
+}
+
+void runtime_pass_by(void)
+{
+    if (likely(!flush_wanted()) || thread_state.inside)
+        return;
+    int saved_errno = errno;
+    thread_state.inside = true;
+    flush();
+    thread_state.inside = false;
+    errno = saved_errno;
+}

@@ -3,7 +3,7 @@
  *
  * The one place that turns a wish ("50 MiB, the oldest first") into jemalloc's controls. Not safe
  * from two threads at once unless said; the runtime sees to that. Never call with a jemalloc lock
- * held, that is, from a hook.
+ * held, that is, from where pages are taken or given back.
  */
 #ifndef PLIM_ARENAS_H
 #define PLIM_ARENAS_H

@@ -84,8 +84,8 @@ static void build_conf(struct fmt *f)
     /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
      * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
-    /* A thread may keep at least 20 free blocks of each size up to tcache_max, 32 KiB by default:
-     * 3 MiB, which only the thread itself can give back. */
+    /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB: 3 MiB, which
+     * only the thread itself can give back. */
     if (runtime.usage.memory.hard <= GiB)
         fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
     if (JE_NEEDS_HOOKS)

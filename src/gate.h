@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 struct gate {
-    /* Written by whoever looks, lowered by the extent hooks. Relaxed: a thread that sees an old
+    /* Written by whoever looks, lowered where pages are taken. Relaxed: a thread that sees an old
      * value goes through once more, or looks once too often; neither matters. */
     _Atomic size_t smallest;
 } CACHE_ALIGNED;

@@ -32,8 +32,8 @@
     X(RECORD, "PLIMSOLL_RECORD", "off", "off, an absolute path",                                   \
       "directory for the record that is written when the level turns critical")                    \
     X(HEAP_PROFILE, "PLIMSOLL_HEAP_PROFILE", "off", "off, 4Ki to 1Gi",                             \
-      "sample the heap once in about so many allocated bytes, for heap profiles: 512Ki to find a "   \
-      "leak, 4Mi to leave it on")  \
+      "sample the heap once in about so many allocated bytes, for heap profiles: 512Ki to find a " \
+      "leak, 4Mi to leave it on")                                                                  \
     X(LOG, "PLIMSOLL_LOG", "warn", "off, error, warn, info, debug",                                \
       "what is said on stderr, one line each")
 

@@ -51,7 +51,8 @@ struct watch {
     bool record_due;
 };
 
-/* Page cache and others of the group are in what the kernel counts, and not in what hooks see. */
+/* Page cache and others of the group are in what the kernel counts, and not in our count of pages.
+ */
 static void follow_events(const struct limits *l)
 {
     const struct usage *u = &runtime.usage;

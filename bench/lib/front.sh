@@ -62,7 +62,7 @@ install_packages() {
 	command -v apt-get >/dev/null || fail "these Debian packages are missing, and there is no apt-get: ${missing[*]}"
 	echo "Installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
-	{ apt-get -q update || true; apt-get -q install -y --no-install-recommends "${missing[@]}"; } \
+	{ apt-get -q update || true; apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"; } \
 		</dev/null >"$work/apt.log" 2>&1 ||
 		fail "apt-get could not install ${missing[*]}:" "$(tail -n 5 "$work/apt.log")"
 }

@@ -1,7 +1,8 @@
 /*
  * Preloaded with jemalloc: a thread in each process notes, 200 times a second, how much of the heap
- * is free space inside pages in use (jemalloc's active less allocated), in a file that all processes
- * share: BENCH_LIVE names it. Pages that a child shares with its parent count for the parent only.
+ * is free space inside pages in use (jemalloc's active less allocated), in a file that all
+ * processes share: BENCH_LIVE names it. Pages that a child shares with its parent count for the
+ * parent only.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 #define SLOTS 4096
 
 struct slot {
-    _Atomic int64_t pid; /* 0: free; taken once, by compare and swap */
+    _Atomic int64_t pid;   /* 0: free; taken once, by compare and swap */
     _Atomic int64_t bytes; /* written by the process of pid only */
 };
 

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-enum flag { FLAG_LISTEN, FLAG_FORMAT };
+enum flag { FLAG_LISTEN, FLAG_FORMAT, FLAG_JSON };
 
 static const struct cmd_flag flags[] = {
     [FLAG_LISTEN] = {0, "listen", "ADDRESS:PORT", "serve over HTTP, such as 127.0.0.1:9464"},
     [FLAG_FORMAT] = {0, "format", "FORMAT", "prometheus (the default) or openmetrics"},
+    [FLAG_JSON] = {0, "json", NULL, "print JSON instead, as /data.json serves it"},
     {0},
 };
 
@@ -22,10 +23,13 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     enum metrics_format format = METRICS_PROMETHEUS;
     const char *listen = NULL, *value;
     struct pages pages;
+    bool json = false;
     int rest, next;
     while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
         if (next == FLAG_LISTEN)
             listen = value;
+        else if (next == FLAG_JSON)
+            json = true;
         else if (strcmp(value, "openmetrics") == 0)
             format = METRICS_OPENMETRICS;
         else if (strcmp(value, "prometheus") == 0)
@@ -37,21 +41,29 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         return cmd_flag_exit(next);
     if (rest < argc)
         return cmd_bad_argument(self, argv[rest]);
+    if (listen != NULL && json) {
+        cmd_say("metrics: --json prints once, expected without --listen (which serves /data.json)");
+        return EXIT_USAGE;
+    }
     if (listen != NULL)
         return metrics_serve(listen);
-    int rc = pages_read(false, &pages);
+    int rc = pages_read(json, &pages);
     if (rc < 0) {
         cmd_say("metrics: cannot read the stats pages: %s", strerror(-rc));
         return EXIT_PROBLEM;
     }
-    metrics_write(&pages, format, stdout);
+    if (json) {
+        metrics_write_json(&pages, stdout);
+        putchar('\n');
+    } else
+        metrics_write(&pages, format, stdout);
     pages_free(&pages);
     return EXIT_OK;
 }
 
 const struct cmd_verb verb_metrics = {
     .name = "metrics",
-    .synopsis = "[--listen ADDRESS:PORT] [--format FORMAT]",
+    .synopsis = "[--listen ADDRESS:PORT] [--format FORMAT] [--json]",
     .summary = "print the figures of all processes for Prometheus, or serve them",
     .details = details,
     .flags = flags,

@@ -29,6 +29,7 @@ struct mib {
 static struct {
     size_t page;
     unsigned automatic; /* arenas that threads share: those of narenas */
+    unsigned huge;      /* the one for large requests; UINT32_MAX: there is none */
     struct mib decay_ms, decay, purge, epoch, allocated, flush, freed, active_ptr;
     int64_t decay_default; /* what jemalloc was configured with, milliseconds; -1: never */
     int64_t decay_now;     /* set at present */
@@ -84,23 +85,45 @@ static void purge_eagerly_from(unsigned arena, size_t bytes)
         (void)mib_write(&m, arena, &bytes, sizeof(bytes));
 }
 
+/* Not of jemalloc's own arena for large requests, the one after the automatic ones: it keeps none.
+ */
+static int set_decay(unsigned arena, int64_t ms)
+{
+    if (arena == arenas.huge)
+        return -EINVAL;
+    ssize_t value = (ssize_t)ms;
+    return mib_write(&arenas.decay_ms, arena, &value, sizeof(value));
+}
+
+/* A new arena's count of pages in use. One that is gone by now has none: refresh() told of all that
+ * were made before. */
 static void find_active_pages(unsigned arena)
 {
-    const size_t *active = NULL;
+    const size_t *active = NULL, *unknown = &account_new;
     struct mib m = arenas.active_ptr;
     m.at[2] = arena;
-    if (mib_read(&m, &active, sizeof(active)) == 0)
-        atomic_store_explicit(&account.active_pages[arena], active, memory_order_relaxed);
+    if (mib_read(&m, &active, sizeof(active)) != 0) {
+        refresh();
+        if (mib_read(&m, &active, sizeof(active)) != 0)
+            active = NULL;
+    }
+    (void)atomic_compare_exchange_strong_explicit(&account.active_pages[arena], &unknown, active,
+                                                  memory_order_relaxed, memory_order_relaxed);
 }
 
 int arenas_init(void)
 {
     int64_t decay_ms = 0;
+    size_t oversize = 0;
     size_t len = sizeof(arenas.automatic), decay_len = sizeof(decay_ms);
     int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
     rc =
         rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
     rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
+    rc = rc != 0 ? rc
+                 : -je_mallctl("opt.oversize_threshold", &oversize, &(size_t){sizeof(oversize)},
+                               NULL, 0);
+    arenas.huge = oversize > 0 ? arenas.automatic : UINT32_MAX;
     rc = rc != 0 ? rc : find_controls();
     if (rc == 0 && JE_NEEDS_HOOKS)
         rc = hooks_install();
@@ -133,8 +156,11 @@ static void find_new_arenas(void)
             refresh();
         refreshed = true;
         find_active_pages(i);
-        if (i < arenas.automatic)
+        if (i < arenas.automatic) {
             purge_eagerly_from(i, (size_t)(32 * MiB));
+            if (arenas.decay_now != arenas.decay_default && arenas.decay_now != INT64_MIN)
+                (void)set_decay(i, arenas.decay_now);
+        }
     }
 }
 
@@ -160,12 +186,6 @@ uint64_t arenas_thread_freed(void)
     uint64_t freed = 0;
     (void)mib_read(&arenas.freed, &freed, sizeof(freed));
     return freed;
-}
-
-static int set_decay(unsigned arena, int64_t ms)
-{
-    ssize_t value = (ssize_t)ms;
-    return mib_write(&arenas.decay_ms, arena, &value, sizeof(value));
 }
 
 /*
@@ -224,7 +244,8 @@ void arenas_set_decay(int64_t ms)
         return;
     arenas.decay_now = ms;
     for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        (void)set_decay(i, ms);
+        if (is_counted(i))
+            (void)set_decay(i, ms);
 }
 
 void arenas_fork_child(void)

@@ -172,10 +172,16 @@ static void boot(void)
     uint32_t configured = PHASE_CONFIGURED;
     runtime_configure();
     if (je_is_starting() ||
-        !atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER))
+        atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_CONFIGURED)
         return;
+    lock_take(&runtime.look_lock); /* forks wait for it: a child could not go on from here */
+    if (!atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER)) {
+        lock_release(&runtime.look_lock);
+        return;
+    }
     enum phase end = take_over();
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
+    lock_release(&runtime.look_lock);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
     else
@@ -241,6 +247,7 @@ static void apply_options(const struct options *options)
     log_set_level(options->log);
     runtime.usage.options = *options;
     usage_set_soft(&runtime.usage, options, 0);
+    pages_avoid_huge(keeps_off_huge_pages());
     governor_init(&runtime.governor, options, sys_now_ns());
     lock_release(&runtime.look_lock);
     if (!options->enabled) {

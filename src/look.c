@@ -95,9 +95,13 @@ static uint64_t purge(uint64_t bytes)
 
 uint64_t runtime_purge(uint64_t bytes)
 {
-    lock_take(&runtime.look_lock);
+    bool inside = thread_state.inside;
+    if (!lock_take_within(&runtime.look_lock, look_wait_ns))
+        return 0;
+    thread_state.inside = true; /* hooks of the program's own may allocate */
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
+    thread_state.inside = inside;
     lock_release(&runtime.look_lock);
     return freed;
 }

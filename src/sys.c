@@ -171,8 +171,9 @@ void sys_write_gently(int fd, const void *buf, size_t len)
 
 static void *map_raw(void *hint, size_t len)
 {
-    long p =
-        SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Only reserved: programs map far more than they touch, and the kernel is not to count it. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, flags, -1, 0);
     return p < 0 && p > -4096 ? NULL : (void *)p;
 }
 

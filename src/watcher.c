@@ -164,7 +164,8 @@ static void *watcher_main(void *arg)
         atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
         uint64_t wait = watch_once();
         atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
-        if (mailbox != NULL)
+        /* Another one, or none: a reclaimer forked, and this is the child. */
+        if (mailbox != NULL && atomic_load(&self->mailbox) == mailbox)
             control_serve(mailbox);
         if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
             continue;

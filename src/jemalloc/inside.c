@@ -9,6 +9,7 @@
 #include "../je.h"
 #include "../pages.h"
 
+#include <string.h>
 #include <time.h>
 
 /* The function that jemalloc calls for this one of its own. */
@@ -65,22 +66,27 @@ bool je_is_starting(void)
 }
 
 /*
- * What its default extent hooks ask of the kernel (ehooks.c), see pages.h. true is failure.
+ * What arenas with the default extent hooks ask of the kernel (extent.c), see pages.h; hooks of the
+ * program's own, built on the default ones or not, stay as they are. true is failure.
  */
-void *je_extent_alloc_mmap(void *addr, size_t size, size_t alignment, bool *zero, bool *commit);
-bool je_extent_dalloc_mmap(void *addr, size_t size);
-bool je_pages_commit(void *addr, size_t size);
-bool je_pages_decommit(void *addr, size_t size);
-bool je_pages_purge_lazy(void *addr, size_t size);
-bool je_pages_purge_forced(void *addr, size_t size);
+void *je_ehooks_default_alloc_impl(void *tsdn, void *addr, size_t size, size_t alignment,
+                                   bool *zero, bool *commit, unsigned arena);
+bool je_ehooks_default_dalloc_impl(void *addr, size_t size);
+bool je_ehooks_default_commit_impl(void *addr, size_t offset, size_t size);
+bool je_ehooks_default_decommit_impl(void *addr, size_t offset, size_t size);
+bool je_ehooks_default_purge_lazy_impl(void *addr, size_t offset, size_t size);
+bool je_ehooks_default_purge_forced_impl(void *addr, size_t offset, size_t size);
+void je_ehooks_default_zero_impl(void *addr, size_t size);
+void je_pages_set_thp_state(void *addr, size_t size);
 
-void *reserve(void *addr, size_t size, size_t alignment, bool *zero, bool *commit)
-    INSTEAD(extent_alloc_mmap);
-bool release(void *addr, size_t size) INSTEAD(extent_dalloc_mmap);
-bool commit(void *addr, size_t size) INSTEAD(pages_commit);
-bool decommit(void *addr, size_t size) INSTEAD(pages_decommit);
-bool purge_lazy(void *addr, size_t size) INSTEAD(pages_purge_lazy);
-bool purge_forced(void *addr, size_t size) INSTEAD(pages_purge_forced);
+void *reserve(void *tsdn, void *addr, size_t size, size_t alignment, bool *zero, bool *commit,
+              unsigned arena) INSTEAD(ehooks_default_alloc_impl);
+bool release(void *addr, size_t size) INSTEAD(ehooks_default_dalloc_impl);
+bool commit(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_commit_impl);
+bool decommit(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_decommit_impl);
+bool purge_lazy(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_purge_lazy_impl);
+bool purge_forced(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_purge_forced_impl);
+void zero(void *addr, size_t size) INSTEAD(ehooks_default_zero_impl);
 
 /* false: plain jemalloc. Written once, before its first arena. */
 static bool counted;
@@ -90,47 +96,70 @@ void je_count_pages(void)
     counted = true;
 }
 
-void *reserve(void *addr, size_t size, size_t alignment, bool *zero, bool *commit_)
+void *reserve(void *tsdn, void *addr, size_t size, size_t alignment, bool *zero_, bool *commit_,
+              unsigned arena)
 {
     if (!counted)
-        return je_extent_alloc_mmap(addr, size, alignment, zero, commit_);
-    *zero = true;
-    return pages_reserve(addr, size, alignment, commit_);
+        return je_ehooks_default_alloc_impl(tsdn, addr, size, alignment, zero_, commit_, arena);
+    void *p = pages_reserve(addr, size, alignment, commit_);
+    if (p != NULL) {
+        *zero_ = true;
+        je_pages_set_thp_state(p, size); /* MALLOC_CONF=thp:... */
+    }
+    return p;
 }
 
 /* Refused: the address space is kept, its pages are decommitted. */
 bool release(void *addr, size_t size)
 {
-    return counted || je_extent_dalloc_mmap(addr, size);
+    return counted || je_ehooks_default_dalloc_impl(addr, size);
 }
 
-bool commit(void *addr, size_t size)
+bool commit(void *addr, size_t offset, size_t size)
 {
     if (!counted)
-        return je_pages_commit(addr, size);
+        return je_ehooks_default_commit_impl(addr, offset, size);
     pages_take(size);
     return false;
 }
 
-bool decommit(void *addr, size_t size)
+bool decommit(void *addr, size_t offset, size_t size)
 {
-    return counted ? pages_give_back(addr, size) != 0 : je_pages_decommit(addr, size);
+    return counted ? pages_give_back((char *)addr + offset, size) != 0
+                   : je_ehooks_default_decommit_impl(addr, offset, size);
 }
 
 /* No half-purged pages: what the kernel counts would lag behind. */
-bool purge_lazy(void *addr, size_t size)
+bool purge_lazy(void *addr, size_t offset, size_t size)
 {
-    return counted || je_pages_purge_lazy(addr, size);
+    return counted || je_ehooks_default_purge_lazy_impl(addr, offset, size);
 }
 
-/* Mostly to zero a large block for calloc: writing zeroes is faster where the block is used, and
- * keeps pages that a sparse one does not need. */
-bool purge_forced(void *addr, size_t size)
+/* Where decommit failed. */
+bool purge_forced(void *addr, size_t offset, size_t size)
 {
-    if (!counted)
-        return je_pages_purge_forced(addr, size);
+    return counted ? pages_renew((char *)addr + offset, size) != 0
+                   : je_ehooks_default_purge_forced_impl(addr, offset, size);
+}
+
+/* For calloc. Writing zeroes is faster where the block is used, and keeps pages that a sparse one
+ * does not need. */
+void zero(void *addr, size_t size)
+{
     bool write_zeroes = size < MiB && !gate_stops(0);
-    return write_zeroes || pages_renew(addr, size) != 0;
+    if (!counted)
+        je_ehooks_default_zero_impl(addr, size);
+    else if (write_zeroes || pages_renew(addr, size) != 0)
+        memset(addr, 0, size);
+}
+
+/* Its huge page allocator takes pages past all this; jemalloc says itself that it does without. */
+bool je_hpa_supported(void);
+bool hpa_supported(void) INSTEAD(hpa_supported);
+
+bool hpa_supported(void)
+{
+    return !counted && je_hpa_supported();
 }
 
 /*
@@ -139,10 +168,10 @@ bool purge_forced(void *addr, size_t size)
  */
 extern const char je_ehooks_default_extent_hooks[];
 void *je_arena_new(void *tsdn, unsigned index, const void *const *config);
-void je_base_delete(void *tsdn, void *base);
+void je_arena_destroy(void *tsd, void *arena);
 
 void *arena_made(void *tsdn, unsigned index, const void *const *config) INSTEAD(arena_new);
-void base_gone(void *tsdn, void *base) INSTEAD(base_delete);
+void arena_gone(void *tsd, void *arena) INSTEAD(arena_destroy);
 
 void *arena_made(void *tsdn, unsigned index, const void *const *config)
 {
@@ -152,9 +181,8 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
     return arena;
 }
 
-/* An arena is destroyed, or could not be made. */
-void base_gone(void *tsdn, void *base)
+void arena_gone(void *tsd, void *arena)
 {
-    account_arena_gone(base);
-    je_base_delete(tsdn, base);
+    account_arena_gone(arena);
+    je_arena_destroy(tsd, arena);
 }

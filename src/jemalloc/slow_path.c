@@ -9,7 +9,10 @@
 #include "../je.h"
 #include "../runtime.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
 
 void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
                                  bool *ret_success);
@@ -38,6 +41,7 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, s
 bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
                      size_t *ret_size) INSTEAD(arena_ralloc_no_move);
 void event(void *tsd, void *what) INSTEAD(te_event_trigger);
+void *symbol(void *handle, const char *name) INSTEAD(dlsym);
 void size_classes_boot(void *size_classes) INSTEAD(sc_boot);
 
 /* jemalloc's "not enough memory" is NULL; its front sets errno. */
@@ -96,7 +100,10 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, s
 bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
                      size_t *ret_size)
 {
-    if (size > old_size && refused(size)) {
+    size_t most = extra < SIZE_MAX - size ? size + extra : SIZE_MAX;
+    if (extra > 0 && most > old_size && refused(most))
+        extra = 0;
+    if (extra == 0 && size > old_size && refused(size)) {
         *ret_size = old_size;
         return true;
     }
@@ -109,6 +116,32 @@ void event(void *tsd, void *what)
 {
     je_te_event_trigger(tsd, what);
     runtime_pass_by();
+}
+
+/*
+ * jemalloc creates its background threads with its own locks held, by a pthread_create that it has
+ * looked up: what that allocates is not looked at.
+ */
+typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+static create_fn *next_create; /* written once, at jemalloc's start */
+
+static int create_inside(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                         void *arg)
+{
+    bool inside = thread_state.inside;
+    thread_state.inside = true;
+    int rc = next_create(thread, attr, start, arg);
+    thread_state.inside = inside;
+    return rc;
+}
+
+void *symbol(void *handle, const char *name)
+{
+    void *found = dlsym(handle, name);
+    if (found == NULL || strcmp(name, "pthread_create") != 0)
+        return found;
+    next_create = (create_fn *)found;
+    return (void *)create_inside;
 }
 
 /* jemalloc begins; what it is to be configured with must be known from here on. */

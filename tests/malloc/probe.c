@@ -1,7 +1,7 @@
 /*
- * Prints what the library makes of its environment, as key=value lines: probe [MIB]
+ * Prints what the library makes of its environment, as key=value lines: probe [MIB [SIZE]]
  *
- * MIB: allocates and writes so much first, in pieces of up to a mebibyte, and frees it at the end.
+ * MIB: allocates and writes so much first, in blocks of SIZE bytes (128 KiB less 64).
  * Built with the library linked; what is asked of jemalloc goes through its API.
  */
 #include <dlfcn.h>
@@ -15,11 +15,11 @@
 
 int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 
-static void *use(size_t mib)
+static void *use(size_t mib, size_t size)
 {
-    char **blocks = calloc(mib * 8 + 1, sizeof(*blocks));
-    for (size_t i = 0; blocks != NULL && i < mib * 8; i++) {
-        size_t size = ((size_t)1 << 17) - 64;
+    size_t count = (mib << 20) / size;
+    char **blocks = calloc(count + 1, sizeof(*blocks));
+    for (size_t i = 0; blocks != NULL && i < count; i++) {
         blocks[i] = malloc(size);
         if (blocks[i] != NULL)
             memset(blocks[i], 1, size);
@@ -43,7 +43,8 @@ int main(int argc, char **argv)
     struct plim_stats stats = {.size = sizeof(stats)};
     struct plim_limits limits = {.size = sizeof(limits)};
     Dl_info info;
-    void *blocks = argc > 1 ? use((size_t)atol(argv[1])) : NULL;
+    size_t size = argc > 2 ? (size_t)atol(argv[2]) : ((size_t)1 << 17) - 64;
+    void *blocks = argc > 1 ? use((size_t)atol(argv[1]), size) : NULL;
     printf("secure=%lu\n", getauxval(AT_SECURE));
     printf("stats=%d\n", plim_stats(&stats));
     printf("limits=%d\n", plim_limits(&limits));

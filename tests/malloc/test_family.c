@@ -385,6 +385,22 @@ Test(family, mallopt_accepts_what_it_cannot_use)
     cr_expect_eq(mallopt(-12345, 0), 1);
 }
 
+/* As databases do: the address space counts for nothing until it is used. */
+Test(family, more_than_the_machine_has_can_be_reserved)
+{
+    FILE *f = fopen("/proc/sys/vm/overcommit_memory", "r");
+    int mode = 0;
+    cr_assert_eq(f != NULL && fscanf(f, "%d", &mode) == 1, true);
+    fclose(f);
+    if (mode == 2)
+        cr_skip_test("the kernel commits no more than there is");
+    size_t size = 4 * (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    char *p = malloc(size);
+    cr_assert_not_null(p);
+    p[0] = p[size - 1] = 1;
+    free(p);
+}
+
 Test(family, what_libc_allocates_can_be_freed)
 {
     char *line = NULL, *text = NULL;

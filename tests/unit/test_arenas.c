@@ -349,3 +349,96 @@ Test(arenas, count_stays_exact_when_arenas_are_destroyed)
                   (size_t)(after / KiB));
     je_dallocx(live, arena_and_no_cache(0));
 }
+
+static const size_t *active_pages(unsigned arena)
+{
+    return atomic_load(&account.active_pages[arena]);
+}
+
+Test(arenas, arena_that_comes_and_goes_between_two_looks_is_forgotten)
+{
+    char name[32];
+    struct arenas_pages pages;
+    unsigned index = create_arena();
+    snprintf(name, sizeof(name), "arena.%u.destroy", index);
+    cr_assert_eq(active_pages(index), &account_new);
+    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
+    arenas_read(&pages);
+    cr_expect_null(active_pages(index));
+    cr_assert_eq(create_arena(), index, "the index is used anew");
+    arenas_read(&pages);
+    cr_expect_not_null(active_pages(index));
+}
+
+/* jemalloc's default hooks, taken from an arena that has them: what the program builds on. */
+static struct je_extent_hooks *default_hooks(void)
+{
+    struct je_extent_hooks *found = NULL;
+    size_t len = sizeof(found);
+    cr_assert_eq(mallctl("arena.0.extent_hooks", &found, &len, NULL, 0), 0);
+    return found;
+}
+
+Test(arenas, arena_with_hooks_of_the_program_built_on_the_default_ones_is_not_counted)
+{
+    static struct je_extent_hooks own;
+    struct je_extent_hooks *given = &own;
+    unsigned index = 0;
+    size_t len = sizeof(index);
+    own = *default_hooks();
+    cr_assert_eq(mallctl("arenas.create", &index, &len, &given, sizeof(given)), 0);
+    struct arenas_pages before, in_use, freed;
+    arenas_read(&before);
+    void *p = je_mallocx(20 * MiB, arena_and_no_cache(index));
+    cr_assert_not_null(p);
+    arenas_read(&in_use);
+    je_dallocx(p, arena_and_no_cache(index));
+    (void)arenas_purge(UINT64_MAX);
+    arenas_read(&freed);
+    cr_expect_eq(in_use.committed, before.committed);
+    cr_expect_eq(in_use.dirty, before.dirty);
+    cr_expect_leq(freed.committed, before.committed);
+    cr_expect_eq(freed.dirty, 0u);
+}
+
+static int64_t decay_of(unsigned arena)
+{
+    char name[48];
+    ssize_t ms = 0;
+    size_t len = sizeof(ms);
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+    cr_assert_eq(mallctl(name, &ms, &len, NULL, 0), 0, "%s", name);
+    return ms;
+}
+
+/* Together with others, or one arena would serve them all in turn. */
+static void *allocate_and_wait(void *barrier)
+{
+    thread_state.inside = true;
+    void *volatile p = malloc(100000);
+    free(p);
+    pthread_barrier_wait(barrier);
+    return NULL;
+}
+
+Test(arenas, an_arena_made_late_has_the_decay_time_of_the_others)
+{
+    struct arenas_pages pages;
+    pthread_t threads[4];
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, ARRAY_LEN(threads));
+    arenas_set_decay(300);
+    cr_expect_eq(decay_of(0), 300);
+    arenas_read(&pages);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_create(&threads[i], NULL, allocate_and_wait, &barrier);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+    unsigned made = 0;
+    while (made < account_arenas() && active_pages(made) != &account_new)
+        made++;
+    if (made == account_arenas())
+        cr_skip_test("the threads found arenas there");
+    arenas_read(&pages);
+    cr_expect_eq(decay_of(made), 300);
+}

@@ -1,8 +1,6 @@
 /* Loading records and pages, see flight.h. */
 #include "flight.h"
 
-#include "../page_file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,7 +52,7 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     memcpy(ret->values, view->values, sizeof(ret->values));
     ret->taken_ns = ret->values[PAGE_UPDATED];
     ret->taken_at = page_written_at(view);
-    ret->running = page_life(view) == PAGE_LIVES;
+    ret->life = page_life(view);
     for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
         struct page_sample packed = page_sample_at(view, i);
         struct record_sample sample;

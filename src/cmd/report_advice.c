@@ -16,6 +16,11 @@ static const char *what_ended(const struct flight *f, const struct verdict *v)
         return "is gone; it was not at its memory limit when last seen";
     case REPORT_REFUSED:
         return "ended itself at its memory limit (PLIMSOLL_ON_LIMIT=abort)";
+    case REPORT_UNTOLD:
+        return v->at_limit ? "runs in another pid namespace or is gone, which cannot be told from "
+                             "here; it was at its memory limit when last seen"
+                           : "runs in another pid namespace or is gone, which cannot be told from "
+                             "here";
     case REPORT_GOING_ON:
         break;
     }

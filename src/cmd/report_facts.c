@@ -37,6 +37,11 @@ static void facts_process(const struct out *o, const struct flight *f)
 {
     static const char *const sources[] = {"nothing limits it", "a cgroup", "the machine's memory",
                                           "PLIMSOLL_LIMIT"};
+    static const char *const pages[] = {
+        [PAGE_LIVES] = "the stats page of the running process",
+        [PAGE_DEAD] = "the stats page that it left behind",
+        [PAGE_ELSEWHERE] = "the stats page of a process in another pid namespace",
+    };
     uint64_t source = f->values[PAGE_SOURCE];
     group(o, "The process");
     fact(o, "Program", "%s, pid %llu, user %llu", f->comm[0] != '\0' ? f->comm : "?",
@@ -44,9 +49,9 @@ static void facts_process(const struct out *o, const struct flight *f)
     if (f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(o, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
     fact(o, "Read from", "%s",
-         f->from_page ? (f->running ? "the stats page of the running process"
-                                    : "the stats page that it left behind")
-                      : (f->complete ? "a flight record" : "a flight record that was cut short"));
+         f->from_page  ? pages[f->life]
+         : f->complete ? "a flight record"
+                       : "a flight record that was cut short");
     fact(o, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
     if (f->on_limit[0] != '\0')
         fact(o, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);

@@ -118,6 +118,18 @@ static int keep_dead(struct pages *pages, struct process *process)
     return 0;
 }
 
+static void keep_elsewhere(struct pages *pages, struct process *process)
+{
+    struct process *last = &pages->elsewhere;
+    if (pages->elsewhere_count++ > 0 &&
+        page_written_at(&process->view) <= page_written_at(&last->view)) {
+        page_free(process);
+        return;
+    }
+    page_free(last);
+    *last = *process;
+}
+
 static int keep(struct pages *pages, struct process *process, const char *dir, const char *name)
 {
     int rc = asprintf(&process->path, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
@@ -127,6 +139,8 @@ static int keep(struct pages *pages, struct process *process, const char *dir, c
         rc = push(&pages->list, &pages->count, process);
     else if (process->life == PAGE_DEAD && process->view.values[PAGE_LEVEL] >= 3)
         rc = keep_dead(pages, process);
+    else if (process->life == PAGE_ELSEWHERE)
+        keep_elsewhere(pages, process);
     else
         page_free(process);
     if (rc < 0)
@@ -209,6 +223,7 @@ void pages_free(struct pages *pages)
         page_free(&pages->list[i]);
     for (size_t i = 0; i < pages->dead_count; i++)
         page_free(&pages->dead[i]);
+    page_free(&pages->elsewhere);
     free(pages->list);
     free(pages->dead);
     *pages = (struct pages){0};

@@ -22,7 +22,9 @@ struct pages {
     struct process *dead; /* those that died at level critical and were kept, newest first; of each
                              owner the newest PAGE_EVIDENCE_MAX */
     size_t dead_count;
-    uint64_t now_ns; /* monotonic clock, when they were read */
+    size_t elsewhere_count;   /* of other pid namespaces: who knows whether those live */
+    struct process elsewhere; /* of these the one written last, if there is any */
+    uint64_t now_ns;          /* monotonic clock, when they were read */
 };
 
 /* All that can be read, in $PLIMSOLL_STATS if that names a directory, else in all those that "auto"

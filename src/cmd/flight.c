@@ -1,6 +1,8 @@
 /* Loading records and pages, see flight.h. */
 #include "flight.h"
 
+#include "clean.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,9 +34,7 @@ int flight_add_sample(struct flight *flight, const struct record_sample *sample)
 static void copy_text(char *to, size_t size, const char *from)
 {
     (void)snprintf(to, size, "%s", from);
-    for (char *p = to; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    clean_text(to);
 }
 
 static int parse_page(const struct page_view *view, struct flight *ret)

@@ -1,6 +1,8 @@
 /* One stats page: copied in one piece, and checked to be what its name says, see pages.h. */
 #include "pages_internal.h"
 
+#include "clean.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,11 +61,11 @@ static bool may_speak_for(uint32_t owner, uint64_t pid)
     return found || owner == 0;
 }
 
-/* Text of others: nothing that a terminal would act on. */
-static void clean(char *text, unsigned char last)
+/* What stands in a column: a byte is a character. */
+static void clean_ascii(char *text)
 {
     for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f || (unsigned char)*text > last)
+        if ((unsigned char)*text < ' ' || (unsigned char)*text > 0x7e)
             *text = '?';
 }
 
@@ -76,9 +78,9 @@ static void set_texts(struct process *p)
     if (f == NULL || fgets(p->comm, sizeof(p->comm), f) == NULL)
         memcpy(p->comm, p->view.comm, sizeof(p->comm));
     p->comm[strcspn(p->comm, "\n")] = '\0';
-    clean(p->comm, 0x7e);
-    clean(p->view.version, 0x7e);
-    clean(p->view.cgroup_path, 0xff);
+    clean_ascii(p->comm);
+    clean_ascii(p->view.version);
+    clean_text(p->view.cgroup_path);
     if (f != NULL)
         (void)fclose(f);
 }

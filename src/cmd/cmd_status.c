@@ -74,7 +74,7 @@ static void print_one(const struct process *p, uint64_t now_ns)
            p->path);
     figure_seconds(figure_age(&p->view, now_ns), text, sizeof(text));
     printf("\n%-26s %12s  How old these figures are.\n", "age_seconds", text);
-    figure_bytes(PAGE_HARD, figure_headroom(&p->view), text, sizeof(text));
+    figure_headroom_text(&p->view, text, sizeof(text));
     printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
     for (unsigned i = 0; i < p->view.known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)

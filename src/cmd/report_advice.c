@@ -60,6 +60,8 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
         fmt_str(&line, " at once, more than the ");
         fmt_bytes(&line, u64_less(v->hard, v->usage));
         fmt_str(&line, " that were left.");
+    } else if (v->cause == REPORT_UNKNOWN && v->peak == UNLIMITED) {
+        fmt_str(&line, ". Its usage is not known.");
     } else if (v->cause == REPORT_UNKNOWN) {
         fmt_str(&line, ". Usage did not rise in the time that is known.");
     } else {

@@ -70,11 +70,18 @@ void control_serve(struct page_mailbox *m)
 {
     char path[PAGE_PATH_MAX];
     uint32_t request = atomic_load_explicit(&m->request, memory_order_acquire);
-    if (request == atomic_load_explicit(&m->done, memory_order_relaxed))
+    uint32_t done = atomic_load_explicit(&m->done, memory_order_relaxed);
+    if (request == done)
         return;
-    uint32_t command = atomic_load_explicit(&m->command, memory_order_relaxed);
+    uint32_t command = atomic_load_explicit(&m->command, memory_order_acquire);
     uint64_t argument = atomic_load_explicit(&m->argument, memory_order_relaxed);
     memcpy(path, m->path, sizeof(path));
+    /* Withdrawn meanwhile, and perhaps another one half written: whoever does that wakes again. */
+    atomic_thread_fence(memory_order_acquire);
+    if (request != atomic_load_explicit(&m->request, memory_order_relaxed) ||
+        done != atomic_load_explicit(&m->done, memory_order_relaxed) ||
+        command != atomic_load_explicit(&m->command, memory_order_relaxed))
+        return;
     int64_t result = execute(command, argument, path);
     atomic_store_explicit(&m->result, result, memory_order_relaxed);
     atomic_store_explicit(&m->done, request, memory_order_release);

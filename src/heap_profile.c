@@ -81,5 +81,7 @@ int heap_profile_write_new(const char *path)
     fmt_u64(&f, (uint64_t)fd);
     int rc = heap_profile_write(name);
     sys_close(fd);
+    if (rc < 0)
+        (void)sys_unlink(path); /* it would be in the way of the next one */
     return rc;
 }

@@ -162,16 +162,17 @@ enum page_command {
 };
 
 /*
- * For one request at a time, from a process of the same user, or root. It fills command, argument
- * and path, then raises `request`, then `wake`, and wakes who sleeps on `wake`. The watcher
- * executes, sets result, sets `done` to the request's number and wakes who sleeps on that. What
- * stands here was written by another process: the library copies and checks it before it believes
- * it.
+ * For one request at a time, from a process of the same user, or root. It withdraws what is still
+ * pending, fills argument and path, then command, then raises `request`, then `wake`, and wakes who
+ * sleeps on `wake`. The watcher executes, sets result, sets `done` to the request's number and
+ * wakes who sleeps on that. To withdraw, command is set to NONE and `done` to the request's number.
+ * What stands here was written by another process: the library copies and checks it before it
+ * believes it.
  */
 struct page_mailbox {
     _Atomic uint32_t wake; /* shared futex: the watcher's sleep, raised by whoever wants a look */
     _Atomic uint32_t request; /* number of the last request */
-    _Atomic uint32_t done;    /* number of the last one executed; shared futex */
+    _Atomic uint32_t done;    /* number of the last one executed or withdrawn; shared futex */
     _Atomic uint32_t command; /* enum page_command; NONE: withdrawn */
     _Atomic uint64_t argument;
     _Atomic int64_t result; /* a value, or -errno */

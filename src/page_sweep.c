@@ -16,17 +16,23 @@ struct entry {
     char name[];
 } __attribute__((packed));
 
+/* The newest of pages of one kind. */
+struct kept {
+    unsigned count;
+    struct {
+        struct page_name name;
+        uint64_t at;
+    } pages[PAGE_EVIDENCE_MAX];
+};
+
 struct sweep {
     int dir;
     unsigned left; /* names that may still be looked at */
     bool thorough;
     uint32_t euid;
     uint64_t now;
-    unsigned kept;
-    struct {
-        struct page_name name;
-        uint64_t at;
-    } evidence[PAGE_EVIDENCE_MAX];
+    struct kept evidence;  /* of the dead */
+    struct kept elsewhere; /* of other pid namespaces, and quiet */
 };
 
 static void sweep_remove(const struct sweep *s, const struct page_name *name)
@@ -37,34 +43,54 @@ static void sweep_remove(const struct sweep *s, const struct page_name *name)
 }
 
 /* Keeps it, at the cost of the oldest one if there are too many. */
-static void sweep_keep(struct sweep *s, const struct page_name *name, uint64_t at)
+static void sweep_keep(const struct sweep *s, struct kept *kept, const struct page_name *name,
+                       uint64_t at)
 {
-    unsigned oldest = s->kept;
-    if (s->kept < PAGE_EVIDENCE_MAX) {
-        s->kept++;
+    unsigned oldest = kept->count;
+    if (kept->count < PAGE_EVIDENCE_MAX) {
+        kept->count++;
     } else {
         oldest = 0;
         for (unsigned i = 1; i < PAGE_EVIDENCE_MAX; i++)
-            if (s->evidence[i].at < s->evidence[oldest].at)
+            if (kept->pages[i].at < kept->pages[oldest].at)
                 oldest = i;
-        if (at <= s->evidence[oldest].at) {
+        if (at <= kept->pages[oldest].at) {
             sweep_remove(s, name);
             return;
         }
-        sweep_remove(s, &s->evidence[oldest].name);
+        sweep_remove(s, &kept->pages[oldest].name);
     }
-    s->evidence[oldest].name = *name;
-    s->evidence[oldest].at = at;
+    kept->pages[oldest].name = *name;
+    kept->pages[oldest].at = at;
 }
 
-static bool is_evidence(const struct page_view *view, uint64_t now)
+static bool is_old(const struct sweep *s, uint64_t at)
 {
-    const uint64_t kept_ns = PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
-    return view->values[PAGE_LEVEL] >= 3 && u64_less(now, page_written_at(view)) < kept_ns;
+    return u64_less(s->now, at) >= PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
 }
 
-/* Its process is gone, as far as the pid tells; the page itself says in which namespace that was
- * its pid. */
+/* Nobody here can tell whether a process of another pid namespace lives, and an idle one writes
+ * nothing: so some of the old ones stay too. */
+static void sweep_judge(struct sweep *s, const struct page_name *name, const struct page_view *view)
+{
+    uint64_t at = page_written_at(view);
+    switch (page_life(view)) {
+    case PAGE_LIVES:
+        break;
+    case PAGE_DEAD:
+        if (view->values[PAGE_LEVEL] >= 3 && !is_old(s, at))
+            sweep_keep(s, &s->evidence, name, at);
+        else
+            sweep_remove(s, name);
+        break;
+    case PAGE_ELSEWHERE:
+        if (is_old(s, at))
+            sweep_keep(s, &s->elsewhere, name, at);
+        break;
+    }
+}
+
+/* The page itself says in which namespace that was its pid. */
 static void sweep_page(struct sweep *s, const struct page_name *name, const char *text)
 {
     _Alignas(8) char copy[offsetof(struct page, mailbox)];
@@ -78,12 +104,9 @@ static void sweep_page(struct sweep *s, const struct page_name *name, const char
     long len = sys_pread(fd, copy, sizeof(copy), 0);
     sys_close(fd);
     if (len < 0 || page_parse(copy, (size_t)len, &view) < 0 || view.pid != name->pid ||
-        view.start_time != name->start_time || page_life(&view) != PAGE_DEAD)
+        view.start_time != name->start_time)
         return;
-    if (is_evidence(&view, s->now))
-        sweep_keep(s, name, page_written_at(&view));
-    else
-        sweep_remove(s, name);
+    sweep_judge(s, name, &view);
 }
 
 static void sweep_entry(struct sweep *s, const char *text)
@@ -92,7 +115,8 @@ static void sweep_entry(struct sweep *s, const char *text)
     if (!page_name_parse(text, &name))
         return;
     s->left--;
-    if (s->thorough || !sys_process_exists(name.pid))
+    /* The first process of every container has the same pid, so that one exists says little. */
+    if (s->thorough || !sys_process_exists(name.pid) || is_old(s, sys_written_at(s->dir, text)))
         sweep_page(s, &name, text);
 }
 

@@ -70,6 +70,9 @@ int sys_open_at(int dir, const char *name, int flags);
 int sys_unlink_at(int dir, const char *name);
 /* A regular file's owner; -EINVAL where it is something else. */
 int sys_owner_at(int dir, const char *name, uint32_t *ret_uid);
+/* When it was made or last written by a call, what is stored through a mapping aside: wall clock,
+ * nanoseconds since 1970; 0 if that is not known. */
+uint64_t sys_written_at(int dir, const char *name);
 /* Inode behind a path, links followed; 0 if there is none. */
 uint64_t sys_inode(const char *path);
 

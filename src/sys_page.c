@@ -114,6 +114,14 @@ int sys_owner_at(int dir, const char *name, uint32_t *ret_uid)
     return 0;
 }
 
+uint64_t sys_written_at(int dir, const char *name)
+{
+    struct stat st;
+    if (SYS_CALL(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtim.tv_sec < 0)
+        return 0;
+    return (uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
+}
+
 uint64_t sys_inode(const char *path)
 {
     struct stat st;

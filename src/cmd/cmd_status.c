@@ -6,6 +6,7 @@
 #include "table.h"
 
 #include "../fmt.h"
+#include "../sys.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -73,7 +74,7 @@ static void print_one(const struct process *p, uint64_t now_ns)
            p->path);
     figure_seconds(figure_age(&p->view, now_ns), text, sizeof(text));
     printf("\n%-26s %12s  How old these figures are.\n", "age_seconds", text);
-    figure_bytes(PAGE_HARD, figure_headroom(&p->view), text, sizeof(text));
+    figure_headroom_text(&p->view, text, sizeof(text));
     printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
     for (unsigned i = 0; i < p->view.known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
@@ -92,11 +93,26 @@ static void print_dead(const struct pages *pages)
            pages->dead_count, newest->view.pid, newest->comm, age, newest->path);
 }
 
+/* Written by the clock of this machine, or of the one that the directory is shared with. */
+static void print_elsewhere(const struct pages *pages)
+{
+    const struct process *last = &pages->elsewhere;
+    char age[32];
+    if (pages->elsewhere_count == 0)
+        return;
+    figure_seconds(u64_less(sys_wall_ns(), page_written_at(&last->view)), age, sizeof(age));
+    printf("%zu stats %s of other pid namespaces (containers), where it cannot be told who runs; "
+           "the one written last: process %" PRIu64 " (%s), %s ago, page %s\n",
+           pages->elsewhere_count, pages->elsewhere_count == 1 ? "page is" : "pages are",
+           last->view.pid, last->comm, age, last->path);
+}
+
 static void print_all(struct pages *pages)
 {
     char line[TABLE_WIDTH];
     if (pages->count == 0)
-        puts("No process with a stats page.");
+        puts(pages->elsewhere_count == 0 ? "No process with a stats page."
+                                         : "No process of this pid namespace with a stats page.");
     table_sort(pages, COLUMN_HEADROOM, false);
     for (size_t i = 0; i < pages->count; i++) {
         if (i == 0) {
@@ -107,6 +123,7 @@ static void print_all(struct pages *pages)
         puts(line);
     }
     print_dead(pages);
+    print_elsewhere(pages);
 }
 
 static void print(const struct request *r, struct pages *pages)

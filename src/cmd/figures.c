@@ -9,10 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-uint64_t figure_headroom(const struct page_view *view)
+bool figure_headroom(const struct page_view *view, uint64_t *ret)
 {
     uint64_t hard = view->values[PAGE_HARD], usage = view->values[PAGE_USAGE];
-    return hard == UNLIMITED || usage == UNLIMITED ? UNLIMITED : u64_less(hard, usage);
+    *ret = hard == UNLIMITED || usage == UNLIMITED ? UNLIMITED : u64_less(hard, usage);
+    return hard == UNLIMITED || usage != UNLIMITED;
+}
+
+void figure_headroom_text(const struct page_view *view, char *text, size_t size)
+{
+    uint64_t headroom;
+    bool known = figure_headroom(view, &headroom);
+    figure_bytes(known ? PAGE_HARD : PAGE_USAGE, headroom, text, size);
 }
 
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns)
@@ -95,13 +103,15 @@ static json_t *field_json(const struct page_view *view, enum page_field field)
 json_t *process_json(const struct process *p, uint64_t now_ns)
 {
     const struct page_view *view = &p->view;
+    uint64_t headroom;
+    bool known = figure_headroom(view, &headroom);
     json_t *all = json_object();
     json_object_set_new(all, "pid", json_number(view->pid));
     json_object_set_new(all, "comm", json_text(p->comm));
     json_object_set_new(all, "uid", json_number(view->uid));
     json_object_set_new(all, "age_seconds",
                         json_real((double)figure_age(view, now_ns) / (double)NS_PER_S));
-    json_object_set_new(all, "headroom_bytes", json_limit(figure_headroom(view)));
+    json_object_set_new(all, "headroom_bytes", known ? json_limit(headroom) : json_null());
     for (unsigned i = 0; i < view->known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
             json_object_set_new(all, page_fields[i].name, field_json(view, (enum page_field)i));

@@ -6,8 +6,11 @@
 
 #include <jansson.h>
 
-/* Bytes from the usage to the hard limit; UNLIMITED where there is no limit or no usage. */
-uint64_t figure_headroom(const struct page_view *view);
+/* Bytes from the usage to the hard limit; UNLIMITED where there is no limit. false: there is one,
+ * but the usage is not known; UNLIMITED then too. */
+bool figure_headroom(const struct page_view *view, uint64_t *ret);
+/* The same as text. */
+void figure_headroom_text(const struct page_view *view, char *text, size_t size);
 /* How old the figures are, in nanoseconds. */
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
 /* "normal", "low", "medium", "critical", or "?". */

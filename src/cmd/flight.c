@@ -1,7 +1,7 @@
 /* Loading records and pages, see flight.h. */
 #include "flight.h"
 
-#include "../page_file.h"
+#include "clean.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,9 +34,7 @@ int flight_add_sample(struct flight *flight, const struct record_sample *sample)
 static void copy_text(char *to, size_t size, const char *from)
 {
     (void)snprintf(to, size, "%s", from);
-    for (char *p = to; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    clean_text(to);
 }
 
 static int parse_page(const struct page_view *view, struct flight *ret)
@@ -54,7 +52,7 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     memcpy(ret->values, view->values, sizeof(ret->values));
     ret->taken_ns = ret->values[PAGE_UPDATED];
     ret->taken_at = page_written_at(view);
-    ret->running = page_life(view) == PAGE_LIVES;
+    ret->life = page_life(view);
     for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
         struct page_sample packed = page_sample_at(view, i);
         struct record_sample sample;

@@ -8,7 +8,7 @@
 #ifndef PLIM_CMD_FLIGHT_H
 #define PLIM_CMD_FLIGHT_H
 
-#include "../page.h"
+#include "../page_file.h"
 #include "../record_format.h"
 
 enum {
@@ -23,9 +23,9 @@ struct flight_reclaimer {
 };
 
 struct flight {
-    bool from_page; /* else from a record */
-    bool complete;  /* the record has its last line; a page is complete */
-    bool running;   /* a page's process, if it still runs */
+    bool from_page;      /* else from a record */
+    bool complete;       /* the record has its last line; a page is complete */
+    enum page_life life; /* of a page's process; a record does not tell */
     unsigned bad_lines;
     uint64_t pid, start_time, uid;
     uint64_t created_ns, created_at; /* monotonic and wall clock, nanoseconds */

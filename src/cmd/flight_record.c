@@ -1,6 +1,8 @@
 /* The text of a flight record, see record_format.h. */
 #include "flight.h"
 
+#include "clean.h"
+
 #include "../fmt.h"
 
 #include <errno.h>
@@ -48,10 +50,10 @@ static void rest(const char *text, unsigned n, char *to, size_t size)
         text += strcspn(text, " ");
         text += *text == ' ';
     }
-    size_t len = 0;
-    for (; *text != '\0' && len < size - 1; text++)
-        to[len++] = (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text;
+    size_t len = strnlen(text, size - 1);
+    memcpy(to, text, len);
     to[len] = '\0';
+    clean_text(to);
 }
 
 /* Lines of one word and a text or number. false: not one of them. */

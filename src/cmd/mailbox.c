@@ -91,18 +91,28 @@ static int wait_for(const struct process *p, const struct page_mailbox *m, uint3
     }
 }
 
+/* Ours that was not answered, or that of one which ended while it waited: it must not be executed
+ * once something else stands there. */
+static void withdraw(struct page_mailbox *m)
+{
+    atomic_store(&m->command, (uint32_t)PAGE_COMMAND_NONE);
+    atomic_store(&m->done, atomic_load(&m->request));
+    atomic_thread_fence(memory_order_seq_cst); /* before argument and path change */
+}
+
 static int ask(const struct process *p, struct page_mailbox *m,
                const struct mailbox_request *request, uint64_t until_ns, int64_t *ret_result)
 {
-    atomic_store(&m->command, (uint32_t)request->command);
+    withdraw(m);
     atomic_store(&m->argument, request->argument);
     memcpy(m->path, request->path, sizeof(m->path));
+    atomic_store(&m->command, (uint32_t)request->command);
     uint32_t ticket = atomic_fetch_add(&m->request, 1) + 1;
     atomic_fetch_add(&m->wake, 1);
     (void)sys_futex_wake_shared(&m->wake, INT32_MAX);
     int rc = wait_for(p, m, ticket, until_ns);
     if (rc < 0)
-        atomic_store(&m->command, (uint32_t)PAGE_COMMAND_NONE);
+        withdraw(m);
     else
         *ret_result = atomic_load(&m->result);
     return rc;

@@ -78,9 +78,12 @@ static void write_derived(const struct pages *pages, enum metrics_format format,
 {
     write_head("headroom_bytes", "gauge", "bytes", "From usage to the hard limit.", format, to);
     for (size_t i = 0; i < pages->count; i++) {
+        uint64_t headroom;
+        if (!figure_headroom(&pages->list[i].view, &headroom))
+            continue;
         fputs("plimsoll_headroom_bytes", to);
         write_labels(&pages->list[i], to);
-        write_value(PAGE_BYTES, figure_headroom(&pages->list[i].view), to);
+        write_value(PAGE_BYTES, headroom, to);
     }
     write_head("age_seconds", "gauge", "seconds", "How old the figures of a process are.", format,
                to);

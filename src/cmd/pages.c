@@ -94,6 +94,42 @@ static int push(struct process **list, size_t *count, const struct process *proc
     return 0;
 }
 
+/* Anybody can leave any number of them: the newest of each owner stand for the others. */
+static int keep_dead(struct pages *pages, struct process *process)
+{
+    struct process *oldest = NULL;
+    unsigned count = 0;
+    for (size_t i = 0; i < pages->dead_count; i++) {
+        struct process *other = &pages->dead[i];
+        if (other->owner != process->owner)
+            continue;
+        count++;
+        if (oldest == NULL || page_written_at(&other->view) < page_written_at(&oldest->view))
+            oldest = other;
+    }
+    if (count < PAGE_EVIDENCE_MAX)
+        return push(&pages->dead, &pages->dead_count, process);
+    if (page_written_at(&process->view) > page_written_at(&oldest->view)) {
+        struct process newer = *process;
+        *process = *oldest;
+        *oldest = newer;
+    }
+    page_free(process);
+    return 0;
+}
+
+static void keep_elsewhere(struct pages *pages, struct process *process)
+{
+    struct process *last = &pages->elsewhere;
+    if (pages->elsewhere_count++ > 0 &&
+        page_written_at(&process->view) <= page_written_at(&last->view)) {
+        page_free(process);
+        return;
+    }
+    page_free(last);
+    *last = *process;
+}
+
 static int keep(struct pages *pages, struct process *process, const char *dir, const char *name)
 {
     int rc = asprintf(&process->path, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
@@ -102,7 +138,9 @@ static int keep(struct pages *pages, struct process *process, const char *dir, c
     else if (process->life == PAGE_LIVES)
         rc = push(&pages->list, &pages->count, process);
     else if (process->life == PAGE_DEAD && process->view.values[PAGE_LEVEL] >= 3)
-        rc = push(&pages->dead, &pages->dead_count, process);
+        rc = keep_dead(pages, process);
+    else if (process->life == PAGE_ELSEWHERE)
+        keep_elsewhere(pages, process);
     else
         page_free(process);
     if (rc < 0)
@@ -118,12 +156,8 @@ static int read_dir(struct pages *pages, const char *path, bool history)
     while (dir != NULL && rc == 0 && (entry = readdir(dir)) != NULL) {
         struct page_name name;
         struct process process;
-        if (!page_name_parse(entry->d_name, &name) ||
-            page_read_at(dirfd(dir), entry->d_name, history, &process) < 0)
-            continue;
-        if (process.view.pid != name.pid || process.view.start_time != name.start_time)
-            page_free(&process); /* a copy, or made up */
-        else
+        if (page_name_parse(entry->d_name, &name) &&
+            page_read_at(dirfd(dir), &name, history, &process) == 0)
             rc = keep(pages, &process, path, entry->d_name);
     }
     if (dir != NULL)
@@ -189,6 +223,7 @@ void pages_free(struct pages *pages)
         page_free(&pages->list[i]);
     for (size_t i = 0; i < pages->dead_count; i++)
         page_free(&pages->dead[i]);
+    page_free(&pages->elsewhere);
     free(pages->list);
     free(pages->dead);
     *pages = (struct pages){0};

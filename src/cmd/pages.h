@@ -10,21 +10,26 @@
 struct process {
     struct page_view view; /* its ring is inside `copy` */
     enum page_life life;
+    uint32_t owner;           /* of the file: what the page says of its user may be made up */
     char comm[PAGE_COMM_MAX]; /* as it is called now, or was called when it died */
     char *path;               /* of the page */
-    void *copy;               /* NULL unless the history was asked for */
+    void *copy;               /* NULL unless the history was asked for, and it lives */
 };
 
 struct pages {
     struct process *list; /* those that live, by pid */
     size_t count;
-    struct process *dead; /* those that died at level critical and were kept, newest first */
+    struct process *dead; /* those that died at level critical and were kept, newest first; of each
+                             owner the newest PAGE_EVIDENCE_MAX */
     size_t dead_count;
-    uint64_t now_ns; /* monotonic clock, when they were read */
+    size_t elsewhere_count;   /* of other pid namespaces: who knows whether those live */
+    struct process elsewhere; /* of these the one written last, if there is any */
+    uint64_t now_ns;          /* monotonic clock, when they were read */
 };
 
 /* All that can be read, in $PLIMSOLL_STATS if that names a directory, else in all those that "auto"
- * means for any user. history: with their rings. 0 or -ENOMEM. */
+ * means for any user. history: with the
+ * rings of those that live. 0 or -ENOMEM. */
 int pages_read(bool history, struct pages *ret);
 void pages_free(struct pages *pages);
 /* NULL: none. */

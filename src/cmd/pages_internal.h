@@ -4,7 +4,8 @@
 
 #include "pages.h"
 
-/* The page called `name` in an open directory; ret->path is left to the caller. */
-int page_read_at(int dir, const char *name, bool history, struct process *ret);
+/* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
+ * it is of another process than its name says. */
+int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret);
 
 #endif

@@ -1,6 +1,8 @@
 /* One stats page: copied in one piece, and checked to be what its name says, see pages.h. */
 #include "pages_internal.h"
 
+#include "clean.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,8 +13,7 @@
 #include <unistd.h>
 
 enum {
-    COPY_MAX = 1 << 20, /* no page is larger; of a larger file the start is read */
-    TRIES = 40,         /* to copy between two writes of the page; then as it is */
+    TRIES = 40, /* to copy between two writes of the page; then as it is */
     TRY_PAUSE_US = 50,
 };
 
@@ -22,28 +23,23 @@ static int read_sequence(int fd, const struct page_header *h, uint32_t *ret)
     return n == (ssize_t)sizeof(*ret) ? 0 : n < 0 ? -errno : -EBADMSG;
 }
 
-/* Copies between two equal even sequences. A process that was killed while it wrote leaves an odd
- * one: then what is there has to do. */
-static int copy_page(int fd, void *copy, size_t size, struct page_view *ret)
+/* Copies what is there. *ret_whole: between two equal even sequences, so nothing was written
+ * meanwhile. */
+static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, bool *ret_whole)
 {
     struct page_header h;
+    uint32_t before, after;
     if (pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
         return -EBADMSG;
-    for (unsigned try = 0;; try++) {
-        uint32_t before, after;
-        int rc = read_sequence(fd, &h, &before);
-        if (rc < 0)
-            return rc;
-        if ((before & 1) == 0 || try >= TRIES) {
-            ssize_t n = pread(fd, copy, size, 0);
-            rc = n < 0 ? -errno : page_parse(copy, (size_t)n, ret);
-            if (rc < 0)
-                return rc;
-            if (read_sequence(fd, &h, &after) < 0 || after == before || try >= TRIES)
-                return 0;
-        }
-        (void)usleep(TRY_PAUSE_US);
-    }
+    int rc = read_sequence(fd, &h, &before);
+    if (rc < 0)
+        return rc;
+    ssize_t n = pread(fd, copy, size, 0);
+    rc = n < 0 ? -errno : page_parse(copy, (size_t)n, ret);
+    if (rc < 0)
+        return rc;
+    *ret_whole = (before & 1) == 0 && read_sequence(fd, &h, &after) == 0 && after == before;
+    return 0;
 }
 
 /* A user could make a page that claims to be of somebody else's process. */
@@ -65,11 +61,11 @@ static bool may_speak_for(uint32_t owner, uint64_t pid)
     return found || owner == 0;
 }
 
-/* Text of others: nothing that a terminal would act on. */
-static void clean(char *text, unsigned char last)
+/* What stands in a column: a byte is a character. */
+static void clean_ascii(char *text)
 {
     for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f || (unsigned char)*text > last)
+        if ((unsigned char)*text < ' ' || (unsigned char)*text > 0x7e)
             *text = '?';
 }
 
@@ -82,57 +78,88 @@ static void set_texts(struct process *p)
     if (f == NULL || fgets(p->comm, sizeof(p->comm), f) == NULL)
         memcpy(p->comm, p->view.comm, sizeof(p->comm));
     p->comm[strcspn(p->comm, "\n")] = '\0';
-    clean(p->comm, 0x7e);
-    clean(p->view.version, 0x7e);
-    clean(p->view.cgroup_path, 0xff);
+    clean_ascii(p->comm);
+    clean_ascii(p->view.version);
+    clean_text(p->view.cgroup_path);
     if (f != NULL)
         (void)fclose(f);
 }
 
-static int read_open(int fd, bool history, struct process *ret)
+/* Whose page it is; -EBADMSG: of another process than its name says, -EPERM: it may not say so. */
+static int judge(struct process *p, const struct page_name *name)
+{
+    if (name != NULL && (p->view.pid != name->pid || p->view.start_time != name->start_time))
+        return -EBADMSG; /* a copy, or made up */
+    p->life = page_life(&p->view);
+    return p->life != PAGE_LIVES || may_speak_for(p->owner, p->view.pid) ? 0 : -EPERM;
+}
+
+/* Waits for a writer to be done only where there is one: a process that was killed while it wrote
+ * leaves an odd sequence for ever, and anybody can make such a file. */
+static int read_copy(int fd, size_t size, const struct page_name *name, struct process *ret)
+{
+    for (unsigned try = 0;; try++) {
+        bool whole;
+        int rc = copy_page(fd, ret->copy, size, &ret->view, &whole);
+        if (rc == 0 && try == 0)
+            rc = judge(ret, name);
+        if (rc < 0 || whole || ret->life != PAGE_LIVES || try >= TRIES)
+            return rc;
+        (void)usleep(TRY_PAUSE_US);
+    }
+}
+
+static void drop_copy(struct process *p)
+{
+    free(p->copy);
+    p->copy = NULL;
+    p->view.ring = NULL;
+}
+
+static int read_open(int fd, const struct page_name *name, bool history, struct process *ret)
 {
     struct stat st;
-    size_t size = history ? COPY_MAX : offsetof(struct page, mailbox);
+    size_t size = history ? sizeof(struct page) : offsetof(struct page, mailbox);
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EBADMSG;
     if ((uint64_t)st.st_size < size)
         size = (size_t)st.st_size;
-    void *copy = malloc(size > 0 ? size : 1);
-    if (copy == NULL)
+    ret->owner = st.st_uid;
+    ret->copy = malloc(size > 0 ? size : 1);
+    if (ret->copy == NULL)
         return -ENOMEM;
-    int rc = copy_page(fd, copy, size, &ret->view);
-    if (rc == 0) {
-        ret->life = page_life(&ret->view);
-        if (ret->life == PAGE_LIVES && !may_speak_for(st.st_uid, ret->view.pid))
-            rc = -EPERM;
-    }
-    if (rc < 0 || !history) {
-        free(copy);
-        copy = NULL;
-        ret->view.ring = NULL;
-    }
-    ret->copy = copy;
+    int rc = read_copy(fd, size, name, ret);
+    if (rc < 0 || !history || ret->life != PAGE_LIVES)
+        drop_copy(ret);
     if (rc == 0)
         set_texts(ret);
     return rc;
 }
 
-int page_read_at(int dir, const char *name, bool history, struct process *ret)
+static int read_at(int dir, const char *path, const struct page_name *name, bool history,
+                   struct process *ret)
 {
     *ret = (struct process){0};
-    int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dir, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int rc = read_open(fd, history, ret);
+    int rc = read_open(fd, name, history, ret);
     (void)close(fd);
     return rc;
 }
 
+int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret)
+{
+    char text[PAGE_NAME_MAX];
+    page_name_print(name, text);
+    return read_at(dir, text, name, history, ret);
+}
+
 int page_read(const char *path, bool history, struct process *ret)
 {
-    int rc = page_read_at(AT_FDCWD, path, history, ret);
+    int rc = read_at(AT_FDCWD, path, NULL, history, ret);
     ret->path = rc == 0 ? strdup(path) : NULL;
     return rc;
 }

@@ -24,6 +24,7 @@ enum report_end {
     REPORT_KILLED,   /* a page that was left behind at the limit: by the kernel, most probably */
     REPORT_GONE,     /* a page that was left behind away from it */
     REPORT_REFUSED,  /* a record from just before PLIMSOLL_ON_LIMIT=abort ended the program */
+    REPORT_UNTOLD,   /* a page of another pid namespace: it may run */
 };
 
 /* Bytes and nanoseconds; UNLIMITED where not known. */
@@ -45,6 +46,7 @@ struct verdict {
     unsigned purges, passes, throttles, refusals;
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;
     bool cannot_meet;
+    bool at_limit; /* usage at the end was nine tenths of the hard limit or more */
     /* Usage that nothing could give back, at its highest; and the limit under which that stays
      * below the soft limit. */
     uint64_t needed, needed_limit;

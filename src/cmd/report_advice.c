@@ -16,6 +16,11 @@ static const char *what_ended(const struct flight *f, const struct verdict *v)
         return "is gone; it was not at its memory limit when last seen";
     case REPORT_REFUSED:
         return "ended itself at its memory limit (PLIMSOLL_ON_LIMIT=abort)";
+    case REPORT_UNTOLD:
+        return v->at_limit ? "runs in another pid namespace or is gone, which cannot be told from "
+                             "here; it was at its memory limit when last seen"
+                           : "runs in another pid namespace or is gone, which cannot be told from "
+                             "here";
     case REPORT_GOING_ON:
         break;
     }
@@ -55,6 +60,8 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
         fmt_str(&line, " at once, more than the ");
         fmt_bytes(&line, u64_less(v->hard, v->usage));
         fmt_str(&line, " that were left.");
+    } else if (v->cause == REPORT_UNKNOWN && v->peak == UNLIMITED) {
+        fmt_str(&line, ". Its usage is not known.");
     } else if (v->cause == REPORT_UNKNOWN) {
         fmt_str(&line, ". Usage did not rise in the time that is known.");
     } else {

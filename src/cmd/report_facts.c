@@ -37,6 +37,11 @@ static void facts_process(const struct out *o, const struct flight *f)
 {
     static const char *const sources[] = {"nothing limits it", "a cgroup", "the machine's memory",
                                           "PLIMSOLL_LIMIT"};
+    static const char *const pages[] = {
+        [PAGE_LIVES] = "the stats page of the running process",
+        [PAGE_DEAD] = "the stats page that it left behind",
+        [PAGE_ELSEWHERE] = "the stats page of a process in another pid namespace",
+    };
     uint64_t source = f->values[PAGE_SOURCE];
     group(o, "The process");
     fact(o, "Program", "%s, pid %llu, user %llu", f->comm[0] != '\0' ? f->comm : "?",
@@ -44,14 +49,19 @@ static void facts_process(const struct out *o, const struct flight *f)
     if (f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(o, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
     fact(o, "Read from", "%s",
-         f->from_page ? (f->running ? "the stats page of the running process"
-                                    : "the stats page that it left behind")
-                      : (f->complete ? "a flight record" : "a flight record that was cut short"));
+         f->from_page  ? pages[f->life]
+         : f->complete ? "a flight record"
+                       : "a flight record that was cut short");
     fact(o, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
     if (f->on_limit[0] != '\0')
         fact(o, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
     if (f->bad_lines > 0)
         fact(o, "Not readable", "%u lines or samples", f->bad_lines);
+}
+
+static const char *bytes_if_known(uint64_t n)
+{
+    return n == UNLIMITED ? "not known" : words_bytes(n);
 }
 
 static void facts_memory(const struct out *o, const struct flight *f, const struct verdict *v)
@@ -61,12 +71,15 @@ static void facts_memory(const struct out *o, const struct flight *f, const stru
     uint64_t committed = last != NULL ? last->committed : f->values[PAGE_COMMITTED];
     uint64_t active = last != NULL ? last->active : f->values[PAGE_ACTIVE];
     group(o, "Memory at the end");
-    if (v->hard != UNLIMITED)
+    if (v->hard != UNLIMITED && v->usage == UNLIMITED)
+        fact(o, "Usage", "not known; the limit is %s, the soft limit %s", words_bytes(v->hard),
+             words_bytes(v->soft));
+    else if (v->hard != UNLIMITED)
         fact(o, "Usage", "%s of %s (%.0f %%); the soft limit is %s", words_bytes(v->usage),
              words_bytes(v->hard), percent(v->usage, v->hard), words_bytes(v->soft));
     else
-        fact(o, "Usage", "%s; no limit", words_bytes(v->usage));
-    fact(o, "Highest", "%s", words_bytes(v->peak));
+        fact(o, "Usage", "%s; no limit", bytes_if_known(v->usage));
+    fact(o, "Highest", "%s", bytes_if_known(v->peak));
     fact(o, "Heap in use", "%s", words_bytes(active));
     fact(o, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
     if (v->usage != UNLIMITED)
@@ -75,6 +88,8 @@ static void facts_memory(const struct out *o, const struct flight *f, const stru
 
 static void facts_rise(const struct out *o, const struct verdict *v)
 {
+    if (v->peak == UNLIMITED)
+        return;
     group(o, "What grew");
     if (v->rise_usage <= 0 || v->rise_ns == 0) {
         fact(o, "Usage", "did not rise in the %s that are known", words_span(v->span_ns));
@@ -122,6 +137,8 @@ static void facts_tried(const struct out *o, const struct flight *f, const struc
 
 static void facts_needed(const struct out *o, const struct verdict *v)
 {
+    if (v->needed == UNLIMITED)
+        return;
     group(o, "What would have been needed");
     fact(o, "In use at most", "%s, which nothing could give back", words_bytes(v->needed));
     fact(o, "So at least a limit of", "%s, which has its soft limit there",

@@ -24,7 +24,7 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
 {
     static const char *const causes[] = {"unknown", "live_memory", "free_pages", "outside_heap",
                                          "large_request"};
-    static const char *const ends[] = {"going_on", "killed", "gone", "aborted"};
+    static const char *const ends[] = {"going_on", "killed", "gone", "aborted", "unknown"};
     char headline[REPORT_LINE_MAX];
     struct advice advice;
     json_t *o = json_object(), *lines = json_array();
@@ -119,7 +119,10 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     json_t *o = json_object();
     set(o, "source", json_string(f->from_page ? "page" : "record"));
     set(o, "complete", json_boolean(f->complete));
-    set(o, "running", json_boolean(f->running));
+    set(o, "running",
+        f->from_page && f->life == PAGE_ELSEWHERE
+            ? json_null()
+            : json_boolean(f->from_page && f->life == PAGE_LIVES));
     set(o, "unreadable_lines", json_number(f->bad_lines));
     set(o, "reason", f->from_page ? json_null() : json_text(f->reason));
     set(o, "pid", figure(f->pid));

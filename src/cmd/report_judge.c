@@ -114,7 +114,8 @@ static void judge_rate(const struct flight *f, unsigned begin, unsigned top, str
 
 static enum report_cause cause_of(const struct verdict *v)
 {
-    if (v->request > u64_less(v->hard, v->usage) && v->request > v->hard / 16)
+    if (v->usage != UNLIMITED && v->request > u64_less(v->hard, v->usage) &&
+        v->request > v->hard / 16)
         return REPORT_REQUEST;
     if (v->rise_usage < (int64_t)rise_min)
         return REPORT_UNKNOWN;
@@ -140,10 +141,15 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
 {
     if (!f->from_page)
         return strcmp(f->reason, "abort") == 0 ? REPORT_REFUSED : REPORT_GOING_ON;
-    if (f->running)
+    switch (f->life) {
+    case PAGE_LIVES:
         return REPORT_GOING_ON;
-    return v->hard != UNLIMITED && known(v->usage) >= u64_share(v->hard, 9, 10) ? REPORT_KILLED
-                                                                                : REPORT_GONE;
+    case PAGE_ELSEWHERE:
+        return REPORT_UNTOLD;
+    case PAGE_DEAD:
+        break;
+    }
+    return v->at_limit ? REPORT_KILLED : REPORT_GONE;
 }
 
 /* The limit that has its soft limit at `needed`, by the share that the soft limit has now. */
@@ -171,5 +177,8 @@ void report_judge(const struct flight *f, struct verdict *ret)
     if (ret->cause == REPORT_REQUEST) /* it would have come on top */
         add(&ret->needed, ret->request);
     ret->needed_limit = limit_for(ret->needed, ret);
+    if (ret->peak == 0) /* no usage is ever that low: it was never known */
+        ret->peak = ret->needed = ret->needed_limit = UNLIMITED;
+    ret->at_limit = ret->hard != UNLIMITED && known(ret->usage) >= u64_share(ret->hard, 9, 10);
     ret->end = end_of(f, ret);
 }

@@ -57,7 +57,7 @@ static void cell(const struct process *p, uint64_t now_ns, enum column column, c
         (void)snprintf(text, size, "%s", level_word(view->values[PAGE_LEVEL]));
         return;
     case COLUMN_HEADROOM:
-        figure_bytes(PAGE_HARD, figure_headroom(view), text, size);
+        figure_headroom_text(view, text, size);
         return;
     case COLUMN_PURGES:
         cell_number(view->values[PAGE_PURGES], text, size);
@@ -131,13 +131,15 @@ static struct {
 /* Rows with less of it come first. */
 static uint64_t sort_key(const struct page_view *view)
 {
+    uint64_t headroom;
     switch (order.by) {
     case COLUMN_LEVEL:
         return UINT64_MAX - view->values[PAGE_LEVEL];
     case COLUMN_USAGE:
         return UINT64_MAX - view->values[PAGE_USAGE];
     case COLUMN_HEADROOM:
-        return figure_headroom(view);
+        (void)figure_headroom(view, &headroom);
+        return headroom;
     case COLUMN_HEAP:
         return UINT64_MAX - view->values[PAGE_COMMITTED];
     case COLUMN_DIRTY:

@@ -164,7 +164,7 @@ Test(page_file, pages_of_the_dead_go_and_those_of_the_living_stay)
     make(self, start, namespace, 0, 1);
     page_sweep(dir, PAGE_SWEEP_QUICK);
     cr_expect_not(is_there(dead, 7));
-    cr_expect(is_there(dead, 8), "of another pid namespace: nobody knows here");
+    cr_expect(is_there(dead, 8), "of another pid namespace, and new: nobody knows here");
     cr_expect(is_there(self, start));
 }
 
@@ -234,6 +234,46 @@ Test(page_file, of_much_evidence_the_newest_stays)
         bool newer = (i * 7) % (2 * PAGE_EVIDENCE_MAX) < PAGE_EVIDENCE_MAX;
         cr_expect_eq(is_there(dead, i + 1), newer, "%u", i);
     }
+}
+
+/* Its file was made so many seconds ago: what is stored through a mapping may not change that. */
+static void set_age(uint32_t pid, uint64_t start, unsigned ago)
+{
+    time_t at = (time_t)(sys_wall_ns() / NS_PER_S) - ago;
+    const struct timespec times[] = {{.tv_sec = at}, {.tv_sec = at}};
+    cr_assert_eq(utimensat(AT_FDCWD, path_of(pid, start), times, 0), 0);
+}
+
+/* The last hours of 2 * PAGE_EVIDENCE_MAX containers, each of which had this pid. */
+static void make_elsewhere(uint32_t pid, unsigned hours_ago)
+{
+    for (unsigned i = 0; i < 2 * PAGE_EVIDENCE_MAX; i++) {
+        make(pid, i + 1, page_pid_namespace() + 1 + i, i % 4, hours_ago * 3600 + 60 * i);
+        set_age(pid, i + 1, 48 * 3600);
+    }
+}
+
+Test(page_file, of_other_pid_namespaces_the_newest_of_the_quiet_ones_stay)
+{
+    const unsigned quick_and_all[] = {PAGE_SWEEP_QUICK, PAGE_SWEEP_ALL};
+    uint32_t self = (uint32_t)getpid();
+    for (size_t n = 0; n < ARRAY_LEN(quick_and_all); n++) {
+        make_elsewhere(self, 24);
+        page_sweep(dir, quick_and_all[n]);
+        for (unsigned i = 0; i < 2 * PAGE_EVIDENCE_MAX; i++) {
+            cr_expect_eq(is_there(self, i + 1), i < PAGE_EVIDENCE_MAX, "%u", i);
+            (void)unlink(path_of(self, i + 1));
+        }
+    }
+}
+
+Test(page_file, of_other_pid_namespaces_all_that_were_written_within_a_day_stay)
+{
+    uint32_t dead = gone();
+    make_elsewhere(dead, 23);
+    page_sweep(dir, PAGE_SWEEP_ALL);
+    for (unsigned i = 0; i < 2 * PAGE_EVIDENCE_MAX; i++)
+        cr_expect(is_there(dead, i + 1), "%u", i);
 }
 
 Test(page_file, a_sweep_looks_at_no_more_names_than_it_may)

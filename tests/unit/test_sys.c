@@ -299,6 +299,9 @@ Test(sys, only_regular_files_have_an_owner_that_counts)
     cr_expect_eq(sys_owner_at(AT_FDCWD, "/tmp", &uid), -EINVAL);
     cr_expect_eq(sys_owner_at(AT_FDCWD, "/proc/self/exe", &uid), -EINVAL, "a link");
     cr_expect_eq(sys_owner_at(AT_FDCWD, "/nonexistent", &uid), -ENOENT);
+    cr_expect_leq(sys_written_at(AT_FDCWD, temp), sys_wall_ns());
+    cr_expect_gt(sys_written_at(AT_FDCWD, temp), sys_wall_ns() - 3600 * NS_PER_S);
+    cr_expect_eq(sys_written_at(AT_FDCWD, "/nonexistent"), 0);
     cr_expect(sys_process_exists(sys_pid()));
     cr_expect_not(sys_process_exists(0));
     cr_expect_not(sys_process_exists(UINT32_MAX));

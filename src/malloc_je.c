@@ -19,25 +19,45 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts);
 
-/* Returns what `inside` was. */
-static bool enter(void)
+struct entry {
+    bool was_inside, locked;
+};
+
+/* An arena ends: looks and purges, which deal with all of them, must not be under way. */
+static struct entry enter(bool ends_arena)
 {
-    (void)runtime_ready();
-    bool before = thread_state.inside;
+    struct entry e = {.was_inside = thread_state.inside};
+    if (runtime_ready() && ends_arena && !e.was_inside)
+        e.locked = lock_take_within(&runtime.look_lock, look_wait_ns);
     thread_state.inside = true;
-    return before;
+    return e;
 }
 
-static void leave(bool before)
+static void leave(struct entry e)
 {
-    thread_state.inside = before;
+    thread_state.inside = e.was_inside;
+    if (e.locked)
+        lock_release(&runtime.look_lock);
+}
+
+static bool names_end(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    return strncmp(name, "arena.", 6) == 0 &&
+           (strcmp(last, ".destroy") == 0 || strcmp(last, ".reset") == 0);
+}
+
+static bool mib_is(const size_t *mib, const char *name)
+{
+    size_t found[3], len = ARRAY_LEN(found);
+    return je_mallctlnametomib(name, found, &len) == 0 && found[0] == mib[0] && found[2] == mib[2];
 }
 
 /* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
-    bool before = enter();
+    struct entry e = enter(names_end(name));
 #ifdef PLIM_JEMALLOC_SHARED
     struct je_extent_hooks *ours = &hooks;
     if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
@@ -46,24 +66,26 @@ PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *new
     }
 #endif
     int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
-    leave(before);
+    leave(e);
     return rc;
 }
 
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)
 {
-    bool before = enter();
+    struct entry e = enter(false);
     int rc = je_mallctlnametomib(name, mib, miblen);
-    leave(before);
+    leave(e);
     return rc;
 }
 
 PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
                              void *newp, size_t newlen)
 {
-    bool before = enter();
+    bool action = miblen == 3 && oldp == NULL && newp == NULL;
+    struct entry e =
+        enter(action && (mib_is(mib, "arena.0.destroy") || mib_is(mib, "arena.0.reset")));
     int rc = je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
-    leave(before);
+    leave(e);
     return rc;
 }
 
@@ -71,7 +93,7 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts)
 {
-    bool before = enter();
+    struct entry e = enter(false);
     je_malloc_stats_print(write, arg, opts);
-    leave(before);
+    leave(e);
 }

@@ -50,15 +50,17 @@ static int print_page(const struct flight *f, const struct verdict *v,
 static int write_page(const struct flight *f, const struct verdict *v, const char *path)
 {
     struct report_plots plots;
-    bool drawn = report_plots_draw(f, v, &plots) == 0;
-    int rc = print_page(f, v, drawn ? &plots : NULL, path);
+    int drawn = report_plots_draw(f, v, &plots);
+    int rc = print_page(f, v, drawn == 0 ? &plots : NULL, path);
     report_plots_free(&plots);
     if (rc < 0) {
         cmd_say("report: cannot write %s: %s", path, strerror(-rc));
         return EXIT_PROBLEM;
     }
-    if (!drawn)
-        cmd_say("report: the page has no plots: gnuplot could not be run (Debian: gnuplot-nox)");
+    if (drawn < 0)
+        cmd_say("report: the page has no plots: %s",
+                drawn == -ENOENT ? "gnuplot is not installed (Debian: gnuplot-nox)"
+                                 : "gnuplot failed");
     return EXIT_OK;
 }
 

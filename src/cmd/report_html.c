@@ -75,7 +75,7 @@ static void print_plots(const struct report_plots *plots, FILE *to)
                                 "callbacks were asked for and gave.",
     };
     if (plots == NULL) {
-        fputs("<p class=\"note\">There are no plots: gnuplot could not be run.</p>\n", to);
+        fputs("<p class=\"note\">There are no plots: gnuplot could not draw them.</p>\n", to);
         return;
     }
     for (unsigned i = 0; i < REPORT_PLOT_COUNT; i++)

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 static const size_t picture_max = (size_t)16 << 20;
+/* Times are written with four digits: an axis of less than that would have no length. */
+static const uint64_t span_min = NS_PER_MS;
 
 static double mib(uint64_t bytes)
 {
@@ -62,9 +65,9 @@ static const char reclaim_plot[] =
 
 static bool has_data(const struct flight *f, const struct verdict *v, enum report_plot which)
 {
-    if (which == REPORT_PLOT_MEMORY)
-        return f->sample_count > 1 && v->span_ns > 0;
-    return v->span_ns > 0 && (v->purged > 0 || v->asked > 0 || v->freed > 0);
+    if (f->sample_count < 2 || v->span_ns < span_min)
+        return false;
+    return which == REPORT_PLOT_MEMORY || v->purged > 0 || v->asked > 0 || v->freed > 0;
 }
 
 bool report_plot_script(const struct flight *f, const struct verdict *v, enum report_plot which,
@@ -81,13 +84,13 @@ bool report_plot_script(const struct flight *f, const struct verdict *v, enum re
             "set xlabel '%s before the end'\nset yrange [0:*]\nset offsets 0,0,graph 0.05,0\n"
             "set border 3\nset lmargin 9\nset tics nomirror\nset xrange [%.4f:0]\n",
             which == REPORT_PLOT_MEMORY ? 420 : 240, (int)which, minutes ? "minutes" : "seconds",
-            span == 0 ? -1 : -(double)span / 1e9 / (minutes ? 60 : 1));
+            -(double)span / 1e9 / (minutes ? 60 : 1));
     write_data(f, minutes ? 60 : 1, to);
     fputs(which == REPORT_PLOT_MEMORY ? memory_plot : reclaim_plot, to);
     return true;
 }
 
-/* Runs gnuplot from one file to another. */
+/* Runs gnuplot from one file to another. What it complains of helps nobody here. */
 static int run_gnuplot(int from, int to)
 {
     posix_spawn_file_actions_t actions;
@@ -98,6 +101,9 @@ static int run_gnuplot(int from, int to)
         return -ENOMEM;
     int rc = posix_spawn_file_actions_adddup2(&actions, from, STDIN_FILENO);
     rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
+    rc = rc != 0
+             ? rc
+             : posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     rc = rc != 0 ? rc : posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (rc != 0)

@@ -53,12 +53,6 @@ static bool look(size_t size)
     return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
 }
 
-static bool flush_wanted(void)
-{
-    return thread_state.flush_epoch !=
-           atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
-}
-
 static void flush(void)
 {
     thread_state.flush_epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
@@ -70,11 +64,11 @@ bool runtime_admit(size_t size)
     if (!runtime_ready() || thread_state.inside)
         return true;
     bool due = size >= account_until_look();
-    if (likely(!due && !flush_wanted()))
+    if (likely(!due && !runtime_flush_wanted()))
         return true;
     int saved_errno = errno;
     thread_state.inside = true;
-    if (flush_wanted())
+    if (runtime_flush_wanted())
         flush();
     bool admitted = due ? look(size) : true;
     thread_state.inside = false;
@@ -82,9 +76,9 @@ bool runtime_admit(size_t size)
     return admitted;
 }
 
-void runtime_pass_by(void)
+void runtime_flush(void)
 {
-    if (likely(!flush_wanted()) || thread_state.inside)
+    if (thread_state.inside)
         return;
     int saved_errno = errno;
     thread_state.inside = true;

@@ -117,8 +117,14 @@ extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
 bool runtime_admit(size_t size);
 /* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
 uint64_t runtime_purge(uint64_t bytes);
-/* Empties the calling thread's cache if that was asked of all threads. Any thread; keeps errno. */
-void runtime_pass_by(void);
+/* Threads were asked to empty their caches, and the calling one has not yet done so. */
+static inline bool runtime_flush_wanted(void)
+{
+    return thread_state.flush_epoch !=
+           atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+}
+/* Has the calling thread do so. Keeps errno. */
+void runtime_flush(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
 /* min(affinity, quota) at present. */

@@ -114,8 +114,9 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
  * thread keeps a full cache for long once it should be emptied. */
 void event(void *tsd, void *what)
 {
+    if (unlikely(runtime_flush_wanted()))
+        runtime_flush();
     je_te_event_trigger(tsd, what);
-    runtime_pass_by();
 }
 
 /*

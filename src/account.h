@@ -59,6 +59,16 @@ static inline uint64_t account_committed(void)
     return c > 0 ? (uint64_t)c : 0;
 }
 
+/* Sets the gate to `smallest` unless a look is due. */
+static inline void account_open_gate(size_t smallest)
+{
+    gate_set(smallest);
+    /* What was committed before that store may have found the gate at 0, or an old mark. */
+    if (atomic_load_explicit(&account.committed, memory_order_relaxed) >=
+        atomic_load_explicit(&account.look_at, memory_order_relaxed))
+        gate_set(0);
+}
+
 /* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless
  * it is due already. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
@@ -66,10 +76,7 @@ static inline void account_look_after(uint64_t bytes, size_t smallest)
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
     int64_t due = now + (int64_t)u64_min(bytes, (uint64_t)INT64_MAX / 2);
     atomic_store_explicit(&account.look_at, due, memory_order_relaxed);
-    gate_set(smallest);
-    /* What was committed between the two stores has found the old mark. */
-    if (atomic_load_explicit(&account.committed, memory_order_relaxed) >= due)
-        gate_set(0);
+    account_open_gate(smallest);
 }
 
 /* Makes it due at the next allocation. */

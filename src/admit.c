@@ -59,13 +59,22 @@ static void flush(void)
     arenas_flush_thread_cache();
 }
 
+/* A look was due, and is not any more: pages have been given back before anybody came by. */
+static void reopen(void)
+{
+    if (gate_stops(0) && atomic_load_explicit(&runtime.level, memory_order_relaxed) == PLIM_NORMAL)
+        account_open_gate(GATE_OPEN);
+}
+
 bool runtime_admit(size_t size)
 {
     if (!runtime_ready() || thread_state.inside)
         return true;
     bool due = size >= account_until_look();
-    if (likely(!due && !runtime_flush_wanted()))
+    if (likely(!due && !runtime_flush_wanted())) {
+        reopen();
         return true;
+    }
     int saved_errno = errno;
     thread_state.inside = true;
     if (runtime_flush_wanted())

@@ -70,10 +70,18 @@ void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
     return refused(size) ? NULL : je_large_malloc(tsdn, arena, size, zero);
 }
 
+static PLIM_COLD void *malloc_aligned_slow(void *tsdn, void *arena, size_t size, size_t alignment,
+                                           bool zero, void *tcache)
+{
+    return runtime_admit(size) ? je_arena_palloc(tsdn, arena, size, alignment, zero, tcache) : NULL;
+}
+
+/* Also where the cache will serve: so it is a jump, as is the next. */
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
                      void *tcache)
 {
-    return refused(size) ? NULL : je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
+    return gate_stops(size) ? malloc_aligned_slow(tsdn, arena, size, alignment, zero, tcache)
+                            : je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
 }
 
 static PLIM_COLD void *resize_slow(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
@@ -86,7 +94,7 @@ static PLIM_COLD void *resize_slow(void *tsdn, void *arena, void *ptr, size_t ol
     return NULL;
 }
 
-/* Tail calls: the nine arguments stay where they are. */
+/* Jumps: the nine arguments stay where they are. */
 void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
              unsigned zero, void *tcache, void *hook_args)
 {

@@ -119,8 +119,9 @@ PLIM_API uint64_t plim_reclaim(uint64_t bytes);
  * is as found at start; with PLIMSOLL=off the affinity alone. */
 PLIM_API unsigned plim_cpus(void);
 
-/* Writes a heap profile that jeprof and pprof read. Needs PLIMSOLL_HEAP_PROFILE, or profiling in
- * MALLOC_CONF: -ENOTSUP without; -EIO: the file could not be written. path NULL is -EINVAL. */
+/* Writes a heap profile that jeprof reads, see plimsoll(7). Needs PLIMSOLL_HEAP_PROFILE, or
+ * profiling in MALLOC_CONF: -ENOTSUP without; -EIO: the file could not be written. path NULL is
+ * -EINVAL. */
 PLIM_API int plim_heap_profile(const char *path);
 
 #if defined(PLIM_OPTIONAL)

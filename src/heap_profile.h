@@ -1,6 +1,6 @@
 /*
  * Heap profiles: jemalloc's sampling profiler, where it is on (PLIMSOLL_HEAP_PROFILE, or prof:true
- * in MALLOC_CONF), in the format that jeprof and pprof read.
+ * in MALLOC_CONF), in the format that jeprof reads.
  */
 #ifndef PLIM_HEAP_PROFILE_H
 #define PLIM_HEAP_PROFILE_H

@@ -88,6 +88,8 @@ static void build_conf(struct fmt *f)
      * only the thread itself can give back. */
     if (runtime.usage.memory.hard <= GiB)
         fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
+    else /* threads that share an arena have four locks a size, and more half-filled slabs */
+        fmt_str(f, ",bin_shards:1-1024:4");
     if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
     if (runtime.options.heap_profile > 0) {

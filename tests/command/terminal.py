@@ -54,8 +54,9 @@ class Terminal:
             time.sleep(0.1)
         raise AssertionError(f"not seen: {what}\n{screen}")
 
-    def shows(self, text):
-        return self.wait_for(lambda screen: text in screen, text)
+    def shows(self, *texts):
+        """A screen that shows all of them: one that is still being drawn does not."""
+        return self.wait_for(lambda screen: all(text in screen for text in texts), texts)
 
     def pids(self, screen=None):
         """Of the rows, from above to below."""

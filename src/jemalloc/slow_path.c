@@ -2,9 +2,10 @@
  * The gate, where jemalloc's fast path ends.
  *
  * malloc and its kin are jemalloc's own functions: what a thread's cache can serve costs what it
- * costs there, and takes no page into use. Everything else leaves jemalloc.c by one of the calls
- * below, which the build directs here (src/jemalloc/prefix). None of jemalloc's locks is held then.
- * Types it keeps to itself are void here; everything is as in jemalloc 5.3.0.
+ * costs there, and takes no page into use. Everything else leaves jemalloc.c, or arena.c behind
+ * it, by one of the calls below, which the build directs here (src/jemalloc/prefix). None of
+ * jemalloc's locks is held then. Types it keeps to itself are void here; everything is as in
+ * jemalloc 5.3.0.
  */
 #include "../je.h"
 #include "../runtime.h"
@@ -17,11 +18,12 @@
 void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
                                  bool *ret_success);
 void *je_arena_malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero);
-void *je_large_malloc(void *tsdn, void *arena, size_t size, bool zero);
 void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
                       void *tcache);
-void *je_arena_ralloc(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
-                      size_t alignment, unsigned zero, void *tcache, void *hook_args);
+void *je_large_malloc(void *tsdn, void *arena, size_t size, bool zero);
+void *je_large_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bool zero);
+void *je_large_ralloc(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+                      void *tcache, void *hook_args);
 bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra,
                              bool zero, size_t *ret_size);
 void je_te_event_trigger(void *tsd, void *event);
@@ -34,20 +36,30 @@ void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned inde
 void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
     INSTEAD(arena_malloc_hard);
 void *malloc_large(void *tsdn, void *arena, size_t size, bool zero) INSTEAD(large_malloc);
-void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
-                     void *tcache) INSTEAD(arena_palloc);
-void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
-             unsigned zero, void *tcache, void *hook_args) INSTEAD(arena_ralloc);
+void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
+    INSTEAD(large_palloc);
+void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+             void *tcache, void *hook_args) INSTEAD(large_ralloc);
 bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
                      size_t *ret_size) INSTEAD(arena_ralloc_no_move);
+void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
+    INSTEAD(own_arena_malloc_hard);
+void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
+    INSTEAD(own_arena_palloc);
 void event(void *tsd, void *what) INSTEAD(te_event_trigger);
 void *symbol(void *handle, const char *name) INSTEAD(dlsym);
 void size_classes_boot(void *size_classes) INSTEAD(sc_boot);
 
-/* jemalloc's "not enough memory" is NULL; its front sets errno. */
 static bool refused(size_t size)
 {
     return gate_stops(size) && !runtime_admit(size);
+}
+
+/* jemalloc's fronts set errno when they get NULL, all but realloc; so does pages.c. */
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
 }
 
 /* The thread's cache has no block of that size left: some are fetched. Never refused. */
@@ -58,50 +70,31 @@ void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned inde
     return je_tcache_alloc_small_hard(tsdn, arena, tcache, bin, index, ret_success);
 }
 
-/* Too large for the cache, or past it by the caller's wish. */
+/* Past the cache. A large one comes by malloc_large next. */
 void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
 {
-    return refused(size) ? NULL : je_arena_malloc_hard(tsdn, arena, size, index, zero);
+    (void)refused(0);
+    return je_arena_malloc_hard(tsdn, arena, size, index, zero);
 }
 
-/* The cache has no large block. */
 void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
 {
-    return refused(size) ? NULL : je_large_malloc(tsdn, arena, size, zero);
+    return refused(size) ? no_memory() : je_large_malloc(tsdn, arena, size, zero);
 }
 
-static PLIM_COLD void *malloc_aligned_slow(void *tsdn, void *arena, size_t size, size_t alignment,
-                                           bool zero, void *tcache)
+/* To more than a cache line; a small one comes by malloc's paths. */
+void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
 {
-    return runtime_admit(size) ? je_arena_palloc(tsdn, arena, size, alignment, zero, tcache) : NULL;
+    return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
 }
 
-/* Also where the cache will serve: so it is a jump, as is the next. */
-void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero,
-                     void *tcache)
+/* From one large size to another, in place or not. */
+void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+             void *tcache, void *hook_args)
 {
-    return gate_stops(size) ? malloc_aligned_slow(tsdn, arena, size, alignment, zero, tcache)
-                            : je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
-}
-
-static PLIM_COLD void *resize_slow(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size,
-                                   size_t alignment, unsigned zero, void *tcache, void *hook_args)
-{
-    if (runtime_admit(size))
-        return je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
-                               hook_args);
-    errno = ENOMEM; /* of all its callers only realloc leaves that alone, here and in pages.c */
-    return NULL;
-}
-
-/* Jumps: the nine arguments stay where they are. */
-void *resize(void *tsdn, void *arena, void *ptr, size_t old_size, size_t size, size_t alignment,
-             unsigned zero, void *tcache, void *hook_args)
-{
-    return size > old_size && gate_stops(size)
-               ? resize_slow(tsdn, arena, ptr, old_size, size, alignment, zero, tcache, hook_args)
-               : je_arena_ralloc(tsdn, arena, ptr, old_size, size, alignment, zero, tcache,
-                                 hook_args);
+    if (gate_stops(size) && size > je_malloc_usable_size(ptr) && !runtime_admit(size))
+        return no_memory();
+    return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
 }
 
 /* true: it could not be resized. */
@@ -116,6 +109,26 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
         return true;
     }
     return je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
+}
+
+/* What jemalloc allocates for itself, its locks held and its caches half made, comes by arena.c
+ * too: it is not looked at. */
+void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
+{
+    bool inside = thread_state.inside;
+    thread_state.inside = true;
+    void *p = je_arena_malloc_hard(tsdn, arena, size, index, zero);
+    thread_state.inside = inside;
+    return p;
+}
+
+void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
+{
+    bool inside = thread_state.inside;
+    thread_state.inside = true;
+    void *p = je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
+    thread_state.inside = inside;
+    return p;
 }
 
 /* Every 64 KiB or so that a thread allocates or frees, also if its cache serves all of it: so no

@@ -142,15 +142,24 @@ bool purge_forced(void *addr, size_t offset, size_t size)
                    : je_ehooks_default_purge_forced_impl(addr, offset, size);
 }
 
-/* For calloc. Writing zeroes is faster where the block is used, and keeps pages that a sparse one
- * does not need. */
+/* A page that was never written to is read as the kernel's one page of zeroes, which costs no
+ * memory: so pages are looked at before they are written to. */
+static void clear(char *p, size_t size)
+{
+    static const size_t step = 4096, word = 8;
+    for (const char *end = p + size; p < end; p += step)
+        if (memcmp(p, "\0\0\0\0\0\0\0", word) != 0 || memcmp(p, p + word, step - word) != 0)
+            memset(p, 0, step);
+}
+
+/* For calloc. Writing zeroes is faster than fresh pages where the block is used. */
 void zero(void *addr, size_t size)
 {
     bool write_zeroes = size < MiB && !gate_stops(0);
     if (!counted)
         je_ehooks_default_zero_impl(addr, size);
     else if (write_zeroes || pages_renew(addr, size) != 0)
-        memset(addr, 0, size);
+        clear(addr, size);
 }
 
 /* Its huge page allocator takes pages past all this; jemalloc says itself that it does without. */

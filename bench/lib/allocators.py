@@ -5,26 +5,32 @@ import subprocess
 
 TUNING = ("MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "PLIMSOLL", "LD_PRELOAD")   # in the environment
 BY_HAND = "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1"
-PEERS = [("glibc", "libc6", "libc.so.6", None), ("jemalloc", "libjemalloc2", "libjemalloc.so.2", None),
-         ("jemalloc-tuned", "libjemalloc2", "libjemalloc.so.2", BY_HAND),
-         ("tcmalloc", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4", None),
-         ("mimalloc", "libmimalloc2.0", "libmimalloc.so.2", None)]
+PEERS = [("glibc", "libc6", "libc.so.6", {}), ("jemalloc", "libjemalloc2", "libjemalloc.so.2", {}),
+         ("jemalloc-tuned", "libjemalloc2", "libjemalloc.so.2", {"MALLOC_CONF": BY_HAND}),
+         ("tcmalloc", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4", {}),
+         ("mimalloc", "libmimalloc2.0", "libmimalloc.so.2", {})]
 NAMES = [*(peer[0] for peer in PEERS), "Plimsoll"]
+# What their manuals have for giving memory back early, at its earliest.
+TUNED = [("glibc-tuned", "libc6", "libc.so.6", {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}),
+         ("tcmalloc-tuned", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4",
+          {"TCMALLOC_AGGRESSIVE_DECOMMIT": "1", "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": "1048576"}),
+         ("mimalloc-tuned", "libmimalloc2.0", "libmimalloc.so.2",
+          {"MIMALLOC_DECOMMIT_DELAY": "0", "MIMALLOC_RESET_DELAY": "0", "MIMALLOC_PAGE_RESET": "1"})]
 
 
 class Allocator:
-    def __init__(self, name, version, library, conf=None):
-        self.name, self.version, self.library = name, version, library
+    def __init__(self, name, version, library, tuning=None):
+        self.name, self.version, self.library, self.tuning = name, version, library, tuning or {}
         # glibc too: some programs are linked to another allocator, which would come before it.
-        self.environment = {"LD_PRELOAD": library} | ({"MALLOC_CONF": conf} if conf else {})
+        self.environment = {"LD_PRELOAD": library} | self.tuning
 
     def settings(self):
         """Words before a command. env(1) itself is not preloaded, nor is a load generator."""
         return ["env", *(f"{name}={value}" for name, value in self.environment.items())]
 
     def describe(self):
-        conf = self.environment.get("MALLOC_CONF")
-        return f"{self.name} {self.version}" + (f" ({conf})" if conf else "")
+        tuning = " ".join(f"{name}={value}" for name, value in self.tuning.items())
+        return f"{self.name} {self.version}" + (f" ({tuning})" if tuning else "")
 
 
 def output(*command):
@@ -34,11 +40,11 @@ def output(*command):
 def find(library, version):
     """Maps names to allocators; library and version are those of Plimsoll."""
     found = {}
-    for name, package, soname, conf in PEERS:
+    for name, package, soname, tuning in PEERS + TUNED:
         files = [file for file in output("dpkg-query", "-L", package).split() if file.endswith("/" + soname)]
         # With /usr merged a package may list its library under /lib only.
         path = next(filter(os.path.exists, files), None) or glob.glob(f"/usr/lib/*/{soname}")[0]
-        found[name] = Allocator(name, output("dpkg-query", "-W", "-f", "${Version}", package), path, conf)
+        found[name] = Allocator(name, output("dpkg-query", "-W", "-f", "${Version}", package), path, tuning)
     found["Plimsoll"] = Allocator("Plimsoll", version, library)
     return found
 

@@ -9,7 +9,8 @@ import machine
 import program
 
 PROGRAMS = ["postgres", "phases"]
-ALLOCATORS = ["glibc", "jemalloc", "tcmalloc", "mimalloc", "Plimsoll"]     # all untuned
+UNTUNED = ["glibc", "jemalloc", "tcmalloc", "mimalloc", "Plimsoll"]
+TUNED = ["glibc-tuned", "jemalloc-tuned", "tcmalloc-tuned", "mimalloc-tuned", "Plimsoll"]
 
 
 def run_program(name, found, options):
@@ -33,6 +34,7 @@ def run_program(name, found, options):
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--tuned", action="store_true", help="the peers tuned by hand")
     parser.add_argument("--cgroup-version", type=int, required=True)
     parser.add_argument("--cgroup-prefix", required=True, help="path of the cgroups to make, less their number")
     parser.add_argument("--work", required=True, help="directory with the library")
@@ -46,7 +48,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     allocators.forget_tuning()
     found = allocators.find(f"{options.work}/libplimsoll.so.0", options.version)
-    found = {name: found[name] for name in ALLOCATORS}
+    found = {name: found[name] for name in (TUNED if options.tuned else UNTUNED)}
     facts = machine.describe(options.cgroup_version, found) | {"runs": options.runs}
     report.introduce(facts)
     report.write(facts, [run_program(name, found, options) for name in PROGRAMS], options.out)

@@ -41,7 +41,7 @@ class Watch:
 def measure(measured, jemalloc, options):
     """In MiB."""
     watch = Watch(f"{options.work}/live")
-    counting = Allocator("live", "", jemalloc.library, f"{BY_HAND},tcache:false")
+    counting = Allocator("live", "", jemalloc.library, {"MALLOC_CONF": f"{BY_HAND},tcache:false"})
     counting.environment |= {"LD_PRELOAD": f"{options.work}/liblive.so {jemalloc.library}",
                              "BENCH_LIVE": f"{options.work}/live"}
     run = run_once(measured, counting, None, options, watch=watch)

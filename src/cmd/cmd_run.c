@@ -2,6 +2,7 @@
  */
 #include "cmd.h"
 #include "preload.h"
+#include "run_outcome.h"
 #include "scope.h"
 #include "supervise.h"
 
@@ -13,16 +14,17 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum flag { FLAG_MEMORY, FLAG_CPUS, FLAG_LIMIT, FLAG_LIBRARY };
+enum flag { FLAG_MEMORY, FLAG_CPUS, FLAG_LIMIT, FLAG_LIBRARY, FLAG_JSON };
 
 static const struct cmd_flag flags[] = {
     [FLAG_MEMORY] = {'m', "memory", "SIZE", "hard memory limit of a fresh cgroup, such as 256Mi"},
     [FLAG_CPUS] = {0, "cpus", "N", "CPU quota of a fresh cgroup, such as 1.5"},
     [FLAG_LIMIT] = {0, "limit", "LIMIT", "soft limit: sets PLIMSOLL_LIMIT, such as 80%"},
     [FLAG_LIBRARY] = {0, "library", "PATH", "the libplimsoll.so to preload"},
+    [FLAG_JSON] = {0, "json", NULL, "tell how it ended as JSON on standard error"},
     {0},
 };
 
@@ -31,7 +33,9 @@ static const char details[] =
     "256M is 256000000, 256Mi is 268435456.\n\n"
     "With --memory or --cpus the program runs in a fresh cgroup under that of the caller,\n"
     "which needs the right to create one. When the program ends, whatever it left running\n"
-    "in there is killed and the cgroup is removed. Without them no cgroup is made.\n\n"
+    "in there is killed and the cgroup is removed. Without them no cgroup is made.\n"
+    "With --json an object tells at the end how long it ran, its peak of memory, and\n"
+    "how many processes the kernel killed.\n\n"
     "The exit code is that of CMD, 128+N if signal N ended it, 125 if run itself failed,\n"
     "126 if CMD cannot be executed, 127 if it was not found.";
 
@@ -43,6 +47,7 @@ static const double cpus_max = 4096;
 struct run_args {
     struct scope_limits limits;
     const char *limit, *library;
+    bool json;
     char **command;
 };
 
@@ -72,6 +77,9 @@ static int take_flag(const struct cmd_verb *self, enum flag flag, const char *va
         break;
     case FLAG_LIBRARY:
         args->library = value;
+        break;
+    case FLAG_JSON:
+        args->json = true;
         break;
     }
     return EXIT_OK;
@@ -116,32 +124,17 @@ static int scope_failed(const struct scope *scope, const struct scope_limits *li
     return EXIT_RUN_FAILED;
 }
 
-static void say_toll(const struct scope_toll *toll, const struct run_args *args)
+static double now_seconds(void)
 {
-    char limit_text[32], peak_text[32];
-    struct fmt limit = FMT_INIT(limit_text), peak = FMT_INIT(peak_text);
-    if (toll->kills == 0)
-        return;
-    fmt_bytes(&limit, args->limits.memory);
-    if (toll->peak_bytes != UNLIMITED)
-        fmt_bytes(&peak, toll->peak_bytes);
-    else
-        fmt_str(&peak, "unknown");
-    cmd_say("the kernel killed %" PRIu64 " %s of %s %s its memory limit of %s (peak %s)",
-            toll->kills, toll->kills == 1 ? "process" : "processes", args->command[0],
-            toll->at_own_limit ? "at" : "for want of memory outside, below", limit_text, peak_text);
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static int exit_code(int status)
-{
-    if (WIFSIGNALED(status))
-        return EXIT_RUN_SIGNAL + WTERMSIG(status);
-    return WEXITSTATUS(status);
-}
-
-/* Runs the program in the scope, which is there. */
-static int run_in_scope(struct scope *scope, const struct run_args *args, char **env,
-                        const sigset_t *mask)
+/* Runs the program in the scope, if there is one, until it has ended: EXIT_OK, and how it ended in
+ * *ret. Otherwise the exit code of a program that did not start. */
+static int run_to_end(struct scope *scope, const struct run_args *args, char **env,
+                      const sigset_t *mask, struct run_outcome *ret)
 {
     struct child child;
     int rc = child_start(&child, args->command, env, mask);
@@ -149,32 +142,49 @@ static int run_in_scope(struct scope *scope, const struct run_args *args, char *
         cmd_say("run: cannot start a process: %s", strerror(-rc));
         return EXIT_RUN_FAILED;
     }
-    rc = scope_attach(scope, child.pid);
+    rc = scope != NULL ? scope_attach(scope, child.pid) : 0;
     if (rc < 0) {
         child_abandon(&child);
         return scope_failed(scope, &args->limits, rc);
     }
+    double began = now_seconds();
     rc = child_release(&child);
     if (rc < 0)
         return exec_failed(args->command[0], rc);
-    return exit_code(child_wait(&child));
+    ret->status = child_wait(&child);
+    ret->seconds = now_seconds() - began;
+    return EXIT_OK;
 }
 
-static int run_limited(const struct run_args *args, char **env)
+static bool is_limited(const struct run_args *args)
 {
-    static struct scope scope; /* large */
-    struct scope_toll toll;
+    return args->limits.memory != UNLIMITED || args->limits.millicpus != UNLIMITED;
+}
+
+static int run_supervised(const struct run_args *args, char **env)
+{
+    static struct scope storage; /* large */
+    struct scope *scope = is_limited(args) ? &storage : NULL;
+    struct run_outcome outcome = {
+        .command = args->command[0], .limits = args->limits, .toll = {.peak_bytes = UNLIMITED}};
     sigset_t before;
     supervise_begin(&before);
-    int rc = scope_create(&args->limits, &scope);
+    int rc = scope != NULL ? scope_create(&args->limits, scope) : 0;
     if (rc < 0)
-        return scope_failed(&scope, &args->limits, rc);
-    int code = run_in_scope(&scope, args, env, &before);
-    scope_read_toll(&scope, &toll);
-    if (scope_remove(&scope) < 0)
-        cmd_say("run: %s", scope.failure);
-    say_toll(&toll, args);
-    return code;
+        return scope_failed(scope, &args->limits, rc);
+    int code = run_to_end(scope, args, env, &before, &outcome);
+    if (scope != NULL) {
+        scope_read_toll(scope, &outcome.toll);
+        if (scope_remove(scope) < 0)
+            cmd_say("run: %s", scope->failure);
+    }
+    if (code != EXIT_OK)
+        return code;
+    if (args->json)
+        run_outcome_json(&outcome);
+    else
+        run_outcome_say(&outcome);
+    return run_outcome_exit_code(&outcome);
 }
 
 static int run(const struct cmd_verb *self, int argc, char **argv)
@@ -203,15 +213,16 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         cmd_say("run: no memory for the environment");
         return EXIT_RUN_FAILED;
     }
-    if (args.limits.memory != UNLIMITED || args.limits.millicpus != UNLIMITED)
-        return run_limited(&args, env);
+    if (is_limited(&args) || args.json)
+        return run_supervised(&args, env);
     (void)execvpe(args.command[0], args.command, env);
     return exec_failed(args.command[0], -errno);
 }
 
 const struct cmd_verb verb_run = {
     .name = "run",
-    .synopsis = "[-m SIZE] [--cpus N] [--limit LIMIT] [--library PATH] [--] CMD [ARGUMENT...]",
+    .synopsis =
+        "[-m SIZE] [--cpus N] [--limit LIMIT] [--library PATH] [--json] [--] CMD [ARGUMENT...]",
     .summary = "run a program with the library preloaded, in a fresh cgroup with limits",
     .details = details,
     .flags = flags,

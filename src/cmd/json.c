@@ -37,9 +37,14 @@ json_t *json_text(const char *s)
     return text;
 }
 
+void json_write(json_t *json, FILE *to)
+{
+    (void)json_dumpf(json, to, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    (void)fputc('\n', to);
+    json_decref(json);
+}
+
 void json_print(json_t *json)
 {
-    (void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(json);
+    json_write(json, stdout);
 }

@@ -5,6 +5,7 @@
 #include "../base.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* Each returns a new reference. UNLIMITED becomes "unlimited". */
 json_t *json_limit(uint64_t bytes);
@@ -12,7 +13,8 @@ json_t *json_millis(uint64_t millis); /* thousandths as a number: 1500 is 1.5 */
 json_t *json_number(uint64_t v);
 json_t *json_text(const char *s); /* bytes that are no UTF-8 become "?" */
 
-/* Prints it on stdout with a newline and drops the reference. */
-void json_print(json_t *json);
+/* Prints it with a newline and drops the reference. */
+void json_write(json_t *json, FILE *to);
+void json_print(json_t *json); /* on stdout */
 
 #endif

@@ -11,6 +11,8 @@ import program
 PROGRAMS = ["postgres", "phases"]
 UNTUNED = ["glibc", "jemalloc", "tcmalloc", "mimalloc", "Plimsoll"]
 TUNED = ["glibc-tuned", "jemalloc-tuned", "tcmalloc-tuned", "mimalloc-tuned", "Plimsoll"]
+SETTINGS = ["LIMIT=70%", "LIMIT=95%", "PROFILE=relaxed", "PROFILE=tight", "RECLAIM_CPU=1%", "RECLAIM_CPU=50%",
+            "ON_LIMIT=none", "THREAD=off", "CPUS=1", "CPUS=8"]
 
 
 def run_program(name, found, options):
@@ -31,10 +33,20 @@ def run_program(name, found, options):
     return result
 
 
+def choose(found, options):
+    """What is compared: the peers, or Plimsoll with one setting changed at a time."""
+    ours = found["Plimsoll"]
+    if options.compare == "settings":
+        return {"Plimsoll": ours} | {setting: allocators.Allocator(setting, ours.version, ours.library,
+                                                                   dict([f"PLIMSOLL_{setting}".split("=", 1)]))
+                                     for setting in SETTINGS}
+    return {name: found[name] for name in (TUNED if options.compare == "tuned" else UNTUNED)}
+
+
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, required=True)
-    parser.add_argument("--tuned", action="store_true", help="the peers tuned by hand")
+    parser.add_argument("--compare", choices=["untuned", "tuned", "settings"], default="untuned")
     parser.add_argument("--cgroup-version", type=int, required=True)
     parser.add_argument("--cgroup-prefix", required=True, help="path of the cgroups to make, less their number")
     parser.add_argument("--work", required=True, help="directory with the library")
@@ -48,7 +60,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     allocators.forget_tuning()
     found = allocators.find(f"{options.work}/libplimsoll.so.0", options.version)
-    found = {name: found[name] for name in (TUNED if options.tuned else UNTUNED)}
+    found = choose(found, options)
     facts = machine.describe(options.cgroup_version, found) | {"runs": options.runs}
     report.introduce(facts)
     report.write(facts, [run_program(name, found, options) for name in PROGRAMS], options.out)

@@ -72,11 +72,11 @@ def verdict(workload):
 def ratio(workload):
     """Plimsoll's time at the limit against that of the allocator it builds on, given all the memory it wants."""
     ours = typical(workload["allocators"]["Plimsoll"]["runs"])
-    name = "jemalloc" if "jemalloc" in workload["allocators"] else "jemalloc-tuned"
-    base = workload["allocators"][name]["free"]
-    if ours["outcome"] != "survived" or base["outcome"] != "survived":
-        return ""
-    return f" (Plimsoll took {ours['seconds'] / base['seconds']:.2f} times as long as {name} without a limit)"
+    for name in set(workload["allocators"]) & {"jemalloc", "jemalloc-tuned"}:
+        base = workload["allocators"][name]["free"]
+        if ours["outcome"] == base["outcome"] == "survived":
+            return f" (Plimsoll took {ours['seconds'] / base['seconds']:.2f} times as long as {name} without a limit)"
+    return ""
 
 
 def problems(workload):

@@ -34,7 +34,7 @@ def usage_panel(series, limit, prefix, heading):
         killed = [(run["killed_at"], limit)] if run["killed_at"] is not None else []
         with open(path, "w") as file:
             file.writelines(f"{seconds:.3f}\t{mib:.2f}\n" for seconds, mib in [*run["samples"], *killed])
-        width, colour = 3 if name == "Plimsoll" else 2, COLOURS.get(name) or COLOURS[name.removesuffix("-tuned")]
+        width, colour = 3 if name == "Plimsoll" else 2, COLOURS.get(name.removesuffix("-tuned"), "#999999")
         curves.append(f"'{path}' with lines lw {width} lc rgb '{colour}' title '{label}'")
         end = max(end, run["seconds"])
         if killed:

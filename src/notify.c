@@ -92,6 +92,11 @@ void notify_begin(const struct options *o)
         log_line(LOG_INFO, PRESSURE_WATCH " is /dev/null: the program is told of no pressure");
         return;
     }
+    if (outer != NULL && o->thread == THREAD_OFF) {
+        log_line(LOG_INFO, "PLIMSOLL_THREAD=off: nobody could pass on what " PRESSURE_WATCH
+                           " tells, so it stays as it is");
+        return;
+    }
     if (make_pipe() < 0) {
         log_line(LOG_WARN, "PLIMSOLL_NOTIFY: /proc/self/fd cannot be used, expected that a pipe "
                            "can be opened there; the program is told of no pressure");
@@ -145,8 +150,7 @@ void notify_look(bool wanting, enum plim_level level, uint64_t now_ns)
 
 void notify_relay(uint64_t now_ns)
 {
-    if (now_ns - own.told_ns >= soonest_ns)
-        tell(now_ns);
+    tell(now_ns); /* how often, is for the manager to say */
 }
 
 void notify_fork_child(void)

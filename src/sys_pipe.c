@@ -22,10 +22,20 @@ static int make_pipe(void)
     return ends[1];
 }
 
+/* Apart from our other descriptors: once a program has closed them all, those are opened again at
+ * the first number that is free, which is not to be this one's. */
+enum { APART = 768 };
+
 int sys_file_pipe(struct sys_file *file)
 {
     int fd = make_pipe();
-    return fd < 0 ? fd : sys_file_adopt(file, sys_raise_fd(fd));
+    if (fd < 0)
+        return fd;
+    int apart = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, APART);
+    if (apart < 0)
+        return sys_file_adopt(file, sys_raise_fd(fd));
+    sys_close(fd);
+    return sys_file_adopt(file, apart);
 }
 
 int sys_file_pipe_at(struct sys_file *file, int number)

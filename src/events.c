@@ -187,8 +187,9 @@ static bool poll_all(struct events *e, bool source, uint64_t ns)
     if (fds[0].revents != 0)
         wake_clear(e);
     if (fds[2].revents != 0) {
-        e->outer_told = (fds[2].revents & e->outer.events) != 0;
-        if (!outer_clear(&e->outer, fds[2].revents))
+        int told = outer_take(&e->outer, fds[2].revents);
+        e->outer_told = told > 0;
+        if (told < 0)
             sys_file_close(&e->outer.file);
     }
     /* Whatever it says: a removed cgroup's file says so for ever, a closed number POLLNVAL. */

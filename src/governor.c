@@ -166,7 +166,7 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     if (in->usage >= l->soft && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !listened_to(in))
-        return UINT64_MAX;
+        return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
     bool heeded = active || listened_to(in);

@@ -23,7 +23,8 @@ struct governor_input {
     uint64_t request;    /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* registered, for the level that would be */
     bool from_watcher;   /* nobody may have allocated */
-    bool heard;          /* somebody is told of pressure, whom only a heap that matters concerns */
+    bool offered;        /* somebody may at any time begin to hear of pressure */
+    bool heard;          /* somebody does, whom only a heap that matters concerns */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 

@@ -120,6 +120,11 @@ static bool is_there(void)
     return sys_file_is_ours(&own.pipe) || sys_file_pipe_at(&own.pipe, own.number) == 0;
 }
 
+bool notify_is_offered(void)
+{
+    return own.number != 0;
+}
+
 bool notify_is_heard(void)
 {
     return is_there() && sys_pipe_is_read(own.number);

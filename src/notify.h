@@ -24,6 +24,8 @@ void notify_begin(const struct options *options);
 /* What a service manager set and is to be listened to; NULL: nothing. Valid for ever. Any thread.
  */
 const struct pressure_watch *notify_outer(void);
+/* Is there a FIFO that could be opened? */
+bool notify_is_offered(void);
 /* Has anybody opened the FIFO? A system call or two, and none where nothing is offered. */
 bool notify_is_heard(void);
 /* After a look. wanting: purging will not do, somebody must free. */

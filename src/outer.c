@@ -69,15 +69,20 @@ int outer_open(struct outer *o, const struct pressure_watch *watch)
     return rc < 0 ? (int)rc : 0;
 }
 
-bool outer_clear(const struct outer *o, short revents)
+int outer_take(const struct outer *o, short revents)
 {
     char discarded[512];
+    bool told = false;
     long len = 1;
     if ((revents & (POLLERR | POLLNVAL)) != 0 || !sys_file_is_ours(&o->file))
-        return false;
+        return -EBADF;
     if (o->events == POLLPRI)
-        return true; /* the kernel's is never read */
-    for (int i = 0; i < 8 && len > 0; i++)
+        return (revents & POLLPRI) != 0; /* the kernel's is never read */
+    for (int i = 0; i < 8 && len > 0; i++) {
         len = sys_read(o->file.fd_plus_1 - 1, discarded, sizeof(discarded));
-    return len > 0 || len == -EAGAIN;
+        told = told || len > 0;
+    }
+    if (told || len == -EAGAIN)
+        return told;
+    return len == 0 ? -EPIPE : (int)len;
 }

@@ -16,8 +16,8 @@ struct outer {
 /* Opens it and writes to it what it is to be told. Returns 0 or -errno.
  * SIGPIPE must be blocked. */
 int outer_open(struct outer *o, const struct pressure_watch *watch);
-/* After a poll that gave these events: takes what there is to take. False: it has ended, and would
- * say so for ever. */
-bool outer_clear(const struct outer *o, short revents);
+/* After a poll that gave these events: takes what there is to take. 1: pressure was told; 0:
+ * nothing; -errno: it has ended, and would say so for ever. */
+int outer_take(const struct outer *o, short revents);
 
 #endif

@@ -205,6 +205,20 @@ Test(governor_looks, who_hears_of_pressure_keeps_the_watcher_of_a_heap_that_matt
     }
 }
 
+Test(governor_looks, watcher_of_an_idle_heap_waits_for_listeners_only_where_there_is_need)
+{
+    const struct limits l = cgroup_limits(hard);
+    for (unsigned i = 0; i < 4; i++) {
+        struct governor g = new_governor();
+        struct governor_input in = input_at(hard, i & 1 ? l.soft : l.soft - 1, 0);
+        in.from_watcher = true;
+        in.offered = (i & 2) != 0;
+        (void)look_at(&g, &in);
+        in.now_ns += 4 * NS_PER_S;
+        cr_expect_eq(look_at(&g, &in).watch_after_ns, i == 3 ? NS_PER_S : UINT64_MAX);
+    }
+}
+
 Test(governor_looks, watcher_that_sleeps_for_ever_is_woken_by_the_next_allocation)
 {
     cr_expect(idle(100 * MiB, 0, false).dormant);

@@ -3,6 +3,7 @@
 
 #include "arenas.h"
 #include "control.h"
+#include "notify.h"
 #include "record.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ static bool look(size_t size)
     control_notice();
     if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
         record_now(&runtime.options, in.now_ns);
-    if (d.heap_matters)
+    if (d.heap_matters || notify_outer() != NULL)
         watcher_start();
     if (d.ask > 0)
         watcher_ask(d.ask);

@@ -5,6 +5,7 @@
 #include "heap_profile.h"
 #include "je.h"
 #include "log.h"
+#include "notify.h"
 #include "pages.h"
 #include "publish.h"
 #include "reclaimers.h"
@@ -229,6 +230,7 @@ static void fork_child(void)
     lock_reset(&runtime.look_lock);
     watcher_fork_child();
     pressure_fd_fork_child();
+    notify_fork_child();
     publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
@@ -269,14 +271,16 @@ static void look_first(void)
 }
 
 /* The watcher from the start, where it is not for the heap's size to decide: it writes the records,
- * none of which is to be missed, and the profiles that are asked for at any time. */
+ * none of which is to be missed, and the profiles that are asked for at any time, and it passes on
+ * what a service manager tells. */
 static void start_watching(const struct options *o)
 {
     bool records = o->record_dir[0] != '\0';
     record_check(o);
     if (records)
         atomic_store(&runtime.listeners, true);
-    if ((o->thread == THREAD_ON || records || o->heap_profile > 0) && runtime_ready())
+    bool relays = notify_outer() != NULL;
+    if ((o->thread == THREAD_ON || records || o->heap_profile > 0 || relays) && runtime_ready())
         watcher_start();
 }
 
@@ -295,6 +299,7 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.late, true);
+    notify_begin(&runtime.options);
     start_watching(&runtime.options);
     if (runtime.options.stats == STATS_DIR && runtime_ready())
         look_first();

@@ -125,6 +125,26 @@ static bool can_be_woken(struct events *e)
     return sys_file_is_ours(&e->wake);
 }
 
+int events_listen(struct events *e, const struct pressure_watch *watch)
+{
+    lock_take(&e->lock);
+    int rc = outer_open(&e->outer, watch);
+    lock_release(&e->lock);
+    return rc;
+}
+
+bool events_outer_told(struct events *e)
+{
+    bool told = e->outer_told;
+    e->outer_told = false;
+    return told;
+}
+
+static bool has_outer(const struct events *e)
+{
+    return e->outer.file.fd_plus_1 != 0;
+}
+
 /* Opens what there is to open; true: there is something to poll. */
 static bool ready(struct events *e, uint64_t now)
 {
@@ -141,7 +161,7 @@ static bool ready(struct events *e, uint64_t now)
         e->retry_ns = rc < 0 ? u64_min(e->retry_ns * 2, retry_max_ns) : retry_min_ns;
         e->not_before_ns = now + e->retry_ns;
     }
-    return e->source.fd_plus_1 != 0 && can_be_woken(e);
+    return (e->source.fd_plus_1 != 0 || has_outer(e)) && can_be_woken(e);
 }
 
 /* --- waiting --- */
@@ -153,21 +173,28 @@ static void wake_clear(const struct events *e)
         (void)sys_read(e->wake.fd_plus_1 - 1, &count, sizeof(count));
 }
 
-/* True: the source has something to tell. */
-static bool poll_both(struct events *e, uint64_t ns)
+/* True: somebody has something to tell. A number below 0 is passed over. */
+static bool poll_all(struct events *e, bool source, uint64_t ns)
 {
     short wanted = e->aim.dir.version == 1 ? POLLIN : POLLPRI;
     struct pollfd fds[] = {
         {.fd = e->wake.fd_plus_1 - 1, .events = POLLIN},
-        {.fd = e->source.fd_plus_1 - 1, .events = wanted},
+        {.fd = source ? e->source.fd_plus_1 - 1 : -1, .events = wanted},
+        {.fd = e->outer.file.fd_plus_1 - 1, .events = e->outer.events},
     };
     if (sys_poll(fds, ARRAY_LEN(fds), ns) <= 0)
         return false;
     if (fds[0].revents != 0)
         wake_clear(e);
+    if (fds[2].revents != 0) {
+        int told = outer_take(&e->outer, fds[2].revents);
+        e->outer_told = told > 0;
+        if (told < 0)
+            sys_file_close(&e->outer.file);
+    }
     /* Whatever it says: a removed cgroup's file says so for ever, a closed number POLLNVAL. */
     if (fds[1].revents == 0)
-        return false;
+        return e->outer_told;
     if (!source_clear(e))
         source_lost(e);
     return true;
@@ -190,18 +217,20 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
 {
     uint64_t now = sys_now_ns();
     judge_last(e, now, pressed);
-    uint64_t deaf = ns == UINT64_MAX || ns <= quiet_min_ns ? ns : u64_less(e->quiet_until_ns, now);
+    bool asleep = ns == UINT64_MAX; /* page cache that meets the limit is not to end that */
+    uint64_t deaf =
+        ns <= quiet_min_ns || (asleep && !has_outer(e)) ? ns : u64_less(e->quiet_until_ns, now);
     if (deaf > 0 &&
         (sys_futex_wait_shared(word, seen, u64_min(deaf, ns)) != -ETIMEDOUT || deaf >= ns))
         return false;
-    ns -= deaf;
-    if (!ready(e, now)) {
+    ns = asleep ? ns : ns - deaf;
+    if (!(asleep ? can_be_woken(e) : ready(e, now))) {
         (void)sys_futex_wait_shared(word, seen, ns);
         return false;
     }
     atomic_store(&e->polls, true);
     if (atomic_load(word) == seen)
-        e->told = poll_both(e, ns);
+        e->told = poll_all(e, !asleep, ns);
     atomic_store(&e->polls, false);
     return e->told;
 }
@@ -228,12 +257,12 @@ void events_fork_parent(struct events *e)
 
 void events_fork_child(struct events *e)
 {
-    struct sys_file *files[] = {&e->wake, &e->source, &e->usage, &e->control};
+    struct sys_file *files[] = {&e->wake, &e->source, &e->usage, &e->control, &e->outer.file};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         sys_file_close(files[i]);
     lock_reset(&e->lock);
     atomic_store(&e->polls, false);
-    e->wake_tried = e->told = false;
+    e->wake_tried = e->told = e->outer_told = false;
     e->stale = true;
     e->not_before_ns = e->quiet_until_ns = e->quiet_ns = 0;
 }

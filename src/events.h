@@ -4,7 +4,9 @@
  *   v2  memory.events of the cgroup that binds: usage met memory.high or memory.max
  *   v1  thresholds on the usage (cgroup.event_control): needs root and a writable mount
  *
- * Where neither can be had, or the program closed the descriptors, there are the timers. An event
+ * Besides these, what a service manager named for the program to listen to (outer.h).
+ *
+ * Where none can be had, or the program closed the descriptors, there are the timers. An event
  * only ends a sleep early: what it means, the next look sees. One that led to nothing doubles the
  * time until the next is heard, from 20 ms to 1 s: page cache may meet the limit all day long.
  *
@@ -15,6 +17,7 @@
 
 #include "cgroup.h"
 #include "lock.h"
+#include "outer.h"
 
 enum { EVENTS_THRESHOLDS = 3 };
 
@@ -42,6 +45,9 @@ struct events {
     uint64_t not_before_ns;         /* it is not opened again before */
     struct events_aim aim;
 
+    struct outer outer; /* no file: nothing was named, or it has ended */
+    bool outer_told;    /* it had something to tell; cleared by who acts on it */
+
     bool told;         /* the last wait was ended by the kernel */
     uint64_t quiet_ns; /* how long nothing is heard after an event */
     uint64_t quiet_until_ns;
@@ -51,7 +57,12 @@ struct events {
  * is another one. */
 void events_follow(struct events *e, const struct cgroup_dir *dir, size_t path_len,
                    uint64_t generation, const uint64_t thresholds[EVENTS_THRESHOLDS]);
-/* Sleeps while *word is `seen`, at most ns (UINT64_MAX: for ever, and no event is heard). pressed:
+/* Listens to what was named, too, from now on. Returns 0 or -errno. */
+int events_listen(struct events *e, const struct pressure_watch *watch);
+/* Whether that has told something since this was last asked. */
+bool events_outer_told(struct events *e);
+/* Sleeps while *word is `seen`, at most ns (UINT64_MAX: for ever, and no event of the
+ * cgroup's is heard). pressed:
  * the last look found something to do. True: the kernel ended it. */
 bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, uint64_t ns,
                  bool pressed);

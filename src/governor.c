@@ -153,18 +153,23 @@ static bool matters(const struct governor_input *in)
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
+static bool listened_to(const struct governor_input *in)
+{
+    return in->listeners || (in->heard && matters(in));
+}
+
 static uint64_t watch_interval(const struct governor *g, const struct governor_input *in,
                                uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool can_give = in->dirty >= purge_worth(l->hard) || in->listeners;
+    bool can_give = in->dirty >= purge_worth(l->hard) || listened_to(in);
     if (in->usage >= l->soft && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
-    if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !in->listeners)
-        return UINT64_MAX;
+    if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !listened_to(in))
+        return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
-    bool heeded = active || in->listeners;
+    bool heeded = active || listened_to(in);
     return foreseen(in) >= l->hard / 2 && heeded ? watch_near_ns : watch_far_ns;
 }
 
@@ -205,6 +210,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
+        .wanting = needed(in) >= l->soft,
         .callbacks_due =
             needed(in) >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),

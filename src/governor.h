@@ -23,6 +23,8 @@ struct governor_input {
     uint64_t request;    /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* registered, for the level that would be */
     bool from_watcher;   /* nobody may have allocated */
+    bool offered;        /* somebody may at any time begin to hear of pressure */
+    bool heard;          /* somebody does, whom only a heap that matters concerns */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 
@@ -37,9 +39,10 @@ struct governor_decision {
     bool dormant;        /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
     uint64_t ask;            /* bytes to ask of reclaimers on account of the request; 0: nothing */
-    bool callbacks_due;      /* the watcher should run reclaimers now */
-    uint64_t hold_ns; /* at the limit: how long to wait for others to free; 0: there is room */
-    bool no_room;     /* after the purge above nothing is left between usage and the limit */
+    bool wanting;       /* purging does not bring usage below the soft limit: others must free */
+    bool callbacks_due; /* the watcher should run reclaimers now */
+    uint64_t hold_ns;   /* at the limit: how long to wait for others to free; 0: there is room */
+    bool no_room;       /* after the purge above nothing is left between usage and the limit */
 };
 
 struct governor {

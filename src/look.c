@@ -4,6 +4,7 @@
 #include "arenas.h"
 #include "control.h"
 #include "log.h"
+#include "notify.h"
 #include "reclaimers.h"
 #include "record.h"
 
@@ -74,6 +75,8 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .reclaimers = runtime_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = on_watcher,
+        .offered = notify_is_offered(),
+        .heard = notify_is_heard(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
     runtime.limits = sample.limits;
@@ -152,6 +155,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     arenas_set_decay(ret->decay_ms);
     if (ret->level_changed)
         set_level(ret->level);
+    notify_look(ret->wanting, ret->level, in->now_ns);
     /* Near the limit every request passes by, so that every thread empties its cache when asked. */
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)

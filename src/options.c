@@ -181,6 +181,8 @@ int options_set(enum option_id id, const char *value, struct options *ret)
         return set_record(value, ret);
     case OPTION_HEAP_PROFILE:
         return set_heap_profile(value, ret);
+    case OPTION_NOTIFY:
+        return SET_WORD(id, value, ret->notify);
     case OPTION_LOG:
         return SET_WORD(id, value, ret->log);
     case OPTION_COUNT:
@@ -305,6 +307,25 @@ static void take_directory(const char *entry, struct options *ret)
         (void)set_path(temp, ret->temp_dir);
 }
 
+/* The first of its name counts; what is too long for us is none. */
+static void take_text(const char *value, char *text, size_t size)
+{
+    size_t len = value != NULL ? strlen(value) : 0;
+    if (len > 0 && len < size && text[0] == '\0')
+        memcpy(text, value, len + 1);
+}
+
+/* What a service manager set: not ours to complain of either. */
+static void take_pressure(const char *entry, struct options *ret)
+{
+    take_text(entry_value(entry, PRESSURE_WATCH), ret->pressure.path, PRESSURE_PATH_MAX);
+    take_text(entry_value(entry, PRESSURE_WRITE), ret->pressure.write, PRESSURE_WRITE_MAX);
+    take_text(entry_value(entry, PRESSURE_WATCH_OUTER), ret->pressure_outer.path,
+              PRESSURE_PATH_MAX);
+    take_text(entry_value(entry, PRESSURE_WRITE_OUTER), ret->pressure_outer.write,
+              PRESSURE_WRITE_MAX);
+}
+
 void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
                    void *arg)
 {
@@ -319,6 +340,7 @@ void options_parse(const char *const *env, struct options *ret, options_complain
         const char *name = *env;
         if (strncmp(name, prefix, sizeof(prefix) - 1) != 0) {
             take_directory(name, ret);
+            take_pressure(name, ret);
             continue;
         }
         size_t len = strcspn(name, "=");

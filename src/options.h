@@ -34,6 +34,8 @@
     X(HEAP_PROFILE, "PLIMSOLL_HEAP_PROFILE", "off", "off, 4Ki to 1Gi",                             \
       "sample the heap once in about so many allocated bytes, for heap profiles: 512Ki to find a " \
       "leak, 4Mi to leave it on")                                                                  \
+    X(NOTIFY, "PLIMSOLL_NOTIFY", "off", "off, systemd",                                            \
+      "systemd: tells the program of pressure by systemd's protocol, MEMORY_PRESSURE_WATCH")       \
     X(LOG, "PLIMSOLL_LOG", "warn", "off, error, warn, info, debug",                                \
       "what is said on stderr, one line each")
 
@@ -57,10 +59,27 @@ enum on_limit { ON_LIMIT_NONE, ON_LIMIT_THROTTLE, ON_LIMIT_FAIL, ON_LIMIT_ABORT 
 enum profile { PROFILE_RELAXED, PROFILE_BALANCED, PROFILE_TIGHT };
 enum thread_mode { THREAD_AUTO, THREAD_ON, THREAD_OFF };
 enum thp_mode { THP_AUTO, THP_DEFAULT, THP_NEVER };
+enum notify_mode { NOTIFY_OFF, NOTIFY_SYSTEMD };
 enum stats_mode { STATS_AUTO, STATS_OFF, STATS_DIR };
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 enum { OPTION_PATH_MAX = 256 }; /* with its NUL */
+
+/* What a service manager set for the program by systemd's protocol (MEMORY_PRESSURE_WATCH): texts
+ * with their NUL. */
+enum { PRESSURE_PATH_MAX = 512, PRESSURE_WRITE_MAX = 256 };
+struct pressure_watch {
+    char path[PRESSURE_PATH_MAX];   /* "": nothing; "/dev/null": there shall be none */
+    char write[PRESSURE_WRITE_MAX]; /* to be written to it once opened, in Base64; "": nothing */
+};
+/* An earlier program of this process, or its parent, set a path of its own in its place, and keeps
+ * what was set under these names. */
+#define PRESSURE_WATCH       "MEMORY_PRESSURE_WATCH"
+#define PRESSURE_WRITE       "MEMORY_PRESSURE_WRITE"
+#define PRESSURE_WATCH_OUTER "MEMORY_PRESSURE_WATCH_OUTER"
+#define PRESSURE_WRITE_OUTER "MEMORY_PRESSURE_WRITE_OUTER"
+/* Our own paths: of a descriptor that no other program has. */
+#define PRESSURE_OWN_PREFIX "/proc/self/fd/"
 
 struct options {
     bool enabled;
@@ -79,6 +98,9 @@ struct options {
     char runtime_dir[OPTION_PATH_MAX], temp_dir[OPTION_PATH_MAX];
     char record_dir[OPTION_PATH_MAX]; /* "": off */
     unsigned heap_profile; /* sampled once in 2 to the power of this many bytes; 0: not */
+    enum notify_mode notify;
+    /* As the program was started with; an own path of Plimsoll's is not in it. */
+    struct pressure_watch pressure, pressure_outer;
     enum log_level log;
 };
 

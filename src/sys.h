@@ -48,6 +48,21 @@ bool sys_file_is_ours(const struct sys_file *file);
 /* Writes if that neither blocks nor raises SIGPIPE, and not at all otherwise. */
 void sys_write_gently(int fd, const void *buf, size_t len);
 
+/* Pipes and sockets (sys_pipe.c). */
+/* The end to write to of a new pipe, non-blocking, at a high number. Who may reach it by /proc may
+ * open the other end, whoever the program has become since. */
+int sys_file_pipe(struct sys_file *file);
+/* Another one at that number, if `file` or nothing is there; -EBUSY. */
+int sys_file_pipe_at(struct sys_file *file, int number);
+/* Has somebody opened the other end? */
+bool sys_pipe_is_read(int fd);
+/* Bytes in it that nobody has read yet. */
+long sys_pipe_unread(int fd);
+/* A stream socket connected to that path, non-blocking. */
+int sys_file_connect(struct sys_file *file, const char *path);
+/* S_IFMT of the file behind a path, links followed. */
+int sys_file_type(const char *path);
+
 /* poll(2); UINT64_MAX: for ever. */
 struct pollfd;
 int sys_poll(struct pollfd *fds, unsigned count, uint64_t timeout_ns);

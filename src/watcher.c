@@ -7,6 +7,7 @@
 #include "arenas.h"
 #include "control.h"
 #include "log.h"
+#include "notify.h"
 #include "reclaimers.h"
 #include "record.h"
 
@@ -149,6 +150,26 @@ static uint64_t watch_once(void)
     return w.d.watch_after_ns;
 }
 
+static void listen_outside(void)
+{
+    const struct pressure_watch *outer = notify_outer();
+    if (outer != NULL && events_listen(&runtime.watcher.events, outer) < 0)
+        log_line(LOG_INFO, PRESSURE_WATCH " cannot be listened to");
+}
+
+/* A service manager tells of pressure, the kernel's perhaps: free pages go, as they would by
+ * malloc_trim(), and the program hears of it as if we had not put ourselves between. */
+static void act_on_outer(void)
+{
+    if (!events_outer_told(&runtime.watcher.events))
+        return;
+    (void)runtime_purge(UINT64_MAX);
+    if (!lock_take_within(&runtime.look_lock, NS_PER_S))
+        return;
+    notify_relay(sys_now_ns());
+    lock_release(&runtime.look_lock);
+}
+
 static void *watcher_main(void *arg)
 {
     (void)arg;
@@ -156,6 +177,7 @@ static void *watcher_main(void *arg)
     thread_state.inside = true;
     pthread_setname_np(pthread_self(), "plimsoll");
     atomic_store(&self->state, WATCHER_RUNNING);
+    listen_outside();
     /* Not running any more: this is a child that a reclaimer forked. */
     while (!atomic_load(&runtime.exiting) && atomic_load(&self->state) == WATCHER_RUNNING) {
         struct page_mailbox *mailbox = atomic_load(&self->mailbox);
@@ -172,6 +194,7 @@ static void *watcher_main(void *arg)
         uint32_t level = atomic_load_explicit(&runtime.level, memory_order_relaxed);
         (void)events_wait(&self->events, mailbox == NULL ? &self->wake : &mailbox->wake,
                           mailbox == NULL ? seen : shared_seen, wait, level > PLIM_NORMAL);
+        act_on_outer();
     }
     return NULL;
 }

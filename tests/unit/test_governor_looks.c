@@ -187,6 +187,38 @@ Test(governor_looks, idle_process_with_nothing_to_give_is_never_woken)
     cr_expect_neq(watch_after(100 * MiB, 0, false), UINT64_MAX, "it may not be idle");
 }
 
+Test(governor_looks, who_hears_of_pressure_keeps_the_watcher_of_a_heap_that_matters_awake_only)
+{
+    static const struct {
+        uint64_t committed;
+        bool matters;
+    } cases[] = {{MiB, false}, {100 * MiB, true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct governor g = new_governor();
+        struct governor_input in = input_at(hard, cases[i].committed, 0);
+        in.heard = in.from_watcher = true;
+        (void)look_at(&g, &in);
+        in.now_ns += 4 * NS_PER_S;
+        struct governor_decision d = look_at(&g, &in);
+        cr_expect_eq(d.heap_matters, cases[i].matters);
+        cr_expect_eq(d.watch_after_ns != UINT64_MAX, cases[i].matters);
+    }
+}
+
+Test(governor_looks, watcher_of_an_idle_heap_waits_for_listeners_only_where_there_is_need)
+{
+    const struct limits l = cgroup_limits(hard);
+    for (unsigned i = 0; i < 4; i++) {
+        struct governor g = new_governor();
+        struct governor_input in = input_at(hard, i & 1 ? l.soft : l.soft - 1, 0);
+        in.from_watcher = true;
+        in.offered = (i & 2) != 0;
+        (void)look_at(&g, &in);
+        in.now_ns += 4 * NS_PER_S;
+        cr_expect_eq(look_at(&g, &in).watch_after_ns, i == 3 ? NS_PER_S : UINT64_MAX);
+    }
+}
+
 Test(governor_looks, watcher_that_sleeps_for_ever_is_woken_by_the_next_allocation)
 {
     cr_expect(idle(100 * MiB, 0, false).dormant);

@@ -48,6 +48,16 @@ Test(governor_reclaim, reclaimers_are_due_from_the_soft_limit)
     cr_expect(look_at(&g, &in).callbacks_due, "the request counts");
 }
 
+Test(governor_reclaim, others_must_free_only_what_purging_cannot_give)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, hard - MiB, hard - MiB - l.soft + 1);
+    cr_expect_not(look_at(&g, &in).wanting);
+    in.dirty -= 1;
+    cr_expect(look_at(&g, &in).wanting, "whether or not there are reclaimers");
+}
+
 Test(governor_reclaim, what_purging_can_give_is_not_asked_of_reclaimers)
 {
     const struct limits l = cgroup_limits(hard);

@@ -62,6 +62,7 @@ static void assert_bad(enum option_id id, const char *value)
     cr_assert_eq(options.thp, defaults.thp);
     cr_assert_eq(options.heap_profile, defaults.heap_profile);
     cr_assert_str_eq(options.record_dir, defaults.record_dir);
+    cr_assert_eq(options.notify, defaults.notify);
     cr_assert_eq(options.log, defaults.log);
 }
 
@@ -81,6 +82,7 @@ Test(options, defaults_are_those_of_the_table)
     cr_assert_eq(options.thp, THP_AUTO);
     cr_assert_eq(options.heap_profile, 0);
     cr_assert_str_eq(options.record_dir, "");
+    cr_assert_eq(options.notify, NOTIFY_OFF);
     cr_assert_eq(options.log, LOG_WARN);
 }
 
@@ -130,6 +132,8 @@ Test(options, words_mean_what_the_enums_say)
     cr_assert_eq(parse_one("PLIMSOLL_THREAD=off").thread, THREAD_OFF);
     cr_assert_eq(parse_one("PLIMSOLL_THP=default").thp, THP_DEFAULT);
     cr_assert_eq(parse_one("PLIMSOLL_THP=never").thp, THP_NEVER);
+    cr_assert_eq(parse_one("PLIMSOLL_NOTIFY=off").notify, NOTIFY_OFF);
+    cr_assert_eq(parse_one("PLIMSOLL_NOTIFY=systemd").notify, NOTIFY_SYSTEMD);
     cr_assert_eq(parse_one("PLIMSOLL_LOG=off").log, LOG_OFF);
     cr_assert_eq(parse_one("PLIMSOLL_LOG=error").log, LOG_ERROR);
     cr_assert_eq(parse_one("PLIMSOLL_LOG=info").log, LOG_INFO);
@@ -374,5 +378,30 @@ Test(options, directories_of_sessions_are_copied_where_they_are_absolute)
     cr_expect_str_eq(o.temp_dir, "/var/tmp");
     o = parse_one("TMPDIR=relative");
     cr_expect_str_eq(o.temp_dir, "");
+    cr_expect_eq(said.count, 0);
+}
+
+Test(options, what_a_service_manager_set_is_copied)
+{
+    static char path[] = "MEMORY_PRESSURE_WATCH=/sys/fs/cgroup/a/memory.pressure";
+    const char *const env[] = {"MEMORY_PRESSURE_WATCHES=/no",
+                               path,
+                               "MEMORY_PRESSURE_WATCH=/second",
+                               "MEMORY_PRESSURE_WRITE=YQ==",
+                               "MEMORY_PRESSURE_WATCH_OUTER=/outer",
+                               "MEMORY_PRESSURE_WRITE_OUTER=Yg==",
+                               NULL};
+    char text[PRESSURE_PATH_MAX + 40] = "MEMORY_PRESSURE_WATCH=/";
+    struct options o;
+    options_parse(env, &o, take, &said);
+    memset(path, '#', sizeof(path) - 1);
+    cr_expect_str_eq(o.pressure.path, "/sys/fs/cgroup/a/memory.pressure");
+    cr_expect_str_eq(o.pressure.write, "YQ==");
+    cr_expect_str_eq(o.pressure_outer.path, "/outer");
+    cr_expect_str_eq(o.pressure_outer.write, "Yg==");
+    memset(text + strlen(text), 'x', PRESSURE_PATH_MAX - 2);
+    cr_expect_eq(strlen(parse_one(text).pressure.path), PRESSURE_PATH_MAX - 1);
+    strcat(text, "x");
+    cr_expect_str_eq(parse_one(text).pressure.path, "", "too long");
     cr_expect_eq(said.count, 0);
 }

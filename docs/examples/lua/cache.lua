@@ -1,0 +1,36 @@
+-- A cache of strings, made smaller when memory gets short. Build plimsoll.c first: see there.
+--   Run:   plimsoll run -m 128Mi -- lua5.4 cache.lua
+-- Takes --no-reclaimer, to see what happens without: the kernel kills it.
+
+package.cpath = "./?.so;" .. package.cpath
+local plimsoll = require "plimsoll"
+
+local cache, oldest, newest, dropped = {}, 1, 0, 0
+
+local function shrink(target)
+  while target > 0 and oldest <= newest do
+    target = target - #cache[oldest]
+    dropped = dropped + #cache[oldest]
+    cache[oldest] = nil
+    oldest = oldest + 1
+  end
+end
+
+-- The hook below runs shrink() between any two instructions: what it needs is in place first.
+local function add(value)
+  cache[newest + 1] = value
+  newest = newest + 1
+end
+
+if arg[1] ~= "--no-reclaimer" then
+  plimsoll.reclaimer(shrink)
+end
+-- Safe points for all code there is, so that a long loop cannot keep a request waiting.
+plimsoll.hook(10000)
+
+for i = 1, 20000 do
+  add(string.rep(string.char(97 + i % 26), 20000))
+  plimsoll.check() -- where memory is taken: a safe point that comes in time
+end
+print(string.format("cached=%d dropped_mib=%d level=%d", newest - oldest + 1, dropped >> 20,
+  plimsoll.level()))

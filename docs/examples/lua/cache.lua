@@ -25,7 +25,7 @@ end
 if arg[1] ~= "--no-reclaimer" then
   plimsoll.reclaimer(shrink)
 end
--- Safe points for all code there is, so that a long loop cannot keep a request waiting.
+-- Safe points in all code there is, so that no long loop goes without one.
 plimsoll.hook(10000)
 
 for i = 1, 20000 do

@@ -1,0 +1,109 @@
+"""The examples that fill a cache: killed by the kernel without their reclaimer, and not with it."""
+
+import os
+import shutil
+
+from common import Skip, Workplace, first_line_of, numbers
+
+C_FLAGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
+
+
+class Example:
+    """main: the file to run. What is built by another one's line, built: and with which flags."""
+
+    def __init__(self, main, built=None, flags="", alone=True):
+        self.main, self.flags, self.alone = main, flags, alone
+        self.directory, self.file = os.path.split(main)
+        self.built = built or self.file
+
+    def sees(self, out, alone):
+        """What has to be in its output. alone: without the library."""
+        got = numbers(out)
+        assert got.get("cached", 1) > 0 and got.get("cached_mib", 1) > 0, out
+        if alone:
+            assert got.get("dropped_mib", 0) == 0, out
+        return got
+
+
+class Sqlite(Example):
+    def sees(self, out, alone):
+        assert out.count("rows=80000\n") == 3 and out.count("sum=320000000\n") == 3, out
+        got = numbers(out)
+        # Once the cache was emptied, and once a query was met that had the mutex.
+        assert alone == (got["releases"] == 0) and alone == (got["busy"] == 0), out
+
+
+class Cache(Example):
+    """Of `total` entries or MiB some had to go, and no more than was asked."""
+
+    def __init__(self, main, key, total, least, **more):
+        super().__init__(main, **more)
+        self.key, self.total, self.least = key, total, least
+
+    def sees(self, out, alone):
+        got = super().sees(out, alone)
+        if alone:
+            assert got[self.key] == self.total, out
+        else:
+            assert self.least < got[self.key] < self.total, out
+        assert got.get("always_needed", 1) == 1, out
+        assert alone or got.get("relieved", 1) > 0, out
+
+
+EXAMPLES = [
+    Sqlite("c/sqlite_cache.c", flags=C_FLAGS),
+    Cache("cxx/lru_cache.cpp", "cached_mib", 381, 50, flags="-Wall -Wextra -Wshadow -Werror"),
+    Cache("python/cache.py", "cached_mib", 286, 40),
+    Cache("lua/cache.lua", "cached", 20000, 2500, built="plimsoll.c", flags=C_FLAGS),
+    Cache("ruby/cache.rb", "cached", 20000, 2500),
+    Cache("rust/cache.rs", "cached", 20000, 2500, flags="-D warnings", alone=False),
+    Cache("go/cache.go", "cached", 20000, 2500),
+    Cache("node/cache.js", "cached", 20000, 1000),
+]
+
+
+def interpreter_is_there(place, line):
+    words = line.split(" -- ")[1].split()
+    if not words[0].startswith("./") and not shutil.which(words[0], path=place.env["PATH"]):
+        raise Skip(f"{words[0]} is not installed")
+
+
+def run_line(place, example):
+    if os.geteuid() != 0:
+        raise Skip("making a cgroup needs root")
+    line = first_line_of(os.path.join(place.work, example.file), "Run")
+    interpreter_is_there(place, line)
+    if "PLIMSOLL_NOTIFY" in line and "PLIMSOLL_NOTIFY" not in place.must("plimsoll options"):
+        raise Skip("this version has no PLIMSOLL_NOTIFY")
+    return line
+
+
+def lives(example):
+    with Workplace(example.directory) as place:
+        place.build(example.built, example.flags)
+        example.sees(place.must(run_line(place, example)), alone=False)
+
+
+def is_killed(example):
+    with Workplace(example.directory) as place:
+        place.build(example.built)
+        status, out, err = place.shell(run_line(place, example) + " --no-reclaimer")
+        assert status == 137 and "the kernel killed" in err, (status, out, err)
+
+
+def runs_alone(example):
+    with Workplace(example.directory) as place:
+        place.build(example.built)
+        line = first_line_of(os.path.join(place.work, example.file), "Run")
+        interpreter_is_there(place, line)
+        status, out, err = place.shell(line.split(" -- ")[1])
+        assert status == 0, (status, out, err)
+        example.sees(out, alone=True)
+
+
+def cases():
+    for example in EXAMPLES:
+        yield f"{example.main} lives within its limit", lives, example
+        yield f"{example.main} is killed without its reclaimer", is_killed, example
+        if example.alone:
+            yield f"{example.main} runs without the library", runs_alone, example

@@ -80,7 +80,7 @@ inline std::uint64_t reclaim(std::uint64_t bytes) noexcept
  */
 class reclaimer
 {
-public:
+  public:
     /* Returns the bytes that it let go; p.target says how many are wanted. */
     using function = std::function<std::size_t(const plim_pressure &p)>;
 
@@ -98,10 +98,7 @@ public:
             id_ = plim_reclaimer_add(name, &reclaimer::call, state_.get(), from);
     }
 
-    ~reclaimer()
-    {
-        reset();
-    }
+    ~reclaimer() { reset(); }
 
     reclaimer(const reclaimer &) = delete;
     reclaimer &operator=(const reclaimer &) = delete;
@@ -123,17 +120,11 @@ public:
     }
 
     /* Registered. */
-    explicit operator bool() const noexcept
-    {
-        return id_ >= 0;
-    }
+    explicit operator bool() const noexcept { return id_ >= 0; }
 
     /* 0 when registered, else a positive errno value: ENOSYS (no library, or nothing to register),
      * ENOTSUP (PLIMSOLL_THREAD=off), ENOSPC (too many), EINVAL (empty callback, bad level). */
-    int error() const noexcept
-    {
-        return id_ >= 0 ? 0 : -id_;
-    }
+    int error() const noexcept { return id_ >= 0 ? 0 : -id_; }
 
     /* Calls that ended by an exception. */
     unsigned long exceptions() const noexcept
@@ -150,7 +141,7 @@ public:
         state_.reset();
     }
 
-private:
+  private:
     /* Where the library finds the callback: it stays there when the reclaimer is moved. */
     struct state : std::enable_shared_from_this<state> {
         explicit state(function f) : callback(std::move(f)) {}

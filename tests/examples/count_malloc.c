@@ -24,8 +24,8 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("COUNT_FILE");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *mapped = fd < 0 ? MAP_FAILED
-                          : mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *mapped =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
     if (mapped != MAP_FAILED)

@@ -30,7 +30,7 @@ def workload():
     full, calls = len(cache), plimsoll.stats().reclaimer_calls
     # One call of C code, with no point in it at which the lock could change hands: up to 2 MiB below
     # the limit, far into critical.
-    count = (hard - plimsoll.stats().usage - 2 * MIB) // 114688
+    count = (hard - plimsoll.stats().usage - 2 * MIB) // 102400  # what is touched, in pages
     blocks = list(map(bytearray, itertools.repeat(b"y" * 100000, count)))
     waited = plimsoll.stats().throttle_ns
     # Python's turn again: now the callback must get its own.

@@ -1,5 +1,7 @@
 """The examples that fill a cache: killed by the kernel without their reclaimer, and not with it."""
 
+import atexit
+import functools
 import os
 import shutil
 
@@ -78,27 +80,33 @@ def run_line(place, example):
     return line
 
 
+@functools.lru_cache(maxsize=None)
+def built(example):
+    """Built once, for all its cases; what fails once is not kept, and fails again."""
+    place = Workplace(example.directory).__enter__()
+    atexit.register(place.__exit__)
+    place.build(example.built, example.flags)
+    return place
+
+
 def lives(example):
-    with Workplace(example.directory) as place:
-        place.build(example.built, example.flags)
-        example.sees(place.must(run_line(place, example)), alone=False)
+    place = built(example)
+    example.sees(place.must(run_line(place, example)), alone=False)
 
 
 def is_killed(example):
-    with Workplace(example.directory) as place:
-        place.build(example.built)
-        status, out, err = place.shell(run_line(place, example) + " --no-reclaimer")
-        assert status == 137 and "the kernel killed" in err, (status, out, err)
+    place = built(example)
+    status, out, err = place.shell(run_line(place, example) + " --no-reclaimer")
+    assert status == 137 and "the kernel killed" in err, (status, out, err)
 
 
 def runs_alone(example):
-    with Workplace(example.directory) as place:
-        place.build(example.built)
-        line = first_line_of(os.path.join(place.work, example.file), "Run")
-        interpreter_is_there(place, line)
-        status, out, err = place.shell(line.split(" -- ")[1])
-        assert status == 0, (status, out, err)
-        example.sees(out, alone=True)
+    place = built(example)
+    line = first_line_of(os.path.join(place.work, example.file), "Run")
+    interpreter_is_there(place, line)
+    status, out, err = place.shell(line.split(" -- ")[1])
+    assert status == 0, (status, out, err)
+    example.sees(out, alone=True)
 
 
 def cases():

@@ -159,8 +159,9 @@ Test(wrapper, what_was_captured_goes_with_the_object)
 Test(wrapper, what_cannot_be_registered_says_why)
 {
     reclaimer none, empty("empty", reclaimer::function());
-    reclaimer bad("bad level", [](const plim_pressure &) { return std::size_t(0); },
-                  static_cast<enum plim_level>(9));
+    reclaimer bad(
+        "bad level", [](const plim_pressure &) { return std::size_t(0); },
+        static_cast<enum plim_level>(9));
     cr_expect(!none && none.error() == ENOSYS);
     cr_expect(!empty && empty.error() == EINVAL);
     cr_expect(!bad && bad.error() == EINVAL);

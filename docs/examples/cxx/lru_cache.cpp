@@ -17,10 +17,9 @@
 #include <utility>
 #include <vector>
 
-template <typename Key>
-class lru_cache
+template <typename Key> class lru_cache
 {
-public:
+  public:
     void put(const Key &key, std::string value)
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -65,7 +64,7 @@ public:
         return bytes_;
     }
 
-private:
+  private:
     using entry_list = std::list<std::pair<Key, std::string>>;
 
     void drop(typename entry_list::iterator entry)

@@ -1,5 +1,4 @@
 // A cache of buffers, made smaller when memory gets short. Node itself, and no addon.
-//   Build: true
 //   Run:   PLIMSOLL_NOTIFY=systemd plimsoll run -m 192Mi -- node cache.js
 // Takes --no-reclaimer, to see what happens without: the kernel kills it.
 //

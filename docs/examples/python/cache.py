@@ -1,5 +1,4 @@
 """A cache and the cyclic garbage collector, both run by memory pressure.
-  Build: true
   Run:   plimsoll run -m 128Mi -- python3 cache.py
 Takes --no-reclaimer, to see what happens without: the kernel kills it.
 """

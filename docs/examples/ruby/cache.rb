@@ -1,5 +1,4 @@
 # A cache of strings, made smaller when memory gets short.
-#   Build: true
 #   Run:   plimsoll run -m 160Mi -- ruby cache.rb
 # Takes --no-reclaimer, to see what happens without: the kernel kills it.
 require_relative "plimsoll"

@@ -15,6 +15,23 @@ int main()
 }
 """
 
+LRU = """#define main example_main
+#include "lru_cache.cpp"
+#undef main
+int main()
+{
+    lru_cache<int> c;
+    std::string value;
+    for (int i = 0; i < 5; i++)
+        c.put(i, std::string(1000, 'v'));
+    bool oldest = c.get(0, value);
+    std::size_t freed = c.shrink(1500);
+    bool kept = c.get(0, value) && c.get(3, value) && c.get(4, value);
+    return oldest && freed == 2000 && kept && !c.get(1, value) && !c.get(2, value) &&
+           c.bytes() == 3000 && c.shrink(9000) == 3000 && c.shrink(1) == 0 ? 0 : 1;
+}
+"""
+
 
 def compile_with(compiler):
     if not shutil.which(compiler):
@@ -26,6 +43,13 @@ def compile_with(compiler):
             for more in ("", "-DPLIM_OPTIONAL -fno-exceptions -fno-rtti"):
                 place.must(f"{compiler} -std=c++{standard} {WARNINGS} {more} -fsyntax-only twice.cpp")
         place.must(f"{compiler} -std=c++11 {WARNINGS} -fsyntax-only lru_cache.cpp")
+
+
+def drops_the_oldest():
+    with Workplace("cxx") as place:
+        with open(f"{place.work}/oldest.cpp", "w", encoding="utf-8") as file:
+            file.write(LRU)
+        place.must("c++ -std=c++11 -pthread -o oldest oldest.cpp && ./oldest")
 
 
 def absent():
@@ -41,3 +65,4 @@ def cases():
     yield "plimsoll.hpp compiles with g++ from C++11 on", compile_with, "g++"
     yield "plimsoll.hpp compiles with clang++ from C++11 on", compile_with, "clang++"
     yield "plimsoll.hpp does without the library", absent
+    yield "cxx/lru_cache.cpp drops what was used longest ago", drops_the_oldest

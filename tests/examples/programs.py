@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 
-from common import Skip, Workplace, first_line_of, numbers
+from common import Box, Skip, Workplace, first_line_of, numbers
 
 C_FLAGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
 
@@ -70,12 +70,10 @@ def interpreter_is_there(place, line):
 
 
 def run_line(place, example):
-    if os.geteuid() != 0:
-        raise Skip("making a cgroup needs root")
+    with Box(64):
+        pass  # it says why, where no cgroup can be made
     line = first_line_of(os.path.join(place.work, example.file), "Run")
     interpreter_is_there(place, line)
-    if "PLIMSOLL_NOTIFY" in line and "PLIMSOLL_NOTIFY" not in place.must("plimsoll options"):
-        raise Skip("this version has no PLIMSOLL_NOTIFY")
     return line
 
 

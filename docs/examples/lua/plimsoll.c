@@ -22,7 +22,6 @@
 #include <lua.h>
 
 #include <stdint.h>
-#include <string.h>
 
 static const char function_key = 0, running_key = 0; /* their addresses: keys in Lua's registry */
 

@@ -107,7 +107,7 @@ def limits():
 def _freed(function, pressure):
     """Runs a reclaimer. No exception leaves this, as C could not take it."""
     try:
-        return int(function(pressure) or 0)
+        return max(0, int(function(pressure) or 0))
     except Exception:  # pylint: disable=broad-except
         print("plimsoll: a reclaimer failed:", file=sys.stderr)
         sys.excepthook(*sys.exc_info())

@@ -119,10 +119,11 @@ def parse():
     parser.add_argument("--version", required=True, help="of Plimsoll")
     parser.add_argument("--out", required=True, help="directory for the results")
     options = parser.parse_args()
-    options.runs = options.runs or (1 if options.quick else 5)
-    options.seconds = 1 if options.quick else 3
+    if options.runs is None:
+        options.runs = 1 if options.quick else 5
     if options.runs < 1:
         parser.error("--runs wants a number from 1 on")
+    options.seconds = 1 if options.quick else 3
     return options
 
 

@@ -21,6 +21,7 @@
 
 #ifdef WITH_EARLY
 extern long early_cpus, early_cpus_again, early_pages;
+extern int early_errno;
 #endif
 
 static long cpus_in_handler, pages_in_handler;
@@ -115,8 +116,8 @@ int main(int argc, char **argv)
 {
     printf("secure=%lu\n", getauxval(AT_SECURE));
 #ifdef WITH_EARLY
-    printf("early=%ld early_again=%ld early_pages=%ld\n", early_cpus, early_cpus_again,
-           early_pages);
+    printf("early=%ld early_again=%ld early_pages=%ld early_errno=%d\n", early_cpus,
+           early_cpus_again, early_pages, early_errno);
 #endif
     printf("onln=%ld conf=%ld nprocs=%d nprocs_conf=%d\n", sysconf(_SC_NPROCESSORS_ONLN),
            sysconf(_SC_NPROCESSORS_CONF), get_nprocs(), get_nprocs_conf());

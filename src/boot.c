@@ -19,9 +19,6 @@
 
 struct runtime runtime = {.stop_at = UINT64_MAX};
 
-/* plim_cpus() reads the quota anew after so long. */
-static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
-
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
 
@@ -50,30 +47,6 @@ static void read_options(struct options *ret, options_complain_fn *told)
     options_parse(env, ret, told, NULL);
     if (sys_is_secure())
         ret->stats = STATS_OFF; /* no file in the name of another user */
-}
-
-static unsigned count_cpus(void)
-{
-    if (runtime.options.cpus != 0)
-        return runtime.options.cpus;
-    /* Else what was known stays: no descriptor left, another root directory. */
-    (void)cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &runtime.millicpus);
-    return cgroup_effective_cpus(runtime.affinity, runtime.millicpus);
-}
-
-/* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
- * own since, which tells nothing of the process. The number of arenas stays. */
-unsigned runtime_cpus(void)
-{
-    uint64_t now = sys_now_ns();
-    uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
-    if (now - read >= cpus_every_ns && lock_try(&runtime.look_lock)) {
-        usage_refresh(&runtime.usage); /* it may have been moved */
-        atomic_store_explicit(&runtime.cpus, count_cpus(), memory_order_relaxed);
-        atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
-        lock_release(&runtime.look_lock);
-    }
-    return atomic_load_explicit(&runtime.cpus, memory_order_relaxed);
 }
 
 /* One arena per usable CPU: more only keep free pages apart from each other. */
@@ -156,7 +129,7 @@ void runtime_configure(void)
         usage_init(&runtime.usage, &runtime.options);
         runtime.affinity = sys_affinity_cpus();
         runtime.millicpus = UNLIMITED;
-        atomic_store_explicit(&runtime.cpus, count_cpus(), memory_order_relaxed);
+        capacity_init();
         build_conf(&settings);
         pages_avoid_huge(keeps_off_huge_pages());
         je_count_pages();
@@ -251,6 +224,7 @@ static void apply_options(const struct options *options)
     log_set_level(options->log);
     runtime.usage.options = *options;
     usage_set_soft(&runtime.usage, options, 0);
+    capacity_init();
     pages_avoid_huge(keeps_off_huge_pages());
     governor_init(&runtime.governor, options, sys_now_ns());
     lock_release(&runtime.look_lock);

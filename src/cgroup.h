@@ -84,6 +84,8 @@ int cgroup_read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
  */
 int cgroup_read_reclaimable(const char *root, const struct cgroup_dir *dir, size_t path_len,
                             struct sys_file *file, uint64_t *ret_bytes);
+/* Bytes that the own cgroup has in swap. -ENOENT, -ENODATA where the kernel does not count them. */
+int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t *ret_bytes);
 /* Count of OOM kills at the level, where the kernel keeps one; else -ENOENT or -ENODATA. */
 int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,
                           uint64_t *ret);

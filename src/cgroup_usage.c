@@ -47,7 +47,8 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
     return 0;
 }
 
-/* One number through a held file; "max" and one that is too large are UNLIMITED. */
+/* One number, through a held file unless that is NULL; "max" and one that is too large are
+ * UNLIMITED. */
 static int read_number(const char *root, const struct cgroup_dir *dir, size_t path_len,
                        const char *name, struct sys_file *file, uint64_t *ret)
 {
@@ -55,7 +56,8 @@ static int read_number(const char *root, const struct cgroup_dir *dir, size_t pa
     int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
     if (rc < 0)
         return rc;
-    long got = sys_file_read(file, path, text, sizeof(text));
+    long got = file != NULL ? sys_file_read(file, path, text, sizeof(text))
+                            : sys_read_file(path, text, sizeof(text));
     if (got < 0)
         return (int)got;
     rc = fmt_parse_u64(text, NULL, ret);
@@ -105,6 +107,23 @@ int cgroup_read_reclaimable(const char *root, const struct cgroup_dir *dir, size
     if (dir->version == 1 && (found & V1_TOTAL) != 0)
         use = V1_TOTAL;
     *ret_bytes = sum_found(values, found & use);
+    return 0;
+}
+
+int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t *ret_bytes)
+{
+    static const char *const keys[] = {"swap", "total_swap"};
+    size_t own = strlen(dir->path);
+    uint64_t values[ARRAY_LEN(keys)];
+    unsigned found;
+    if (dir->version != 1)
+        return read_number(root, dir, own, "memory.swap.current", NULL, ret_bytes);
+    int rc = level_stat(root, dir, own, NULL, keys, values, ARRAY_LEN(keys), &found);
+    if (rc < 0)
+        return rc;
+    if (found == 0)
+        return -ENODATA;
+    *ret_bytes = (found & 2) != 0 ? values[1] : values[0]; /* children are part of it */
     return 0;
 }
 

@@ -45,3 +45,14 @@ uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram
 {
     return u64_min(ram, u64_min(memory->hard, memory->high));
 }
+
+struct memory_size limits_memory(const struct memory_size *host, const struct memory_size *group)
+{
+    struct memory_size m = {
+        .ram = u64_min(host->ram, group->ram),
+        .swap = u64_min(host->swap, group->swap),
+    };
+    m.free = u64_min(m.ram, u64_min(host->free, group->free));
+    m.swap_free = u64_min(m.swap, u64_min(host->swap_free, group->swap_free));
+    return m;
+}

@@ -31,4 +31,13 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
 /* The tightest of limit, high and RAM: what doctor reports as effective. */
 uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
 
+/* Memory as sysinfo(2) counts it, in bytes; UNLIMITED where something sets no bound. */
+struct memory_size {
+    uint64_t ram, free, swap, swap_free;
+};
+
+/* The host's numbers brought down to the group's: none larger than either one's, and never more
+ * free than there is. */
+struct memory_size limits_memory(const struct memory_size *host, const struct memory_size *group);
+
 #endif

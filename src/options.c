@@ -98,6 +98,26 @@ static int set_cpus(const char *value, struct options *ret)
     return 0;
 }
 
+static int set_report(const char *value, struct options *ret)
+{
+    bool off = strcmp(value, "off") == 0, cpus = false, memory = false;
+    while (!off) {
+        size_t len = strcspn(value, ",");
+        if (len == strlen("cpus") && strncmp(value, "cpus", len) == 0)
+            cpus = true;
+        else if (len == strlen("memory") && strncmp(value, "memory", len) == 0)
+            memory = true;
+        else
+            return -EINVAL;
+        if (value[len] == '\0')
+            break;
+        value += len + 1;
+    }
+    ret->report_cpus = cpus;
+    ret->report_memory = memory;
+    return 0;
+}
+
 /* An absolute path that is short enough, without a slash at its end. */
 static int set_path(const char *value, char ret[OPTION_PATH_MAX])
 {
@@ -173,6 +193,8 @@ int options_set(enum option_id id, const char *value, struct options *ret)
         return SET_WORD(id, value, ret->thread);
     case OPTION_CPUS:
         return set_cpus(value, ret);
+    case OPTION_REPORT:
+        return set_report(value, ret);
     case OPTION_THP:
         return SET_WORD(id, value, ret->thp);
     case OPTION_STATS:

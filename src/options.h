@@ -23,6 +23,9 @@
       "the watcher thread: auto starts it once the heap matters; off also means no callbacks")     \
     X(CPUS, "PLIMSOLL_CPUS", "auto", "auto, 1 to 4096",                                            \
       "CPU count used for arenas and plim_cpus()")                                                 \
+    X(REPORT, "PLIMSOLL_REPORT", "off", "off, cpus, memory, or both with a comma",                 \
+      "what sysconf(3), get_nprocs(3) and sysinfo(2) tell the program of the cgroup in place of "  \
+      "the host: CPUs by the quota, memory by the limit")                                          \
     X(THP, "PLIMSOLL_THP", "auto", "auto, default, never",                                         \
       "transparent huge pages: auto keeps the heap off them where a limit is known; default "      \
       "leaves it to the kernel")                                                                   \
@@ -90,6 +93,7 @@ struct options {
     enum profile profile;
     enum thread_mode thread;
     unsigned cpus; /* 0: auto */
+    bool report_cpus, report_memory;
     enum thp_mode thp;
     enum stats_mode stats;
     char stats_dir[OPTION_PATH_MAX]; /* by stats_mode; else "" */

@@ -3,6 +3,7 @@
  * is not a module's own is in the one struct here.
  *
  *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
+ *   capacity.c how many CPUs and how much memory there are for this process
  *   admit.c    where the gate stops an allocating thread
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
  *   at_limit.c no room left: wait, refuse, abort
@@ -64,6 +65,11 @@ struct runtime {
     /* Usable CPUs, and when they were counted: under look_lock, read by all, who need no order. */
     _Atomic unsigned cpus;
     _Atomic uint64_t cpus_read_ns;
+    /* Memory that the cgroup allows, in bytes, for PLIMSOLL_REPORT; likewise. */
+    struct {
+        _Atomic uint64_t ram, free, swap, swap_free;
+        _Atomic uint64_t next_ns; /* when it is to be read anew */
+    } memory;
 
     struct lock look_lock; /* guards the next seven */
     uint64_t millicpus;    /* the CPU quota as last read */
@@ -127,10 +133,17 @@ static inline bool runtime_flush_wanted(void)
 void runtime_flush(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
-/* min(affinity, quota) at present. */
-unsigned runtime_cpus(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
 void runtime_configure(void);
+
+/* Both for the first time. Call with nothing else running, or with look_lock held. */
+void capacity_init(void);
+/* min(affinity, quota) at present. Once configured; any thread, signal handlers too. */
+unsigned runtime_cpus(void);
+/* What PLIMSOLL_REPORT is to tell. Configures if nothing has; never waits; signal handlers too. */
+bool runtime_reports_cpus(void);
+/* false: nothing. UNLIMITED where the cgroup sets no bound. */
+bool runtime_reports_memory(struct memory_size *ret);
 
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,

@@ -309,6 +309,12 @@ unsigned sys_tid(void)
     return (unsigned)SYS_CALL(SYS_gettid);
 }
 
+bool sys_on_signal_stack(void)
+{
+    stack_t stack;
+    return SYS_CALL(SYS_sigaltstack, NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
 bool sys_is_secure(void)
 {
     return getauxval(AT_SECURE) != 0;

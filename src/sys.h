@@ -117,6 +117,7 @@ void sys_yield(void);
 uint64_t sys_ram_bytes(void);     /* of the machine; UNLIMITED if unknown */
 unsigned sys_affinity_cpus(void); /* CPUs this thread may run on, at least 1 */
 unsigned sys_tid(void);
-bool sys_is_secure(void); /* set-uid and the like: AT_SECURE */
+bool sys_on_signal_stack(void); /* which may be small */
+bool sys_is_secure(void);       /* set-uid and the like: AT_SECURE */
 
 #endif

@@ -68,6 +68,7 @@ static void derive_limits(struct usage *u)
             level->reclaimable = level->limit_seen = 0;
         }
         level->path_len = from->path_len;
+        level->hard = hard;
         level->limits = level_limits(u, n, hard);
         n++;
     }
@@ -206,6 +207,27 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
     ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
     return true;
+}
+
+void usage_memory(struct usage *u, struct memory_size *ret)
+{
+    uint64_t charge, swapped = 0;
+    *ret = (struct memory_size){UNLIMITED, UNLIMITED, u->memory.swap, u->memory.swap};
+    for (unsigned i = 0; i < u->level_count; i++) {
+        struct usage_level *level = &u->levels[i];
+        ret->ram = u64_min(ret->ram, level->hard);
+        if (cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file,
+                              &charge) < 0)
+            continue;
+        if (u->stat_cost_ns < stat_cheap_ns)
+            read_stat(u, level);
+        uint64_t used = u64_less(charge, level->reclaimable);
+        ret->free = u64_min(ret->free, u64_less(level->hard, used));
+    }
+    if (u->memory.swap == UNLIMITED || u->memory.swap == 0)
+        return;
+    if (cgroup_read_swapped("", &u->cgroup.memory, &swapped) == 0)
+        ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
 /* "Name:   123 kB" of /proc/meminfo in bytes; 0 if absent. */

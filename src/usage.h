@@ -14,6 +14,7 @@ enum { USAGE_LEVELS = 8 }; /* limited levels followed; the tightest ones, if the
 struct usage_level {
     size_t path_len;
     struct limits limits;
+    uint64_t hard; /* the same whatever the options say */
     struct sys_file charge_file, stat_file, limit_file;
     uint64_t reclaimable; /* as last read */
     uint64_t limit_seen;  /* what limit_file said last: another value means another limit */
@@ -56,6 +57,9 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
  * that is slow; else an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);
+/* What the levels allow together, and what is left of it: of each its limit less its usage, the
+ * smallest counts. memory.stat is read where that is cheap. */
+void usage_memory(struct usage *u, struct memory_size *ret);
 /* After fork: it may be moved to another cgroup; the next refresh resolves anew. */
 void usage_forget_membership(struct usage *u);
 /* After fork, or when going to sleep for long: holds no descriptors. */

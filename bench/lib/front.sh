@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What bench/demo and bench/survival share; sourced by them. They set before: self, name, packages.
+# What the benchmarks that make cgroups share; sourced by them. They set before: self, name, packages.
 bench=$(dirname "$self")
 root=$(dirname "$bench")
 groups=plimsoll-$name.$$	# prefix of every cgroup made here
@@ -49,6 +49,18 @@ check_controller() {
 		'Inside a container: run it privileged with a writable cgroup mount, or run this on the host.'
 	[ -w "$probe/$file" ] || fail "a new cgroup in $mount has no $file: memory cannot be limited here."
 	rmdir "$probe"
+}
+
+# Sets cpu_mount: where a group for a CPU quota is made; empty where there is none.
+find_cpu_controller() {
+	cpu_mount=$mount
+	[ $version = 2 ] || cpu_mount=$(findmnt -rn -t cgroup -O cpu -o TARGET | head -n 1) || true
+	[ $version = 1 ] || grep -qw cpu "$mount/cgroup.subtree_control" ||
+		echo +cpu 2>/dev/null >"$mount/cgroup.subtree_control" || cpu_mount=''
+}
+
+remove_cpu_groups() {
+	[ -z "$cpu_mount" ] || rmdir "$cpu_mount/$groups".* 2>/dev/null || true
 }
 
 # install_packages PACKAGE...: those that are missing.

@@ -119,6 +119,24 @@ Test(cgroup_read, oom_kills_are_counted_where_the_kernel_does)
     cr_expect_eq(kills, 3u);
 }
 
+Test(cgroup_read, swapped_bytes_are_read_where_the_kernel_counts_them)
+{
+    struct cgroup_dir v2 = at(2, "/c", 2), v1 = at(1, "/c", 2);
+    uint64_t bytes = 7;
+    cr_expect_eq(cgroup_read_swapped(root, &v2, &bytes), -ENOENT);
+    put("/c/memory.swap.current", "8192\n");
+    cr_expect_eq(cgroup_read_swapped(root, &v2, &bytes), 0);
+    cr_expect_eq(bytes, 8192u);
+    put("/c/memory.stat", "cache 1\nrss 2\n");
+    cr_expect_eq(cgroup_read_swapped(root, &v1, &bytes), -ENODATA);
+    put("/c/memory.stat", "cache 1\nswap 4096\n");
+    cr_expect_eq(cgroup_read_swapped(root, &v1, &bytes), 0);
+    cr_expect_eq(bytes, 4096u);
+    put("/c/memory.stat", "cache 1\nswap 4096\ntotal_swap 12288\n");
+    cr_expect_eq(cgroup_read_swapped(root, &v1, &bytes), 0);
+    cr_expect_eq(bytes, 12288u);
+}
+
 Test(cgroup_read, levels_name_their_directories_own_first)
 {
     struct cgroup_dir dir = at(2, "/m/a/b/c", 2);

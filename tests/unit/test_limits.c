@@ -152,3 +152,31 @@ Test(limits, effective_is_the_tightest_of_limit_high_and_ram)
                      i);
     }
 }
+
+static void expect_memory(struct memory_size host, struct memory_size group,
+                          struct memory_size expected)
+{
+    struct memory_size got = limits_memory(&host, &group);
+    cr_expect_eq(got.ram, expected.ram, "ram %zu", (size_t)got.ram);
+    cr_expect_eq(got.free, expected.free, "free %zu", (size_t)got.free);
+    cr_expect_eq(got.swap, expected.swap, "swap %zu", (size_t)got.swap);
+    cr_expect_eq(got.swap_free, expected.swap_free, "swap_free %zu", (size_t)got.swap_free);
+}
+
+Test(limits, memory_is_the_groups_and_never_more_than_the_hosts)
+{
+    const struct memory_size host = {64 * GiB, 8 * GiB, 4 * GiB, 3 * GiB};
+    const struct memory_size none = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+    expect_memory(host, none, host);
+    expect_memory(host, (struct memory_size){GiB, 300 * MiB, GiB, MiB},
+                  (struct memory_size){GiB, 300 * MiB, GiB, MiB});
+    expect_memory(host, (struct memory_size){99 * GiB, 98 * GiB, 97 * GiB, 96 * GiB}, host);
+    expect_memory(host, (struct memory_size){GiB, 300 * MiB, 0, 0},
+                  (struct memory_size){GiB, 300 * MiB, 0, 0});
+    /* The host has less left than the group may take. */
+    expect_memory(host, (struct memory_size){16 * GiB, 15 * GiB, UNLIMITED, UNLIMITED},
+                  (struct memory_size){16 * GiB, 8 * GiB, 4 * GiB, 3 * GiB});
+    /* What is used cannot be read: no more is free than there is. */
+    expect_memory(host, (struct memory_size){GiB, UNLIMITED, GiB, UNLIMITED},
+                  (struct memory_size){GiB, GiB, GiB, GiB});
+}

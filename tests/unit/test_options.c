@@ -59,6 +59,8 @@ static void assert_bad(enum option_id id, const char *value)
     cr_assert_eq(options.stats, defaults.stats);
     cr_assert_eq(options.thread, defaults.thread);
     cr_assert_eq(options.cpus, defaults.cpus);
+    cr_assert_eq(options.report_cpus, defaults.report_cpus);
+    cr_assert_eq(options.report_memory, defaults.report_memory);
     cr_assert_eq(options.thp, defaults.thp);
     cr_assert_eq(options.heap_profile, defaults.heap_profile);
     cr_assert_str_eq(options.record_dir, defaults.record_dir);
@@ -79,6 +81,7 @@ Test(options, defaults_are_those_of_the_table)
     cr_assert_eq(options.profile, PROFILE_BALANCED);
     cr_assert_eq(options.thread, THREAD_AUTO);
     cr_assert_eq(options.cpus, 0);
+    cr_assert(!options.report_cpus && !options.report_memory);
     cr_assert_eq(options.thp, THP_AUTO);
     cr_assert_eq(options.heap_profile, 0);
     cr_assert_str_eq(options.record_dir, "");
@@ -247,6 +250,27 @@ Test(options, cpus_takes_a_number_in_its_range)
     assert_bad(OPTION_CPUS, "1.5");
     assert_bad(OPTION_CPUS, "two");
     assert_bad(OPTION_CPUS, "99999999999999999999999");
+}
+
+Test(options, report_takes_either_half_or_both)
+{
+    const struct {
+        const char *value;
+        bool cpus, memory;
+    } cases[] = {
+        {"off", false, false},       {"cpus", true, false},       {"memory", false, true},
+        {"cpus,memory", true, true}, {"memory,cpus", true, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct options options = {.report_cpus = !cases[i].cpus};
+        cr_assert_eq(options_set(OPTION_REPORT, cases[i].value, &options), 0, "%s", cases[i].value);
+        cr_expect_eq(options.report_cpus, cases[i].cpus, "%s", cases[i].value);
+        cr_expect_eq(options.report_memory, cases[i].memory, "%s", cases[i].value);
+    }
+    const char *const bad[] = {"",    "on",       "cpus,",       ",cpus",
+                               "cpu", "off,cpus", "cpus memory", "cpus,memory,disk"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_bad(OPTION_REPORT, bad[i]);
 }
 
 Test(options, bad_words_keep_the_default_and_are_complained_of)

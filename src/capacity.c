@@ -1,0 +1,105 @@
+/*
+ * How many CPUs and how much memory there are for this process, see runtime.h.
+ *
+ * Read anew by the call that asks, when the last reading is old. sysconf(3) asks too, which signal
+ * handlers may call: so nobody waits here for a lock, and nothing is read on a signal stack.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+
+static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
+/* Reading takes no more than a 256th of the time. */
+static const uint64_t memory_share = 256;
+static const uint64_t memory_min_ns = 20 * NS_PER_MS, memory_max_ns = NS_PER_S;
+
+static void read_cpus(void)
+{
+    unsigned cpus = runtime.options.cpus;
+    if (cpus == 0) {
+        /* Else what was known stays: no descriptor left, another root directory. */
+        (void)cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &runtime.millicpus);
+        cpus = cgroup_effective_cpus(runtime.affinity, runtime.millicpus);
+    }
+    atomic_store_explicit(&runtime.cpus, cpus, memory_order_relaxed);
+}
+
+static void read_memory(void)
+{
+    uint64_t start = sys_now_ns();
+    struct memory_size now;
+    usage_memory(&runtime.usage, &now);
+    atomic_store_explicit(&runtime.memory.ram, now.ram, memory_order_relaxed);
+    atomic_store_explicit(&runtime.memory.free, now.free, memory_order_relaxed);
+    atomic_store_explicit(&runtime.memory.swap, now.swap, memory_order_relaxed);
+    atomic_store_explicit(&runtime.memory.swap_free, now.swap_free, memory_order_relaxed);
+    uint64_t end = sys_now_ns();
+    uint64_t cost = end - start + runtime.usage.refresh_cost_ns;
+    uint64_t wait = u64_clamp(cost * memory_share, memory_min_ns, memory_max_ns);
+    atomic_store_explicit(&runtime.memory.next_ns, end + wait, memory_order_relaxed);
+}
+
+void capacity_init(void)
+{
+    read_cpus();
+    if (runtime.options.report_memory)
+        read_memory();
+}
+
+/* The lock, if it is to be had at once, with what is known of the cgroup brought up to date. */
+static bool begin_reading(void)
+{
+    if (sys_on_signal_stack() || !lock_try(&runtime.look_lock))
+        return false;
+    usage_refresh(&runtime.usage); /* it may have been moved */
+    return true;
+}
+
+/* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
+ * own since, which tells nothing of the process. The number of arenas stays. */
+unsigned runtime_cpus(void)
+{
+    uint64_t now = sys_now_ns();
+    uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
+    if (now - read >= cpus_every_ns && begin_reading()) {
+        read_cpus();
+        atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
+        lock_release(&runtime.look_lock);
+    }
+    return atomic_load_explicit(&runtime.cpus, memory_order_relaxed);
+}
+
+/* Whether there are options. Before libc's own start there is no environment to take them from. */
+static bool configured(void)
+{
+    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_NONE)) {
+        int saved_errno = errno;
+        runtime_configure();
+        errno = saved_errno;
+    }
+    uint32_t phase = atomic_load_explicit(&runtime.phase, memory_order_acquire);
+    return phase >= PHASE_CONFIGURED && phase != PHASE_OFF;
+}
+
+bool runtime_reports_cpus(void)
+{
+    return configured() && runtime.options.report_cpus;
+}
+
+bool runtime_reports_memory(struct memory_size *ret)
+{
+    if (!configured() || !runtime.options.report_memory)
+        return false;
+    uint64_t next = atomic_load_explicit(&runtime.memory.next_ns, memory_order_relaxed);
+    if (sys_now_ns() >= next && begin_reading()) {
+        read_memory();
+        lock_release(&runtime.look_lock);
+    }
+    *ret = (struct memory_size){
+        .ram = atomic_load_explicit(&runtime.memory.ram, memory_order_relaxed),
+        .free = atomic_load_explicit(&runtime.memory.free, memory_order_relaxed),
+        .swap = atomic_load_explicit(&runtime.memory.swap, memory_order_relaxed),
+        .swap_free = atomic_load_explicit(&runtime.memory.swap_free, memory_order_relaxed),
+    };
+    return true;
+}

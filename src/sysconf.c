@@ -1,0 +1,169 @@
+/*
+ * What libc says of the machine, brought down to the cgroup where PLIMSOLL_REPORT asks for it:
+ * sysconf(3), get_nprocs(3), get_phys_pages(3), sysinfo(2).
+ *
+ * Everything else, and everything without the option, is left to the function that would have been
+ * called without this library: the next one in the search order, which is libc's or that of another
+ * library between. It is looked up once, by the constructor: later would be too late for signal
+ * handlers, which may call sysconf(3), and sooner may be in the middle of the first malloc. Until
+ * then libc is called by names that nobody is in front of. A static program has no other.
+ *
+ * sched_getaffinity(2) is not among them: what it returns is handed back to sched_setaffinity(2),
+ * by programs that pin their threads or undo a change, and any smaller set would bind them for
+ * good.
+ */
+#include "runtime.h"
+
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+/* libc's own, under the name that it exports for itself. */
+extern long __sysconf(int name); // NOLINT(bugprone-reserved-identifier)
+
+static int libc_nprocs(void)
+{
+    return (int)__sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int libc_nprocs_conf(void)
+{
+    return (int)__sysconf(_SC_NPROCESSORS_CONF);
+}
+
+static long libc_phys_pages(void)
+{
+    return __sysconf(_SC_PHYS_PAGES);
+}
+
+static long libc_avphys_pages(void)
+{
+    return __sysconf(_SC_AVPHYS_PAGES);
+}
+
+static int libc_sysinfo(struct sysinfo *info)
+{
+    return (int)syscall(SYS_sysinfo, info);
+}
+
+/* Who answers. Written by the constructor, read by all: whoever sees the old one gets the same. */
+static struct {
+    long (*_Atomic sysconf)(int name);
+    int (*_Atomic nprocs)(void);
+    int (*_Atomic nprocs_conf)(void);
+    long (*_Atomic phys_pages)(void);
+    long (*_Atomic avphys_pages)(void);
+    int (*_Atomic sysinfo)(struct sysinfo *info);
+} next = {
+    .sysconf = __sysconf,
+    .nprocs = libc_nprocs,
+    .nprocs_conf = libc_nprocs_conf,
+    .phys_pages = libc_phys_pages,
+    .avphys_pages = libc_avphys_pages,
+    .sysinfo = libc_sysinfo,
+};
+
+#define NEXT(field) atomic_load_explicit(&next.field, memory_order_relaxed)
+
+#ifndef PLIM_STATIC
+#define FIND(field, name)                                                                          \
+    do {                                                                                           \
+        void *at_ = dlsym(RTLD_NEXT, name);                                                        \
+        if (at_ != NULL)                                                                           \
+            atomic_store_explicit(&next.field, (__typeof__(NEXT(field)))at_,                       \
+                                  memory_order_relaxed);                                           \
+    } while (0)
+
+__attribute__((constructor(101))) static void find_next(void)
+{
+    FIND(sysconf, "sysconf");
+    FIND(nprocs, "get_nprocs");
+    FIND(nprocs_conf, "get_nprocs_conf");
+    FIND(phys_pages, "get_phys_pages");
+    FIND(avphys_pages, "get_avphys_pages");
+    FIND(sysinfo, "sysinfo");
+}
+#endif
+
+/* Pages of the host; those of the group where they are fewer. -1 stays what it is. */
+static long phys_pages(long host_pages)
+{
+    struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+    if (host_pages < 0 || !runtime_reports_memory(&group))
+        return host_pages;
+    uint64_t page = (uint64_t)getpagesize();
+    host.ram = (uint64_t)host_pages * page;
+    return (long)(limits_memory(&host, &group).ram / page);
+}
+
+static long avphys_pages(long host_pages)
+{
+    struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+    if (host_pages < 0 || !runtime_reports_memory(&group))
+        return host_pages;
+    uint64_t page = (uint64_t)getpagesize();
+    host.free = (uint64_t)host_pages * page;
+    return (long)(limits_memory(&host, &group).free / page);
+}
+
+PLIM_EXPORT long sysconf(int name)
+{
+    switch (name) {
+    case _SC_NPROCESSORS_CONF:
+    case _SC_NPROCESSORS_ONLN:
+        return runtime_reports_cpus() ? (long)runtime_cpus() : NEXT(sysconf)(name);
+    case _SC_PHYS_PAGES:
+        return phys_pages(NEXT(sysconf)(name));
+    case _SC_AVPHYS_PAGES:
+        return avphys_pages(NEXT(sysconf)(name));
+    default:
+        return NEXT(sysconf)(name);
+    }
+}
+
+PLIM_EXPORT int get_nprocs(void)
+{
+    return runtime_reports_cpus() ? (int)runtime_cpus() : NEXT(nprocs)();
+}
+
+PLIM_EXPORT int get_nprocs_conf(void)
+{
+    return runtime_reports_cpus() ? (int)runtime_cpus() : NEXT(nprocs_conf)();
+}
+
+PLIM_EXPORT long get_phys_pages(void)
+{
+    return phys_pages(NEXT(phys_pages)());
+}
+
+PLIM_EXPORT long get_avphys_pages(void)
+{
+    return avphys_pages(NEXT(avphys_pages)());
+}
+
+/* Page cache counts as free here, so it is not shown as buffers; of shared memory the host's number
+ * says nothing. */
+PLIM_EXPORT int sysinfo(struct sysinfo *info)
+{
+    struct memory_size group;
+    int rc = NEXT(sysinfo)(info);
+    if (rc < 0 || !runtime_reports_memory(&group))
+        return rc;
+    uint64_t unit = info->mem_unit > 0 ? info->mem_unit : 1;
+    const struct memory_size host = {
+        .ram = info->totalram * unit,
+        .free = info->freeram * unit,
+        .swap = info->totalswap * unit,
+        .swap_free = info->freeswap * unit,
+    };
+    const struct memory_size seen = limits_memory(&host, &group);
+    info->totalram = seen.ram / unit;
+    info->freeram = seen.free / unit;
+    info->totalswap = seen.swap / unit;
+    info->freeswap = seen.swap_free / unit;
+    if (seen.ram < host.ram)
+        info->sharedram = info->bufferram = info->totalhigh = info->freehigh = 0;
+    return rc;
+}

@@ -14,11 +14,13 @@ RUN meson setup /build /source --prefix=/usr --libdir=lib -Dtests=false -Dcomman
 
 FROM plimsoll AS build
 COPY docs/recipes/docker/service.c /service.c
-RUN gcc -O2 -o /service /service.c -I/out/usr/include -pthread
+RUN gcc -O2 -o /service /service.c -I/out/usr/include -pthread && mkdir /records
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=plimsoll /out/usr/lib/libplimsoll.so.0 /usr/lib/libplimsoll.so.0
 COPY --from=build /service /service
+# For PLIMSOLL_RECORD: a volume that is mounted here takes over its owner.
+COPY --from=build --chown=65532:65532 /records /var/lib/plimsoll
 # ENV sets it for every process of the container, also for those that kubectl exec starts.
 ENV LD_PRELOAD=/usr/lib/libplimsoll.so.0
 USER 65532:65532

@@ -20,6 +20,7 @@ PARTS = [
     ("hooks, accounts, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|jemalloc_\w+"),
     ("malloc, operator new, API", r"malloc\w*|api"),
     ("system calls, text, log", r"sys\w*|fmt|log"),
+    ("other", r".*"),
 ]
 SECTIONS = re.compile(r"^(\.\S+)\s+(\d+)\s+\d+$")
 
@@ -59,10 +60,7 @@ def stripped(path):
 
 
 def part_of(name):
-    for part, pattern in PARTS:
-        if re.fullmatch(pattern, name):
-            return part
-    raise SystemExit(f"sizes: {name}.o has no place: see PARTS in {__file__}")
+    return next(part for part, pattern in PARTS if re.fullmatch(pattern, name))
 
 
 def row(name, *values):
@@ -84,7 +82,8 @@ def main():
                 totals[part_of(name)][i] += value
     print("\n| part of libplimsoll.so             | loaded KiB | zeroed KiB |\n|---|---:|---:|")
     for part, values in totals.items():
-        row(part, *values)
+        if any(values):
+            row(part, *values)
     whole = section_sizes(library)
     row("tables and stubs of the linker", *(max(0, whole[i] - sum(t[i] for t in totals.values())) for i in (0, 1)))
     row("all", *whole)

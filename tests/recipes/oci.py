@@ -36,13 +36,17 @@ def ids_of(root, user):
 
 
 class Container:
-    """root and settings: of an image. env and mounts go on top. Use as a context."""
+    """root and settings: of an image. env and mounts go on top. pid_of: a process whose pid namespace it shares.
+    Use as a context."""
 
-    def __init__(self, root, settings, *arguments, mib=100, cpus=1.0, env=None, mounts=()):
+    def __init__(self, root, settings, *arguments, mib=100, cpus=1.0, env=None, mounts=(), pid_of=None):
         self.name = f"plim_recipes_{os.getpid()}_{time.monotonic_ns()}"
         uid, gid = ids_of(root, settings.get("User", ""))
         variables = dict(item.split("=", 1) for item in settings.get("Env") or [])
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables, **(env or {})}
+        namespaces = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
+        if pid_of is not None:
+            namespaces[0]["path"] = f"/proc/{pid_of}/ns/pid"
         self.config = {
             "ociVersion": "1.0.2",
             "process": {
@@ -62,7 +66,7 @@ class Container:
             ],
             "linux": {
                 "cgroupsPath": f"/{self.name}",
-                "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")],
+                "namespaces": namespaces,
                 "resources": {"memory": {"limit": mib << 20, "swap": mib << 20},
                               "cpu": {"quota": int(cpus * 100000), "period": 100000}},
             },

@@ -2,10 +2,8 @@
 # docker build -f docs/recipes/docker/metrics.Dockerfile .      (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends gcc libc6-dev binutils pkg-config meson ninja-build libjemalloc-dev && \
-    rm -rf /var/lib/apt/lists/*
-RUN apt-get update && \
-    apt-get install -y --no-install-recommends libcgroup-dev libjansson-dev libncurses-dev libmicrohttpd-dev && \
+    apt-get install -y --no-install-recommends gcc libc6-dev binutils pkg-config meson ninja-build libjemalloc-dev \
+        libcgroup-dev libjansson-dev libncurses-dev libmicrohttpd-dev && \
     rm -rf /var/lib/apt/lists/*
 COPY meson.build meson_options.txt LICENSE /source/
 COPY include /source/include

@@ -5,8 +5,8 @@
  *   GET /ready     200, or 503 at level critical: for readiness probes
  *   GET /stats     kept=N bytes=N given_back=N level=N limit=N
  *
- * Runs with Plimsoll preloaded, linked or absent; with it, the oldest values go when memory is short.
- * Port: the first argument, else 8080.
+ * Runs with Plimsoll preloaded, linked or absent; with it, the oldest values go when memory is
+ * short. Port: the first argument, else 8080.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -115,10 +115,10 @@ static int print_stats(char *text, size_t size)
     if (plim_present())
         (void)plim_limits(&limits);
     pthread_mutex_lock(&cache.lock);
-    int len = snprintf(text, size, "kept=%llu bytes=%llu given_back=%llu level=%d limit=%llu\n",
-                       (unsigned long long)cache.kept, (unsigned long long)cache.bytes,
-                       (unsigned long long)cache.given_back, level,
-                       (unsigned long long)limits.hard);
+    int len =
+        snprintf(text, size, "kept=%llu bytes=%llu given_back=%llu level=%d limit=%llu\n",
+                 (unsigned long long)cache.kept, (unsigned long long)cache.bytes,
+                 (unsigned long long)cache.given_back, level, (unsigned long long)limits.hard);
     pthread_mutex_unlock(&cache.lock);
     return len;
 }
@@ -135,7 +135,8 @@ static void answer(int client, const char *request)
     else if (strncmp(request, "GET /get/", 9) == 0)
         status = "503 Service Unavailable";
     else if (strncmp(request, "GET /ready ", 11) == 0)
-        status = plim_present() && plim_level() >= PLIM_CRITICAL ? "503 Service Unavailable" : status;
+        status =
+            plim_present() && plim_level() >= PLIM_CRITICAL ? "503 Service Unavailable" : status;
     else if (strncmp(request, "GET /stats ", 11) == 0)
         len = print_stats(body, sizeof(body));
     else

@@ -10,9 +10,46 @@
 #include "../options.h"
 
 enum {
-    DOCTOR_FINDINGS_MAX = 24,
+    DOCTOR_FINDINGS_MAX = 48,
     DOCTOR_TEXT_MAX = 600,
 };
+
+/*
+ * What a finding is about: X(id, words). docs/production.md has a line of the same words for each.
+ */
+#define DOCTOR_TOPICS(X)                                                                           \
+    X(LIMIT, "memory limit")                                                                       \
+    X(HEADROOM, "headroom")                                                                        \
+    X(SOFT_LIMIT, "soft limit")                                                                    \
+    X(HIGH, "memory.high")                                                                         \
+    X(SWAP, "swap")                                                                                \
+    X(CACHE, "page cache")                                                                         \
+    X(TMPFS, "tmpfs")                                                                              \
+    X(NEIGHBOURS, "other processes")                                                               \
+    X(OOM_SCORE, "oom_score_adj")                                                                  \
+    X(OOM_GROUP, "memory.oom.group")                                                               \
+    X(CPU, "CPU quota")                                                                            \
+    X(THP, "huge pages")                                                                           \
+    X(VARIABLES, "PLIMSOLL variables")                                                             \
+    X(LEFTOVERS, "leftover variables")                                                             \
+    X(LIBRARY, "library")                                                                          \
+    X(PRELOAD, "preload")                                                                          \
+    X(MALLOCS, "other mallocs")                                                                    \
+    X(SECURE, "set-user-id")                                                                       \
+    X(STATIC, "static programs")                                                                   \
+    X(HEAPS, "other heaps")                                                                        \
+    X(STATS, "stats page")                                                                         \
+    X(NAMESPACES, "namespaces")                                                                    \
+    X(RECORD, "record")                                                                            \
+    X(ADDRESS_SPACE, "address space")
+
+enum doctor_topic {
+#define X(id, words) DOCTOR_##id,
+    DOCTOR_TOPICS(X)
+#undef X
+        DOCTOR_TOPIC_COUNT
+};
+extern const char *const doctor_topic_words[DOCTOR_TOPIC_COUNT];
 
 struct doctor_request {
     const char *root;  /* of a captured tree; "" for this machine */
@@ -23,16 +60,51 @@ struct doctor_request {
 /* One level of the memory hierarchy. UNLIMITED where nothing is known. */
 struct doctor_level {
     uint64_t hard, high, usage, reclaimable;
+    uint64_t shmem;  /* tmpfs and shared memory, within the usage */
+    bool oom_group;  /* a kill takes all its processes */
     size_t path_len; /* of cgroup.memory.path */
 };
 
+/* A directory that the process is to write to, seen with its rights. */
+struct doctor_dir {
+    char path[OPTION_PATH_MAX]; /* "": none is named, or none of several can be written to */
+    int rc;                     /* 0, or -errno: why it cannot be written to */
+    uint64_t free;              /* bytes; UNLIMITED if unknown */
+};
+
+enum { DOCTOR_WORDS_MAX = 200 };
+
+/* The process asked about. Without one: what a program that is started from here would inherit. */
+struct doctor_process {
+    char leftovers[DOCTOR_WORDS_MAX];   /* variables that tune another malloc */
+    char malloc_conf[DOCTOR_WORDS_MAX]; /* the value; "" if not set */
+    char before[DOCTOR_WORDS_MAX];      /* another malloc in LD_PRELOAD, in front of ours */
+    char behind[DOCTOR_WORDS_MAX];      /* likewise, behind ours or without it */
+    bool preload_asked;                 /* ours is in LD_PRELOAD */
+    bool maps_readable, preloaded;      /* it has the library loaded */
+    bool page_mapped;                   /* it has a stats page, as also the static library makes */
+    char sanitizer[32];                 /* "libasan" and the like, where loaded; else "" */
+    const char *other_heap;             /* whose heap is not malloc's, such as "Java"; else NULL */
+    bool secure;                        /* AT_SECURE */
+    bool is_static;                     /* has no dynamic linker that could preload anything */
+    bool elsewhere;                     /* in another pid namespace than this command */
+    bool oom_score_known;
+    int oom_score;
+    uint64_t address_space; /* RLIMIT_AS */
+    struct doctor_dir stats, record;
+    unsigned neighbours; /* others in its own cgroup without the library */
+    char neighbour[32];  /* one of them */
+};
+
 enum doctor_weight {
-    DOCTOR_WARNING, /* looks wrong, or is good to know */
+    DOCTOR_NOTE,    /* good to know */
+    DOCTOR_WARNING, /* looks wrong */
     DOCTOR_PROBLEM, /* Plimsoll does not work, or not as it was told to */
 };
 
 struct doctor_finding {
     enum doctor_weight weight;
+    enum doctor_topic topic;
     char text[DOCTOR_TEXT_MAX];
 };
 
@@ -50,17 +122,29 @@ struct diagnosis {
     struct doctor_level levels[CGROUP_LEVELS_MAX + 1];
     char thp[32];                  /* the kernel's setting; "" if unknown */
     char library[512];             /* that run would preload; "" if there is none */
-    bool maps_readable, preloaded; /* the process asked about has the library loaded */
+    struct doctor_process process; /* not of a captured tree */
     unsigned finding_count;
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
 
 /* 0, or -ESRCH where there is no such process. */
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
+/* Parts of it. entries: "NAME=value", NULL-terminated. */
+void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);
+/* All but the environment; takes request, cgroup and options from the diagnosis. */
+void doctor_gather_process(struct diagnosis *diagnosis);
+/* What the program's file tells of it: is_static and other_heap. */
+void doctor_gather_elf(int pid, struct doctor_process *ret);
+/* path as the process sees it; pid 0: as this command does. */
+void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret);
+
 /* Adds findings from what was gathered. */
 void doctor_judge(struct diagnosis *diagnosis);
-void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, const char *format, ...)
-    PLIM_PRINTF(3, 4);
+void doctor_judge_process(struct diagnosis *diagnosis); /* a part of it */
+/* The level whose limit binds; NULL: none. */
+const struct doctor_level *doctor_binding(const struct diagnosis *diagnosis);
+void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, enum doctor_topic topic,
+                const char *format, ...) PLIM_PRINTF(4, 5);
 
 void doctor_print_text(const struct diagnosis *diagnosis);
 void doctor_print_json(const struct diagnosis *diagnosis);

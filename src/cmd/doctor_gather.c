@@ -3,24 +3,35 @@
 
 #include "preload.h"
 
+#include "../fmt.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 enum { ENVIRON_MAX = 256 * 1024, ENTRIES_MAX = 4096 };
 
-void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, const char *format, ...)
+const char *const doctor_topic_words[DOCTOR_TOPIC_COUNT] = {
+#define X(id, words) words,
+    DOCTOR_TOPICS(X)
+#undef X
+};
+
+void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, enum doctor_topic topic,
+                const char *format, ...)
 {
     if (diagnosis->finding_count == DOCTOR_FINDINGS_MAX)
         return;
     struct doctor_finding *finding = &diagnosis->findings[diagnosis->finding_count++];
     va_list args;
     finding->weight = weight;
+    finding->topic = topic;
     va_start(args, format);
     (void)vsnprintf(finding->text, sizeof(finding->text), format, args);
     va_end(args);
@@ -33,7 +44,7 @@ static bool is_captured(const struct diagnosis *d)
 
 static void take_complaint(void *diagnosis, const char *line)
 {
-    doctor_add(diagnosis, DOCTOR_PROBLEM, "%s", line);
+    doctor_add(diagnosis, DOCTOR_PROBLEM, DOCTOR_VARIABLES, "%s", line);
 }
 
 /* Of another process: its environment when it was started. */
@@ -47,7 +58,7 @@ static void read_environment(struct diagnosis *d)
     long got = sys_read_file(path, text, sizeof(text));
     if (got < 0) {
         options_parse(NULL, &d->options, NULL, NULL);
-        doctor_add(d, DOCTOR_WARNING,
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_VARIABLES,
                    "the environment of process %d cannot be read (%s): the defaults are shown",
                    d->request.pid, strerror((int)-got));
         return;
@@ -56,19 +67,7 @@ static void read_environment(struct diagnosis *d)
         entries[count++] = text + at;
     entries[count] = NULL;
     options_parse(entries, &d->options, take_complaint, d);
-}
-
-static void read_maps(struct diagnosis *d)
-{
-    char path[64], line[4200];
-    (void)snprintf(path, sizeof(path), "/proc/%d/maps", d->request.pid);
-    FILE *maps = fopen(path, "re");
-    if (maps == NULL)
-        return;
-    d->maps_readable = true;
-    while (!d->preloaded && fgets(line, sizeof(line), maps) != NULL)
-        d->preloaded = strstr(line, "/libplimsoll.so") != NULL;
-    (void)fclose(maps);
+    doctor_gather_environment(entries, &d->process);
 }
 
 static unsigned affinity_of(const struct doctor_request *request)
@@ -96,25 +95,69 @@ static void read_thp(struct diagnosis *d)
         (void)snprintf(d->thp, sizeof(d->thp), "%.*s", (int)(close - open - 1), open + 1);
 }
 
+static uint64_t captured_swap(const char *root)
+{
+    static const char key[] = "\nSwapTotal:";
+    char path[CGROUP_PATH_MAX], text[4096];
+    (void)snprintf(path, sizeof(path), "%s/proc/meminfo", root);
+    const char *at = sys_read_file(path, text, sizeof(text)) > 0 ? strstr(text, key) : NULL;
+    return at != NULL ? strtoull(at + sizeof(key) - 1, NULL, 10) * KiB : UNLIMITED;
+}
+
 static uint64_t read_swap(const struct diagnosis *d)
 {
     struct sysinfo info;
-    if (is_captured(d) || sysinfo(&info) < 0)
+    if (is_captured(d))
+        return captured_swap(d->request.root);
+    if (sysinfo(&info) < 0)
         return UNLIMITED;
     return (uint64_t)info.totalswap * info.mem_unit;
+}
+
+/* The number behind a key that starts a line of memory.stat; UNLIMITED if it is not there. */
+static uint64_t stat_value(const char *text, const char *key)
+{
+    uint64_t value;
+    const char *at = text;
+    size_t len = strlen(key);
+    while (at != NULL && (strncmp(at, key, len) != 0 || at[len] != ' ')) {
+        at = strchr(at, '\n');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    return at != NULL && fmt_parse_u64(at + len + 1, NULL, &value) == 0 ? value : UNLIMITED;
+}
+
+static void read_more_of_level(const struct diagnosis *d, struct doctor_level *level)
+{
+    static char text[16 * 1024];
+    const struct cgroup_dir *dir = &d->cgroup.memory;
+    char path[CGROUP_PATH_MAX];
+    if (cgroup_level_file(d->request.root, dir, level->path_len, "memory.stat", path,
+                          sizeof(path)) == 0 &&
+        sys_read_file(path, text, sizeof(text)) > 0)
+        level->shmem = stat_value(text, dir->version == 1 ? "total_shmem" : "shmem");
+    if (dir->version == 2 && cgroup_level_file(d->request.root, dir, level->path_len,
+                                               "memory.oom.group", path, sizeof(path)) == 0)
+        level->oom_group = sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';
 }
 
 static void add_level(struct diagnosis *d, const struct cgroup_level *from)
 {
     struct doctor_level *level = &d->levels[d->level_count++];
     struct sys_file usage = {0}, stat = {0};
-    *level = (struct doctor_level){from->hard, from->high, UNLIMITED, UNLIMITED, from->path_len};
+    *level = (struct doctor_level){.hard = from->hard,
+                                   .high = from->high,
+                                   .usage = UNLIMITED,
+                                   .reclaimable = UNLIMITED,
+                                   .shmem = UNLIMITED,
+                                   .path_len = from->path_len};
     (void)cgroup_read_usage(d->request.root, &d->cgroup.memory, from->path_len, &usage,
                             &level->usage);
     (void)cgroup_read_reclaimable(d->request.root, &d->cgroup.memory, from->path_len, &stat,
                                   &level->reclaimable);
     sys_file_close(&usage);
     sys_file_close(&stat);
+    read_more_of_level(d, level);
 }
 
 /* The process's own cgroup, limited or not, and all that limit it. */
@@ -153,10 +196,10 @@ static void gather_library(struct diagnosis *d)
     int rc = preload_find(NULL, d->library, sizeof(d->library));
     if (rc < 0) {
         d->library[0] = '\0';
-        doctor_add(d, DOCTOR_PROBLEM, "libplimsoll.so was not found beside this command or in %s",
-                   CMD_LIBDIR);
+        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_LIBRARY,
+                   "libplimsoll.so was not found beside this command or in %s", CMD_LIBDIR);
     } else if (preload_try(d->library, why, sizeof(why)) == -ELIBBAD) {
-        doctor_add(d, DOCTOR_PROBLEM, "%s cannot be loaded: %s", d->library, why);
+        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_LIBRARY, "%s cannot be loaded: %s", d->library, why);
     }
 }
 
@@ -179,16 +222,18 @@ int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
         if (access(path, F_OK) < 0)
             return -ESRCH;
         read_environment(ret);
-        read_maps(ret);
     } else {
         options_parse((const char *const *)environ, &ret->options, take_complaint, ret);
+        doctor_gather_environment((const char *const *)environ, &ret->process);
     }
     (void)resolve(ret);
     gather_limits(ret);
     gather_levels(ret);
     read_thp(ret);
     ret->swap = read_swap(ret);
-    if (!is_captured(ret))
+    if (!is_captured(ret)) {
         gather_library(ret);
+        doctor_gather_process(ret);
+    }
     return 0;
 }

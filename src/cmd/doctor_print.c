@@ -119,6 +119,35 @@ static void print_cpus(const struct diagnosis *d)
         printf("%" PRIu64 ".%03" PRIu64 "\n", d->millicpus / 1000, d->millicpus % 1000);
 }
 
+static const char *const weight_names[] = {
+    [DOCTOR_NOTE] = "note",
+    [DOCTOR_WARNING] = "warning",
+    [DOCTOR_PROBLEM] = "problem",
+};
+
+/* The worst first. */
+static void print_findings(const struct diagnosis *d)
+{
+    static const char *const words[] = {
+        [DOCTOR_NOTE] = "Note",
+        [DOCTOR_WARNING] = "Warning",
+        [DOCTOR_PROBLEM] = "Problem",
+    };
+    bool wrong = false;
+    for (int weight = DOCTOR_PROBLEM; weight >= DOCTOR_NOTE; weight--) {
+        if (weight == DOCTOR_NOTE && !wrong)
+            puts("Nothing looks wrong.");
+        for (unsigned i = 0; i < d->finding_count; i++) {
+            const struct doctor_finding *finding = &d->findings[i];
+            if ((int)finding->weight != weight)
+                continue;
+            wrong = true;
+            printf("%s (%s): %s\n", words[weight], doctor_topic_words[finding->topic],
+                   finding->text);
+        }
+    }
+}
+
 void doctor_print_text(const struct diagnosis *d)
 {
     print_levels(d);
@@ -127,11 +156,7 @@ void doctor_print_text(const struct diagnosis *d)
     printf("Transparent huge pages: %s\n", d->thp[0] != '\0' ? d->thp : "unknown");
     if (d->request.root[0] == '\0')
         printf("Library: %s\n", path_or_dash(d->library));
-    if (d->finding_count == 0)
-        puts("Nothing looks wrong.");
-    for (unsigned i = 0; i < d->finding_count; i++)
-        printf("%s: %s\n", d->findings[i].weight == DOCTOR_PROBLEM ? "Problem" : "Warning",
-               d->findings[i].text);
+    print_findings(d);
 }
 
 /* null where the number is not known. */
@@ -159,12 +184,26 @@ static json_t *levels_json(const struct diagnosis *d)
     return list;
 }
 
-static json_t *findings_json(const struct diagnosis *d, enum doctor_weight weight)
+static json_t *texts_json(const struct diagnosis *d, enum doctor_weight weight)
 {
     json_t *list = json_array();
     for (unsigned i = 0; i < d->finding_count; i++)
         if (d->findings[i].weight == weight)
             json_array_append_new(list, json_text(d->findings[i].text));
+    return list;
+}
+
+static json_t *findings_json(const struct diagnosis *d)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < d->finding_count; i++) {
+        const struct doctor_finding *finding = &d->findings[i];
+        json_t *row = json_object();
+        json_object_set_new(row, "weight", json_text(weight_names[finding->weight]));
+        json_object_set_new(row, "topic", json_text(doctor_topic_words[finding->topic]));
+        json_object_set_new(row, "text", json_text(finding->text));
+        json_array_append_new(list, row);
+    }
     return list;
 }
 
@@ -197,7 +236,9 @@ void doctor_print_json(const struct diagnosis *d)
     json_object_set_new(all, "library",
                         d->library[0] != '\0' ? json_text(d->library) : json_null());
     json_object_set_new(all, "levels", levels_json(d));
-    json_object_set_new(all, "warnings", findings_json(d, DOCTOR_WARNING));
-    json_object_set_new(all, "problems", findings_json(d, DOCTOR_PROBLEM));
+    json_object_set_new(all, "warnings", texts_json(d, DOCTOR_WARNING));
+    json_object_set_new(all, "problems", texts_json(d, DOCTOR_PROBLEM));
+    json_object_set_new(all, "notes", texts_json(d, DOCTOR_NOTE));
+    json_object_set_new(all, "findings", findings_json(d));
     json_print(all);
 }

@@ -1,0 +1,148 @@
+/* plimsoll doctor: what looks wrong with a process, or would with one that is started from here. */
+#include "doctor.h"
+#include "words.h"
+
+#include "../page.h"
+
+#include <string.h>
+
+/* A record and what the directory keeps of earlier ones: well below this. */
+#define RECORD_SPACE (16 * MiB)
+/* Address space that the heap takes of a limit on it may be this many times its memory. */
+enum { ADDRESS_TIMES = 4 };
+/* oom_score_adj: as Kubernetes sets it, and what exempts from being killed. */
+enum { OOM_BEST_EFFORT = 1000, OOM_NEVER = -1000 };
+
+static void judge_environment(struct diagnosis *d)
+{
+    const struct doctor_process *p = &d->process;
+    if (p->leftovers[0] != '\0')
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_LEFTOVERS,
+                   "%s: tunes another malloc and does nothing here; PLIMSOLL_CPUS sets the number "
+                   "of arenas, PLIMSOLL_PROFILE how hard to purge",
+                   p->leftovers);
+    if (p->malloc_conf[0] != '\0')
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_LEFTOVERS,
+                   "MALLOC_CONF is set (%s): it goes before what Plimsoll tells jemalloc",
+                   p->malloc_conf);
+    if (p->before[0] != '\0')
+        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_MALLOCS,
+                   "LD_PRELOAD has %s in front of libplimsoll.so: that malloc is used instead",
+                   p->before);
+    if (p->behind[0] != '\0')
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_MALLOCS,
+                   "LD_PRELOAD has %s: its malloc is not used behind libplimsoll.so, but it is "
+                   "loaded",
+                   p->behind);
+    if (p->sanitizer[0] != '\0')
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_MALLOCS,
+                   "%s is loaded: its malloc does not stand another one; run a build without it",
+                   p->sanitizer);
+}
+
+/* Why the library is not there. */
+static void judge_preload(struct diagnosis *d)
+{
+    const struct doctor_process *p = &d->process;
+    int pid = d->request.pid;
+    if (p->secure)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_SECURE,
+                   "process %d runs set-user-id or with file capabilities: LD_PRELOAD and all "
+                   "PLIMSOLL variables are ignored; link it to the library",
+                   pid);
+    if (p->other_heap != NULL)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_HEAPS,
+                   "process %d has a heap of %s that is not malloc's: limit that one by its own "
+                   "settings, below the cgroup's limit",
+                   pid, p->other_heap);
+    if (p->preloaded || p->page_mapped || !p->maps_readable)
+        return;
+    if (p->is_static)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_STATIC,
+                   "process %d is statically linked: nothing can be preloaded into it; link it to "
+                   "libplimsoll.a",
+                   pid);
+    doctor_add(d, DOCTOR_WARNING, DOCTOR_PRELOAD,
+               "process %d does not have libplimsoll.so loaded%s", pid,
+               p->preload_asked ? ", though LD_PRELOAD names it: see what the dynamic linker said "
+                                  "on its stderr"
+                                : "");
+}
+
+static void judge_stats(struct diagnosis *d)
+{
+    const struct doctor_process *p = &d->process;
+    if (d->options.stats == STATS_OFF)
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_STATS,
+                   "PLIMSOLL_STATS is off: top, status, metrics and ctl cannot see the process");
+    else if (p->stats.rc != 0 && !p->page_mapped)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
+                   "no stats page: %s cannot be written to (%s); set PLIMSOLL_STATS to a directory "
+                   "that can",
+                   p->stats.path, strerror(-p->stats.rc));
+    else if (p->stats.free < sizeof(struct page) && !p->page_mapped)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
+                   "no stats page: %s has %s left, and each process takes %s", p->stats.path,
+                   words_bytes(p->stats.free), words_bytes(sizeof(struct page)));
+    else if (p->preloaded && !p->page_mapped)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
+                   "process %d has no stats page: its stderr says why, with PLIMSOLL_LOG=info",
+                   d->request.pid);
+    if (p->elsewhere)
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_NAMESPACES,
+                   "process %d is in another pid namespace: run top, status and metrics in there",
+                   d->request.pid);
+}
+
+static void judge_record(struct diagnosis *d)
+{
+    const struct doctor_dir *record = &d->process.record;
+    if (d->options.record_dir[0] == '\0')
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_RECORD,
+                   "PLIMSOLL_RECORD is off: nothing is left to read after a kill");
+    else if (record->rc != 0)
+        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_RECORD,
+                   "PLIMSOLL_RECORD: %s cannot be written to (%s): no record will be left",
+                   record->path, strerror(-record->rc));
+    else if (record->free < RECORD_SPACE)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_RECORD, "PLIMSOLL_RECORD: %s has only %s left",
+                   record->path, words_bytes(record->free));
+}
+
+static void judge_kill(struct diagnosis *d)
+{
+    const struct doctor_process *p = &d->process;
+    if (p->oom_score_known && p->oom_score > 0)
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_OOM_SCORE,
+                   "oom_score_adj is %d%s: when the machine itself runs short, the kernel kills "
+                   "this before others, also below its limit",
+                   p->oom_score,
+                   p->oom_score == OOM_BEST_EFFORT ? ", as for QoS class BestEffort" : "");
+    if (p->oom_score_known && p->oom_score == OOM_NEVER && d->limits.source == LIMITS_CGROUP)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_OOM_SCORE,
+                   "oom_score_adj is %d: over its limit the process is not killed but hangs",
+                   p->oom_score);
+    if (p->address_space / ADDRESS_TIMES < d->effective_bytes && p->address_space != UNLIMITED)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_ADDRESS_SPACE,
+                   "address space is limited to %s (ulimit -v): jemalloc keeps ranges that it has "
+                   "purged, so malloc can fail long before the memory limit of %s",
+                   words_bytes(p->address_space), words_bytes(d->effective_bytes));
+    if (p->neighbours > 0 && d->limits.source == LIMITS_CGROUP && (p->preloaded || p->page_mapped))
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_NEIGHBOURS,
+                   "%u other process%s of its cgroup %s not under Plimsoll, such as %s: what they "
+                   "use is counted but cannot be reclaimed",
+                   p->neighbours, p->neighbours == 1 ? "" : "es", p->neighbours == 1 ? "is" : "are",
+                   p->neighbour);
+}
+
+void doctor_judge_process(struct diagnosis *d)
+{
+    if (d->request.root[0] != '\0')
+        return;
+    judge_environment(d);
+    if (d->request.pid > 0)
+        judge_preload(d);
+    judge_stats(d);
+    judge_record(d);
+    judge_kill(d);
+}

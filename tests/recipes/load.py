@@ -1,0 +1,62 @@
+"""A client of docs/recipes/docker/service.c."""
+
+import http.client
+import socket
+import threading
+
+from oci import wait_until
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ask(port, path):
+    """(status, text); (0, reason) where nobody answers."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    except OSError as reason:
+        return 0, str(reason)
+
+
+def ask_many(port, keys, ret):
+    """One after another through one connection; the number of good answers is added to ret."""
+    good = 0
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for key in keys:
+            connection.request("GET", f"/get/{key}")
+            reply = connection.getresponse()
+            letter, _, _ = reply.read().decode().partition(" ")
+            good += reply.status == 200 and letter == chr(ord("a") + key % 26)
+        connection.close()
+    except (OSError, http.client.HTTPException):
+        pass    # it has been killed: the count says so
+    ret.append(good)
+
+
+def load(port, keys, connections=3):
+    """Asks for that many different keys; returns how many answers were good."""
+    good = []
+    threads = [threading.Thread(target=ask_many, args=(port, range(i, keys, connections), good))
+               for i in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(good)
+
+
+def wait_ready(container, port):
+    wait_until(f"it is ready: {container.said()}",
+               lambda: not container.is_running() or ask(port, "/ready")[0] == 200)
+
+
+def stats(port):
+    """{name: number}"""
+    return {name: int(value) for name, value in (item.split("=") for item in ask(port, "/stats")[1].split())}

@@ -134,6 +134,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     allocators.forget_tuning()
     found = allocators.find(f"{options.work}/libplimsoll.so.0", options.version)
+    found = {name: found[name] for name in allocators.NAMES}
     facts = machine.describe(options.cgroup_version, found)
     survival = Survival(options, found)
     if options.quick:

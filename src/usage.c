@@ -136,8 +136,11 @@ void usage_refresh(struct usage *u)
 {
     uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
+    struct cgroup_memory memory;
     int rc = u->cgroup.memory.version == 0 ? -ENOENT
-                                           : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
+                                           : cgroup_read_memory("", &u->cgroup.memory, &memory);
+    if (rc == 0 && (!memory.denied || u->memory.denied)) /* else rights were given up since */
+        u->memory = memory;
     if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
     derive_limits(u);

@@ -3,6 +3,7 @@
 #include "runtime.h"
 
 #include "log.h"
+#include "reclaimers.h"
 #include "record.h"
 
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static bool exhausted(uint64_t request)
 {
     if (!still_no_room(request))
         return false;
-    if (runtime_reclaimers(PLIM_CRITICAL) == 0)
+    if (reclaimers_inside() || runtime_reclaimers(PLIM_CRITICAL) == 0)
         return true;
     uint32_t seen = progress_seen();
     watcher_wake();
@@ -89,9 +90,12 @@ static void throttle(uint64_t request, struct governor_decision *d)
     }
 }
 
-/* There is no room, or nearly none. false: refuse the request. */
+/* There is no room, or nearly none. false: refuse the request. A reclaimer that allocates would
+ * wait for itself, and may be about to free some. */
 bool at_limit(size_t size, struct governor_decision *d)
 {
+    if (reclaimers_inside() && runtime.options.on_limit != ON_LIMIT_FAIL)
+        return true;
     switch (runtime.options.on_limit) {
     case ON_LIMIT_NONE:
         return true;
@@ -99,7 +103,8 @@ bool at_limit(size_t size, struct governor_decision *d)
         throttle(size >= LARGE_REQUEST && runtime_reclaimers(PLIM_CRITICAL) > 0 ? size : 0, d);
         return true;
     case ON_LIMIT_FAIL:
-        throttle(size >= LARGE_REQUEST ? size : 0, d);
+        if (!reclaimers_inside())
+            throttle(size >= LARGE_REQUEST ? size : 0, d);
         if (!d->no_room || size < LARGE_REQUEST || (d->hold_ns > 0 && !exhausted(size)))
             return true;
         counter_add(&runtime.counters.failed_requests, 1);

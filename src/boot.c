@@ -201,6 +201,7 @@ static void fork_child(void)
     thread_state.inside = thread_state.fork_was_inside;
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
+    atomic_store(&runtime.pid, sys_pid());
     watcher_fork_child();
     pressure_fd_fork_child();
     notify_fork_child();
@@ -272,6 +273,7 @@ __attribute__((constructor(101))) static void on_load(void)
     /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    atomic_store(&runtime.pid, sys_pid());
     atomic_store(&runtime.late, true);
     notify_begin(&runtime.options);
     start_watching(&runtime.options);

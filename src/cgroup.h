@@ -44,6 +44,7 @@ struct cgroup_memory {
     uint64_t hard; /* smallest over all levels */
     uint64_t high;
     uint64_t swap; /* swap alone, smallest over all levels; UNLIMITED if none or unknown */
+    bool denied;   /* there is no right to read the process's own level */
     unsigned level_count;
     struct cgroup_level levels[CGROUP_LEVELS_MAX]; /* own cgroup first */
 };

@@ -129,6 +129,7 @@ static int read_memory_v2(const char *root, const struct cgroup_dir *dir,
     size_t len = strlen(dir->path);
     uint64_t hard, high, swap;
     int rc = read_limit(root, dir, len, "memory.max", &hard);
+    memory->denied = rc == -EACCES || rc == -EPERM;
     rc = own_gone(root, dir, rc);
     if (rc < 0)
         return rc;
@@ -185,6 +186,7 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
     size_t own = strlen(dir->path), len = own;
     uint64_t hard, memsw, memsw_min = UNLIMITED;
     int rc = read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
+    memory->denied = rc == -EACCES || rc == -EPERM;
     rc = own_gone(root, dir, rc);
     if (rc < 0)
         return rc;
@@ -215,6 +217,7 @@ int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cg
     struct cgroup_memory memory;
     memory.hard = memory.high = memory.swap = UNLIMITED;
     memory.level_count = 0;
+    memory.denied = false;
     int rc = 0;
     if (dir->path[0] != '\0' && dir->version == 2)
         rc = read_memory_v2(root, dir, &memory);

@@ -127,6 +127,8 @@ static bool can_be_woken(struct events *e)
 
 int events_listen(struct events *e, const struct pressure_watch *watch)
 {
+    if (e->outer.file.fd_plus_1 != 0)
+        return 0; /* an earlier watcher does already */
     lock_take(&e->lock);
     int rc = outer_open(&e->outer, watch);
     lock_release(&e->lock);

@@ -42,10 +42,12 @@ void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
     runtime.granted_ns = now;
 }
 
-/* Without the watcher nobody calls them. */
+/* Without the watcher nobody calls them, and while one hangs no other is called. */
 unsigned runtime_reclaimers(enum plim_level level)
 {
-    return runtime.options.thread == THREAD_OFF ? 0 : reclaimers_count(level);
+    return runtime.options.thread == THREAD_OFF || watcher_pass_for() >= pass_lost_ns
+               ? 0
+               : reclaimers_count(level);
 }
 
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)

@@ -39,6 +39,7 @@ enum page_kind {
     PAGE_GAUGE,
     PAGE_COUNTER,
     PAGE_CLOCK, /* a point in monotonic time: readers show its age */
+    PAGE_SINCE, /* likewise, of what still goes on, 0 if it does not: readers show for how long */
 };
 
 /*
@@ -96,7 +97,9 @@ enum page_kind {
     X(FAILED_REQUESTS, "failed_requests", PAGE_PLAIN, PAGE_COUNTER,                                \
       "Requests refused by PLIMSOLL_ON_LIMIT=fail.")                                               \
     X(WAKEUPS, "watcher_wakeups", PAGE_PLAIN, PAGE_COUNTER, "Wake-ups of the watcher thread.")     \
-    X(WATCHER, "watcher_running", PAGE_PLAIN, PAGE_GAUGE, "1 if there is a watcher thread.")
+    X(WATCHER, "watcher_running", PAGE_PLAIN, PAGE_GAUGE, "1 if there is a watcher thread.")       \
+    X(PASS, "reclaimers_running_seconds", PAGE_NS, PAGE_SINCE,                                     \
+      "How long the pass of reclaimers that runs has taken so far.")
 
 enum page_field {
 #define X(id, ...) PAGE_##id,

@@ -5,6 +5,8 @@
 #include "lock.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
 
 struct reclaimer {
     bool used;
@@ -19,14 +21,16 @@ struct reclaimer {
 static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
 
 static struct {
-    struct lock lock; /* guards table */
+    struct lock lock; /* guards table and called */
     struct reclaimer table[RECLAIMERS_MAX];
+    char called[RECLAIMER_NAME_MAX]; /* of the last call; its slot may be another's by now */
     /* By level: how many are registered. Written under the lock, read without: a hint. */
     _Atomic unsigned count[PLIM_CRITICAL + 1];
     /* Id + 1 of the one that runs, 0: none. Written by the running thread under the lock; waiters
      * sleep on it. */
     _Atomic uint32_t running;
     _Atomic bool stopped;
+    unsigned first; /* slot that the next pass begins at; by the running thread */
 } reclaimers;
 
 static int make_id(unsigned slot)
@@ -100,10 +104,13 @@ static bool begin_call(unsigned slot, enum plim_level level, struct reclaimer *r
     lock_take(&reclaimers.lock);
     *ret = reclaimers.table[slot];
     bool due = ret->used && ret->from <= level &&
-               !atomic_load_explicit(&reclaimers.stopped, memory_order_relaxed);
-    if (due)
+               !atomic_load_explicit(&reclaimers.stopped, memory_order_relaxed) &&
+               atomic_load_explicit(&reclaimers.running, memory_order_relaxed) == 0;
+    if (due) {
+        memcpy(reclaimers.called, ret->info.name, RECLAIMER_NAME_MAX);
         atomic_store_explicit(&reclaimers.running, (uint32_t)make_id(slot) + 1,
                               memory_order_relaxed);
+    }
     lock_release(&reclaimers.lock);
     return due;
 }
@@ -130,38 +137,63 @@ bool reclaimers_info(unsigned slot, struct reclaimer_info *ret)
     return used;
 }
 
-static void end_call(void)
+bool reclaimers_running(char ret_name[RECLAIMER_NAME_MAX])
 {
+    lock_take(&reclaimers.lock);
+    bool running = atomic_load_explicit(&reclaimers.running, memory_order_relaxed) != 0;
+    if (running)
+        memcpy(ret_name, reclaimers.called, RECLAIMER_NAME_MAX);
+    lock_release(&reclaimers.lock);
+    return running;
+}
+
+/* Also where the callback ended its thread. */
+static void end_call(void *arg)
+{
+    (void)arg;
+    inside = false;
     atomic_store_explicit(&reclaimers.running, 0, memory_order_release);
     (void)sys_futex_wake(&reclaimers.running, INT32_MAX);
 }
 
+static size_t call(const struct reclaimer *r, const struct plim_pressure *p)
+{
+    size_t freed;
+    pthread_cleanup_push(end_call, NULL);
+    inside = true;
+    freed = r->fn(p, r->arg);
+    pthread_cleanup_pop(1);
+    return freed;
+}
+
+/* After a callback that ended its thread, those behind it are due first. */
 void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
 {
     uint64_t target = p->target;
+    unsigned first = reclaimers.first;
     *ret = (struct reclaimers_result){.asked = target};
-    inside = true;
-    for (unsigned slot = 0; slot < RECLAIMERS_MAX && ret->freed < target; slot++) {
+    for (unsigned i = 0; i < RECLAIMERS_MAX && ret->freed < target; i++) {
+        unsigned slot = (first + i) % RECLAIMERS_MAX;
         struct reclaimer r;
         if (!begin_call(slot, p->level, &r))
             continue;
         p->target = target - ret->freed;
-        size_t freed = r.fn(p, r.arg);
-        end_call();
+        ret->calls++; /* before: it may not return */
+        reclaimers.first = slot + 1;
+        size_t freed = call(&r, p);
         note_call(slot, &r, target - ret->freed, freed);
-        ret->calls++;
         ret->freed = u64_add(ret->freed, freed);
     }
-    inside = false;
+    reclaimers.first = 0;
 }
 
 void reclaimers_stop(uint64_t wait_ns)
 {
     lock_take(&reclaimers.lock);
-    atomic_store_explicit(&reclaimers.stopped, true, memory_order_relaxed);
+    bool again = atomic_exchange_explicit(&reclaimers.stopped, true, memory_order_relaxed);
     uint32_t mark = atomic_load_explicit(&reclaimers.running, memory_order_relaxed);
     lock_release(&reclaimers.lock);
-    if (mark != 0 && !reclaimers_inside())
+    if (mark != 0 && !again && !reclaimers_inside()) /* once: nobody waits twice for one */
         (void)sys_futex_wait(&reclaimers.running, mark, wait_ns);
 }
 

@@ -8,7 +8,7 @@
 
 #include <plimsoll.h>
 
-enum { RECLAIMERS_MAX = 64 };
+enum { RECLAIMERS_MAX = 64, RECLAIMER_NAME_MAX = 32 };
 
 int reclaimers_add(const char *name, plim_reclaim_fn *fn, void *arg, enum plim_level from);
 int reclaimers_remove(int id);
@@ -20,14 +20,17 @@ struct reclaimers_result {
     uint64_t asked;
     uint64_t freed; /* as they say */
 };
-/* Calls those registered from p->level down, oldest first, until p->target is freed. */
+/* Calls those registered from p->level down, oldest first, until p->target is freed; none while a
+ * call of another thread's runs. A callback may end the thread: *ret counts its call by then. */
 void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret);
 struct reclaimer_info {
-    char name[32];
+    char name[RECLAIMER_NAME_MAX];
     uint64_t calls, asked, freed; /* since it was added; bytes, freed as it says */
 };
 /* The one in a slot below RECLAIMERS_MAX; false: none. */
 bool reclaimers_info(unsigned slot, struct reclaimer_info *ret);
+/* Does a call run, on whatever thread, and whose? */
+bool reclaimers_running(char ret_name[RECLAIMER_NAME_MAX]);
 /* Is the calling thread inside a callback? */
 bool reclaimers_inside(void);
 /* No call begins any more; waits for a running one, at most so long. */

@@ -9,7 +9,9 @@
  *   at_limit.c no room left: wait, refuse, abort
  *   stats.c    the numbers for plim_stats() and for the stats page
  *   control.c  what other processes ask for by the stats page (plimsoll ctl)
- *   watcher.c  the thread that looks when nobody allocates, and runs reclaimers
+ *   watcher.c  the thread that looks when nobody allocates
+ *   watch.c    one look of its, and the reclaimers that it runs
+ *   namespaces.c  unshare() and setns(), which it would be in the way of
  */
 #ifndef PLIM_RUNTIME_H
 #define PLIM_RUNTIME_H
@@ -45,7 +47,14 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 
 struct watcher {
     _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
-    _Atomic uint32_t wake;  /* counts requests to look; the watcher sleeps on it */
+    /* Raised when another thread is to watch: who was started in an earlier turn ends. */
+    _Atomic uint32_t turn;
+    _Atomic uint32_t tid;      /* of the present one */
+    _Atomic uint32_t relief;   /* of the one that waits to take over; 0: none */
+    _Atomic uint32_t passes;   /* of reclaimers, as begun; that one sleeps on it */
+    _Atomic uint64_t pass_ns;  /* when the pass that runs began; 0: none runs */
+    _Atomic uint64_t start_ns; /* it could not be started: not again before */
+    _Atomic uint32_t wake;     /* counts requests to look; the watcher sleeps on it */
     /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
      * can raise. Set under the look lock. */
     _Atomic(struct page_mailbox *) mailbox;
@@ -93,6 +102,7 @@ struct runtime {
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic bool late;      /* constructors have begun: threads may be created */
     _Atomic bool exiting;
+    _Atomic uint32_t pid;          /* whose memory this is: a child of vfork has it on loan */
     struct sys_file pressure_file; /* pressure_fd.c */
 
     struct watcher watcher;
@@ -106,6 +116,10 @@ extern struct runtime runtime PLIM_HIDDEN;
 /* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
  * been preempted. */
 static const uint64_t look_wait_ns = NS_PER_S;
+/* While a pass of reclaimers takes longer, another thread watches. */
+static const uint64_t pass_patience_ns = NS_PER_S;
+/* And from here on nobody waits for it any more. */
+static const uint64_t pass_lost_ns = 10 * NS_PER_S;
 
 /* What only the calling thread knows. */
 struct thread_state {
@@ -166,8 +180,21 @@ void watcher_wake_by(uint64_t ns);
 /* Starts it unless it runs or must not. */
 void watcher_start(void);
 bool watcher_runs(void);
+/* Has another thread stand by while a pass of reclaimers runs. */
+void watcher_stand_by(void);
+/* How long the pass of reclaimers that runs has been running; 0: none runs. */
+uint64_t watcher_pass_for(void);
+/* Ends the thread and waits until the kernel has forgotten it; false: none ran, or it is busy. */
+bool watcher_pause(void);
+void watcher_resume(void);
 /* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
+/* One look on the watcher's thread, in that turn of it, with what is due after it; returns the time
+ * until the next. */
+uint64_t watch_once(uint32_t turn);
+/* Listens to what a service manager named, and acts on what that has told. */
+void watch_listen_outside(void);
+void watch_outside(void);
 /* In a forked child. */
 void watcher_fork_child(void);
 /* Something was freed: lets threads that are held back look again. */

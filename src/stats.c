@@ -35,6 +35,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
         [PAGE_WAKEUPS] = count(&c->wakeups),
         [PAGE_WATCHER] = watcher_runs(),
+        [PAGE_PASS] = atomic_load(&runtime.watcher.pass_ns),
     };
     for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
         values[i] = now[i];
@@ -46,6 +47,8 @@ void stats_publish(const struct governor_input *in)
     const struct usage *u = &runtime.usage;
     if (!atomic_load_explicit(&runtime.late, memory_order_relaxed))
         return; /* neither the environment nor stderr may be what they will be */
+    if (publish_page() == NULL && atomic_load(&runtime.pid) != sys_pid())
+        return; /* a child of vfork must not leave a page of its own in its parent's memory */
     if (!publish_wanted(&runtime.options, in->committed, watcher_runs()))
         return;
     stats_fill(values);

@@ -315,6 +315,11 @@ bool sys_on_signal_stack(void)
     return SYS_CALL(SYS_sigaltstack, NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
 }
 
+bool sys_thread_exists(uint32_t tid)
+{
+    return SYS_CALL(SYS_tgkill, sys_pid(), tid, 0) != -ESRCH;
+}
+
 bool sys_is_secure(void)
 {
     return getauxval(AT_SECURE) != 0;

@@ -95,6 +95,7 @@ uint64_t sys_inode(const char *path);
 uint32_t sys_pid(void);
 uint32_t sys_euid(void);
 bool sys_process_exists(uint32_t pid); /* or is a zombie */
+bool sys_thread_exists(uint32_t tid);  /* in this process, as long as the kernel knows of it */
 
 /* Memory. len and align in bytes, powers of two where the kernel wants it. */
 void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */

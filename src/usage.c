@@ -82,16 +82,15 @@ static void derive_limits(struct usage *u)
 /* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot). */
 static void resolve(struct usage *u, uint64_t membership)
 {
-    struct cgroup_memory memory;
     if (cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
-        cgroup_read_memory("", &u->next_cgroup.memory, &memory) < 0)
+        cgroup_read_memory("", &u->next_cgroup.memory, &u->next_memory) < 0)
         return;
     usage_close_files(u);
     u->level_count = 0;
     u->membership = membership;
     u->cgroup = u->next_cgroup;
     u->resolved++;
-    u->memory = memory;
+    u->memory = u->next_memory;
 }
 
 /* Whether a limit that is known has another value than when last asked. One read a level: for every
@@ -136,8 +135,11 @@ void usage_refresh(struct usage *u)
 {
     uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
-    int rc = u->cgroup.memory.version == 0 ? -ENOENT
-                                           : cgroup_read_memory("", &u->cgroup.memory, &u->memory);
+    struct cgroup_memory *next = &u->next_memory;
+    int rc =
+        u->cgroup.memory.version == 0 ? -ENOENT : cgroup_read_memory("", &u->cgroup.memory, next);
+    if (rc == 0 && (!next->denied || u->memory.denied)) /* else rights were given up since */
+        u->memory = *next;
     if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
     derive_limits(u);

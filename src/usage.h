@@ -27,6 +27,7 @@ struct usage {
     struct cgroup cgroup;
     struct cgroup_memory memory;
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
+    struct cgroup_memory next_memory; /* while limits are read anew: too large for small stacks */
     uint64_t ram;
     uint64_t membership; /* digest of /proc/self/cgroup when resolved */
     uint64_t resolved;   /* how often `cgroup` has been resolved */

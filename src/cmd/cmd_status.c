@@ -48,11 +48,11 @@ static void print_limit(const struct process *p)
     recommend_print(p, &r);
 }
 
-static void print_field(const struct page_view *view, enum page_field field)
+static void print_field(const struct page_view *view, enum page_field field, uint64_t now_ns)
 {
     const struct page_field_info *info = &page_fields[field];
     char text[40];
-    uint64_t v = view->values[field];
+    uint64_t v = figure_value(view, field, now_ns);
     if (info->unit == PAGE_BYTES)
         figure_bytes(field, v, text, sizeof(text));
     else if (info->unit == PAGE_NS)
@@ -78,7 +78,7 @@ static void print_one(const struct process *p, uint64_t now_ns)
     printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
     for (unsigned i = 0; i < p->view.known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
-            print_field(&p->view, (enum page_field)i);
+            print_field(&p->view, (enum page_field)i, now_ns);
 }
 
 static void print_dead(const struct pages *pages)

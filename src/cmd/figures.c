@@ -28,6 +28,12 @@ uint64_t figure_age(const struct page_view *view, uint64_t now_ns)
     return u64_less(now_ns, view->values[PAGE_UPDATED]);
 }
 
+uint64_t figure_value(const struct page_view *view, enum page_field field, uint64_t now_ns)
+{
+    uint64_t v = view->values[field];
+    return page_fields[field].kind == PAGE_SINCE && v != 0 ? u64_less(now_ns, v) : v;
+}
+
 const char *level_word(uint64_t level)
 {
     static const char *const words[] = {"normal", "low", "medium", "critical"};
@@ -79,9 +85,9 @@ void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size
         fmt_bytes(&f, bytes);
 }
 
-static json_t *field_json(const struct page_view *view, enum page_field field)
+static json_t *field_json(const struct page_view *view, enum page_field field, uint64_t now_ns)
 {
-    uint64_t v = view->values[field];
+    uint64_t v = figure_value(view, field, now_ns);
     switch (field) {
     case PAGE_LEVEL:
         return json_text(level_word(v));
@@ -114,7 +120,8 @@ json_t *process_json(const struct process *p, uint64_t now_ns)
     json_object_set_new(all, "headroom_bytes", known ? json_limit(headroom) : json_null());
     for (unsigned i = 0; i < view->known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
-            json_object_set_new(all, page_fields[i].name, field_json(view, (enum page_field)i));
+            json_object_set_new(all, page_fields[i].name,
+                                field_json(view, (enum page_field)i, now_ns));
     json_object_set_new(all, "cgroup_path", json_text(view->cgroup_path));
     json_object_set_new(all, "library_version", json_text(view->version));
     json_object_set_new(all, "page", json_text(p->path));

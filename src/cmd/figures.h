@@ -13,6 +13,8 @@ bool figure_headroom(const struct page_view *view, uint64_t *ret);
 void figure_headroom_text(const struct page_view *view, char *text, size_t size);
 /* How old the figures are, in nanoseconds. */
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
+/* The figure as readers show it. */
+uint64_t figure_value(const struct page_view *view, enum page_field field, uint64_t now_ns);
 /* "normal", "low", "medium", "critical", or "?". */
 const char *level_word(uint64_t level);
 /* "none", "cgroup", "machine", "process", or "?". */

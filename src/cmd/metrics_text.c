@@ -69,7 +69,7 @@ static void write_field(const struct pages *pages, enum page_field field,
             continue;
         fprintf(to, "plimsoll_%s%s", info->name, counter ? "_total" : "");
         write_labels(p, to);
-        write_value(info->unit, p->view.values[field], to);
+        write_value(info->unit, figure_value(&p->view, field, pages->now_ns), to);
     }
 }
 

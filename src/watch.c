@@ -1,0 +1,224 @@
+/* One look on the watcher's thread, and the pass of reclaimers that it may be followed by, see
+ * runtime.h. */
+#include "runtime.h"
+
+#include "arenas.h"
+#include "log.h"
+#include "notify.h"
+#include "reclaimers.h"
+#include "record.h"
+
+#include <pthread.h>
+
+/* The lock is held for microseconds, unless its holder was preempted or purges much. */
+static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
+
+/* Whether that has changed. */
+static bool report_meets(enum governor_meets meets)
+{
+    char text[200];
+    struct fmt f = FMT_INIT(text);
+    if (meets == GOVERNOR_SAME)
+        return false;
+    atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
+    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
+                                         : "meets the limit again: usage ");
+    fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
+    fmt_str(&f, ", soft limit ");
+    fmt_bytes(&f, runtime.limits.soft);
+    fmt_str(&f, ", hard limit ");
+    fmt_bytes(&f, runtime.limits.hard);
+    if (meets == GOVERNOR_CANNOT)
+        fmt_str(&f, "; what is left is in use");
+    log_line(LOG_WARN, text);
+    return true;
+}
+
+/* What one look of the watcher found. */
+struct watch {
+    struct governor_input in;
+    struct governor_decision d;
+    uint64_t needed; /* by the governor; 0: nothing */
+    uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
+    uint64_t live;   /* bytes in live allocations, where something may be asked */
+    bool record_due;
+};
+
+/* Page cache and others of the group are in what the kernel counts, and not in our count of pages.
+ */
+static void follow_events(const struct limits *l)
+{
+    const struct usage *u = &runtime.usage;
+    const uint64_t thresholds[EVENTS_THRESHOLDS] = {l->low, l->soft, l->critical};
+    events_follow(&runtime.watcher.events, l->source == LIMITS_CGROUP ? &u->cgroup.memory : NULL,
+                  u->levels[u->binding].path_len, u->resolved, thresholds);
+}
+
+static bool watch_look(struct watch *w)
+{
+    *w = (struct watch){0};
+    if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
+        return false;
+    look_locked(0, true, &w->in, &w->d);
+    follow_events(&w->in.limits);
+    arenas_age();
+    if (report_meets(governor_meets(&runtime.governor, &w->in)))
+        stats_publish(&w->in);
+    w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
+    if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
+        w->live = arenas_allocated();
+    if (w->d.callbacks_due)
+        w->needed = governor_target(&runtime.governor, &w->in, w->live);
+    lock_release(&runtime.look_lock);
+    return true;
+}
+
+/* Judges a pass by what this thread freed and what became of usage, not by what reclaimers say. */
+static void pass_account(const struct watch *w, const struct reclaimers_result *result,
+                         uint64_t cpu_ns, uint64_t freed)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    counter_add(&runtime.counters.reclaimer_calls, result->calls);
+    counter_add(&runtime.counters.reclaimer_asked, result->asked);
+    counter_add(&runtime.counters.reclaimer_freed, result->freed);
+    counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
+    if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
+        return;
+    arenas_flush_thread_cache();
+    look_locked(0, true, &in, &d);
+    const struct governor_pass pass = {
+        .now_ns = in.now_ns,
+        .asked = w->needed,
+        .freed = freed,
+        .usage_before = w->in.usage,
+        .usage_after = u64_less(in.usage, in.dirty),
+        .live_before = w->live,
+        .live_after = arenas_allocated(),
+        .dirty_before = w->in.dirty,
+    };
+    governor_pass_done(&runtime.governor, &pass);
+    lock_release(&runtime.look_lock);
+}
+
+/* A pass that is under way. */
+struct pass {
+    const struct watch *w;
+    struct reclaimers_result result;
+    uint64_t cpu_ns, freed;          /* of this thread, when it began */
+    const struct record_job *record; /* is to be ended with what the pass gave; NULL: none */
+};
+
+/* Also where a callback ended the thread. */
+static void pass_end(void *arg)
+{
+    struct pass *pass = arg;
+    thread_state.inside = true;
+    atomic_store(&runtime.watcher.pass_ns, 0);
+    if (pass->result.calls > 0)
+        pass_account(pass->w, &pass->result, sys_thread_cpu_ns() - pass->cpu_ns,
+                     arenas_thread_freed() - pass->freed);
+    if (pass->record != NULL)
+        record_end(pass->record);
+}
+
+/* What callbacks allocate is looked at like anybody's. */
+static void reclaim_pass(struct pass *pass)
+{
+    const struct watch *w = pass->w;
+    struct plim_pressure p = {
+        .size = sizeof(p),
+        .level = w->d.level > PLIM_MEDIUM ? w->d.level : PLIM_MEDIUM,
+        .usage = w->in.usage,
+        .soft_limit = w->in.limits.soft,
+        .hard_limit = w->in.limits.hard,
+        .target = w->target,
+    };
+    pass->cpu_ns = sys_thread_cpu_ns();
+    pass->freed = arenas_thread_freed();
+    pthread_cleanup_push(pass_end, pass);
+    thread_state.inside = false;
+    reclaimers_run(&p, &pass->result);
+    pthread_cleanup_pop(1);
+}
+
+/* Once for each: nobody else is called before it returns. */
+static void report_long_pass(void)
+{
+    static uint64_t told_ns; /* when the one that was told of began; by the watcher only */
+    uint64_t began_ns = atomic_load(&runtime.watcher.pass_ns);
+    char name[RECLAIMER_NAME_MAX], text[200];
+    struct fmt f = FMT_INIT(text);
+    if (began_ns == 0 || began_ns == told_ns || watcher_pass_for() < pass_lost_ns ||
+        !reclaimers_running(name))
+        return;
+    told_ns = began_ns;
+    fmt_str(&f, "reclaimer \"");
+    fmt_str(&f, name);
+    fmt_str(&f, "\" has not returned for 10 s; until it does, no reclaimer is called");
+    log_line(LOG_WARN, text);
+}
+
+/* One pass at a time: none while a thread that was relieved is still in one. Says so on the stats
+ * page first: it may be the last that is heard of this thread. */
+static bool pass_begin(struct watch *w)
+{
+    uint64_t none = 0;
+    if (!atomic_compare_exchange_strong(&runtime.watcher.pass_ns, &none, sys_now_ns()))
+        return false;
+    if (lock_take_within(&runtime.look_lock, lock_wait_ns)) {
+        stats_publish(&w->in);
+        lock_release(&runtime.look_lock);
+    }
+    watcher_stand_by();
+    return true;
+}
+
+uint64_t watch_once(uint32_t turn)
+{
+    struct watch w;
+    struct watcher *self = &runtime.watcher;
+    counter_add(&runtime.counters.wakeups, 1);
+    uint32_t requests = atomic_load(&self->requests);
+    report_long_pass();
+    if (!watch_look(&w))
+        return lock_wait_ns;
+    w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
+    const struct record_job record = {
+        .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
+    bool recording = w.record_due && record_begin(&record);
+    struct pass pass = {.w = &w, .record = recording ? &record : NULL};
+    if (w.target > 0 && pass_begin(&w))
+        reclaim_pass(&pass);
+    else if (recording)
+        record_end(&record);
+    if (atomic_load(&self->turn) != turn)
+        return 0;
+    if (w.target > 0 || w.d.level < PLIM_CRITICAL)
+        runtime_progress();
+    atomic_store(&self->served, requests);
+    (void)sys_futex_wake(&self->served, INT32_MAX);
+    return w.d.watch_after_ns;
+}
+
+/* --- outside --- */
+
+void watch_listen_outside(void)
+{
+    const struct pressure_watch *outer = notify_outer();
+    if (outer != NULL && events_listen(&runtime.watcher.events, outer) < 0)
+        log_line(LOG_INFO, PRESSURE_WATCH " cannot be listened to");
+}
+
+/* A service manager tells of pressure, the kernel's perhaps: free pages go, as they would by
+ * malloc_trim(), and the program hears of it as if we had not put ourselves between. */
+void watch_outside(void)
+{
+    if (!events_outer_told(&runtime.watcher.events))
+        return;
+    (void)runtime_purge(UINT64_MAX);
+    if (!lock_take_within(&runtime.look_lock, NS_PER_S))
+        return;
+    notify_relay(sys_now_ns());
+    lock_release(&runtime.look_lock);
+}

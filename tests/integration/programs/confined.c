@@ -1,0 +1,465 @@
+/*
+ * Programs that give up rights, or never had them, in a box of 256 MiB.
+ *   confined setuid          user and group of all threads become nobody's
+ *   confined no_openat       seccomp refuses to open files
+ *   confined strict          seccomp kills for system calls that plimsoll(7) does not list
+ *   confined address_space   RLIMIT_AS is met
+ *   confined descriptors     RLIMIT_NOFILE of 3
+ *   confined no_threads      RLIMIT_NPROC of 0: no watcher can be started
+ *   confined unshare_user, setns_user, setns_mount
+ *                            what the kernel refuses to processes of several threads
+ *   confined stacks          the deepest that an allocation goes, and the smallest threads there
+ * are Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
+ * it. Needs the library.
+ */
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
+#include "workload.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534 };
+
+static const size_t MIB = 1048576;
+
+static struct plim_stats stats_now(void)
+{
+    struct plim_stats stats = {.size = sizeof(stats)};
+    plim_stats(&stats);
+    return stats;
+}
+
+static void leave_holes(size_t bytes, size_t size, struct block **kept)
+{
+    struct block *set = NULL, *next;
+    size_t held;
+    for (size_t i = 0; i < bytes / size; i++) {
+        struct block *block = block_new(size, &held);
+        if (!block)
+            die("malloc failed");
+        block->next = set;
+        set = block;
+    }
+    for (size_t i = 0; set; i++, set = next) {
+        next = set->next;
+        if (i % 16 != 0) {
+            free(set);
+            continue;
+        }
+        set->next = *kept;
+        *kept = set;
+    }
+}
+
+/* Fits the box only if free pages are given back. */
+static void go_on(void)
+{
+    struct block *kept = NULL, *next;
+    for (size_t size = 32 * 1024; size <= MIB; size *= 2)
+        leave_holes(120 * MIB, size, &kept);
+    for (; kept; kept = next) {
+        next = kept->next;
+        if (!block_is_intact(kept))
+            die("damaged block");
+        free(kept);
+    }
+    struct plim_limits limits = {.size = sizeof(limits)};
+    plim_limits(&limits);
+    printf("hard_mib=%.0f\n", (double)limits.hard / (double)MIB);
+}
+
+/* --- threads of this process --- */
+
+static size_t give_nothing(const struct plim_pressure *p, void *arg)
+{
+    (void)p, (void)arg;
+    return 0;
+}
+
+/* Returns how many there are, and how many of them are not `uid`'s (-1: never mind). */
+static int count_threads(int uid, int *ret_others)
+{
+    int count = 0, others = 0;
+    DIR *dir = opendir("/proc/self/task");
+    if (!dir)
+        die("no /proc/self/task");
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char path[300], line[256];
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+        FILE *file = fopen(path, "re");
+        while (file && fgets(line, sizeof(line), file)) {
+            if (strncmp(line, "Uid:", 4) == 0 && strtol(line + 4, NULL, 10) != uid)
+                others++;
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(dir);
+    if (ret_others)
+        *ret_others = others;
+    return count;
+}
+
+/* A watcher, and the thread that stands by once reclaimers have been called. */
+static void have_the_watcher(void)
+{
+    if (plim_reclaimer_add("none", give_nothing, NULL, PLIM_MEDIUM) < 0)
+        die("cannot add a reclaimer");
+    for (double start = now_s(); count_threads(-1, NULL) < 3 && now_s() - start < 60;)
+        (void)plim_reclaim(1024 * MIB);
+}
+
+/* --- rights --- */
+
+static void become_nobody(void)
+{
+    if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
+        setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        die("cannot become nobody");
+}
+
+static void change_user(void)
+{
+    int others;
+    have_the_watcher();
+    become_nobody();
+    int threads = count_threads(NOBODY, &others);
+    printf("threads=%d others=%d\n", threads, others);
+    go_on();
+}
+
+static scmp_filter_ctx new_filter(uint32_t action)
+{
+    scmp_filter_ctx filter = seccomp_init(action);
+    if (!filter || seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0)
+        die("no filter of system calls");
+    return filter;
+}
+
+static void add_rule(scmp_filter_ctx filter, uint32_t action, const char *name)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR || seccomp_rule_add(filter, action, number, 0) != 0)
+        die("cannot filter %s", name);
+}
+
+static void refuse_openat(void)
+{
+    scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW);
+    have_the_watcher();
+    add_rule(filter, SCMP_ACT_ERRNO(EACCES), "open");
+    add_rule(filter, SCMP_ACT_ERRNO(EACCES), "openat");
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
+    go_on();
+}
+
+/* As plimsoll(7) lists them under SYSTEM CALLS: a test compares. */
+static const char *const library_calls[] = {
+    "clock_gettime", "clone",           "clone3",      "close",   "eventfd2",     "exit",
+    "faccessat",     "fallocate",       "fcntl",       "fstat",   "futex",        "getdents64",
+    "geteuid",       "getpid",          "gettid",      "kill",    "madvise",      "mmap",
+    "mprotect",      "munmap",          "newfstatat",  "openat",  "ppoll",        "prctl",
+    "pread64",       "prlimit64",       "read",        "rseq",    "rt_sigaction", "rt_sigprocmask",
+    "sched_yield",   "set_robust_list", "sigaltstack", "sysinfo", "unlinkat",     "write",
+};
+/* What this program and the C library need besides. */
+static const char *const own_calls[] = {"exit_group", "clock_nanosleep", "rt_sigreturn", "brk"};
+
+static void allow_listed_only(void)
+{
+    scmp_filter_ctx filter = new_filter(SCMP_ACT_KILL_PROCESS);
+    for (size_t i = 0; i < sizeof(library_calls) / sizeof(library_calls[0]); i++)
+        add_rule(filter, SCMP_ACT_ALLOW, library_calls[i]);
+    for (size_t i = 0; i < sizeof(own_calls) / sizeof(own_calls[0]); i++)
+        add_rule(filter, SCMP_ACT_ALLOW, own_calls[i]);
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    if (plim_reclaimer_add("none", give_nothing, NULL, PLIM_MEDIUM) < 0)
+        die("cannot add a reclaimer");
+    for (int i = 0; i < 3; i++)
+        (void)plim_reclaim(1024 * MIB);
+    go_on();
+    sleep_s(2.5); /* the watcher looks by its timer, and follows what may have changed */
+    go_on();
+}
+
+/* --- limits --- */
+
+static void limit_to(int resource, rlim_t to)
+{
+    const struct rlimit limit = {to, to};
+    if (setrlimit(resource, &limit) != 0)
+        die("cannot set a limit");
+}
+
+static size_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file || fscanf(file, "%lu", &pages) != 1)
+        die("no /proc/self/statm");
+    fclose(file);
+    return pages * 4096;
+}
+
+/* Until there is no more; returns how many there were. */
+static size_t fill_and_empty(void)
+{
+    struct block *set = NULL, *block, *next;
+    size_t held, count = 0;
+    while ((block = block_new(100 * 1000, &held))) {
+        block->next = set;
+        set = block;
+        count++;
+    }
+    for (; set; set = next) {
+        next = set->next;
+        free(set);
+    }
+    return count;
+}
+
+static void meet_address_space(void)
+{
+    limit_to(RLIMIT_AS, address_space() + 64 * MIB);
+    errno = 0;
+    size_t count = fill_and_empty();
+    printf("got=%zu enomem=%d\n", count, errno == ENOMEM);
+    printf("again=%d\n", fill_and_empty() > count * 9 / 10);
+}
+
+static void few_descriptors(void)
+{
+    limit_to(RLIMIT_NOFILE, 3);
+    go_on();
+}
+
+static void no_threads(void)
+{
+    limit_to(RLIMIT_NPROC, 0);
+    become_nobody();
+    go_on();
+    printf("threads=%d wakeups=%.0f\n", count_threads(-1, NULL),
+           (double)stats_now().watcher_wakeups);
+}
+
+/* --- namespaces --- */
+
+static bool watcher_looks_again(void)
+{
+    uint64_t wakeups = stats_now().watcher_wakeups;
+    struct plim_limits limits = {.size = sizeof(limits)};
+    for (double start = now_s(); now_s() - start < 60; sleep_s(0.02)) {
+        plim_limits(&limits); /* wakes it */
+        if (stats_now().watcher_wakeups > wakeups + 1)
+            return true;
+    }
+    return false;
+}
+
+static void tell_denied(int error)
+{
+    printf("denied=%d errno=%d\n", error == EPERM || error == ENOSPC || error == EUSERS, error);
+}
+
+/* Once in a process: the second one would need a mapping of users. The system call itself is
+ * refused for the watcher's sake, which shows that it was there. Exit status: 0, or the error. */
+static void unshare_in_child(void)
+{
+    alarm(100);
+    have_the_watcher();
+    if (syscall(SYS_unshare, CLONE_NEWUSER) == 0 || errno != EINVAL)
+        _exit(errno == EPERM || errno == ENOSPC ? errno : 200);
+    if (unshare(CLONE_NEWUSER) != 0)
+        _exit(errno);
+    _exit(watcher_looks_again() ? 0 : 201);
+}
+
+static void unshare_user(void)
+{
+    int unshared = 0;
+    for (int i = 0; i < 20; i++) {
+        int status = -1;
+        pid_t pid = fork();
+        if (pid == 0)
+            unshare_in_child();
+        if (pid < 0 || waitpid(pid, &status, 0) != pid)
+            die("no child");
+        if (status != 0) {
+            tell_denied(WEXITSTATUS(status));
+            return;
+        }
+        unshared++;
+    }
+    printf("unshared=%d\n", unshared);
+}
+
+/* A descriptor of that namespace of a child's, which stays until this process ends. */
+static int foreign_namespace(int flag, const char *name)
+{
+    char path[64], byte;
+    int ends[2];
+    if (pipe(ends) != 0)
+        die("pipe failed");
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (unshare(flag) != 0 || write(ends[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    if (read(ends[0], &byte, 1) != 1)
+        return -EPERM;
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void enter(int flag, const char *name)
+{
+    int fd = foreign_namespace(flag, name);
+    if (fd < 0) {
+        tell_denied(EPERM);
+        return;
+    }
+    have_the_watcher();
+    printf("raw_einval=%d\n", syscall(SYS_setns, fd, flag) != 0 && errno == EINVAL);
+    if (setns(fd, flag) != 0)
+        tell_denied(errno);
+    else
+        printf("entered=1 watched=%d\n", watcher_looks_again());
+}
+
+static void setns_user(void)
+{
+    enter(CLONE_NEWUSER, "user");
+}
+
+static void setns_mount(void)
+{
+    enter(CLONE_NEWNS, "mnt");
+}
+
+/* --- stacks --- */
+
+enum { PAINT = 0xa5, STACK = 256 * 1024 };
+
+/* Where a thread's own frame is; it has one stack after the other. */
+static char *volatile top;
+
+/* Looks of all kinds: the first of a thread, large requests, purges, limits read anew, the stats
+ * page of a child. */
+static void *look_often(void *arg)
+{
+    top = __builtin_frame_address(0);
+    for (int i = 0; i < 300; i++) {
+        void *volatile block = malloc(MIB + (size_t)i * 4096);
+        if (block)
+            memset(block, 1, MIB);
+        free(block);
+        block = calloc(1, 100 * 1000);
+        block = realloc(block, 200 * 1000);
+        free(block);
+        if (i % 10 == 0)
+            sleep_s(0.021);
+    }
+    return arg;
+}
+
+static void run_on(void *stack, size_t size)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    if (pthread_attr_init(&attr) != 0 || pthread_attr_setstack(&attr, stack, size) != 0 ||
+        pthread_create(&thread, &attr, look_often, NULL) != 0)
+        die("cannot start a thread");
+    pthread_join(thread, NULL);
+}
+
+static size_t depth_below(const unsigned char *stack)
+{
+    size_t untouched = 0;
+    while (untouched < STACK && stack[untouched] == PAINT)
+        untouched++;
+    return (size_t)(top - (const char *)stack) - untouched;
+}
+
+static void measure(void)
+{
+    unsigned char *stack =
+        mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED)
+        die("no stack");
+    memset(stack, PAINT, STACK);
+    run_on(stack, STACK);
+    printf("depth=%zu\n", depth_below(stack));
+    run_on(stack, (size_t)sysconf(_SC_THREAD_STACK_MIN));
+}
+
+static void stacks(void)
+{
+    struct block *kept = NULL;
+    leave_holes(60 * MIB, 48 * 1024, &kept);
+    if (plim_set_limit(72 * MIB) != 0)
+        die("no limit");
+    fflush(stdout);
+    pid_t pid = fork();
+    int status = -1;
+    if (pid == 0) { /* finds its cgroup anew, and makes a page of its own */
+        measure();
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        die("the child failed");
+    measure();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } scenarios[] = {
+        {"setuid", change_user},          {"no_openat", refuse_openat},
+        {"strict", allow_listed_only},    {"address_space", meet_address_space},
+        {"descriptors", few_descriptors}, {"no_threads", no_threads},
+        {"unshare_user", unshare_user},   {"setns_user", setns_user},
+        {"setns_mount", setns_mount},     {"stacks", stacks},
+    };
+    setlinebuf(stdout);
+    if (!plim_present())
+        die("needs the library");
+    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+        if (argc != 2 || strcmp(argv[1], scenarios[i].name) != 0)
+            continue;
+        scenarios[i].run();
+        printf("ok=1\n");
+        return 0;
+    }
+    die("no such scenario");
+}

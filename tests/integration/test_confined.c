@@ -1,0 +1,104 @@
+/* Rights are given up, or were never there: the limit is kept all the same, and Plimsoll is in
+ * nobody's way. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(confined, .init = harness_begin, .fini = harness_end);
+
+enum { TIMEOUT_S = 300, LIMIT_MIB = 256, STACK_MOST = 8192 };
+
+static struct run confined(const char *scenario, const char *variable)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .env = ARGV(variable),
+                                              .argv = ARGV(harness_program("confined"), scenario)},
+                            TIMEOUT_S);
+    if (run_number(&run, "denied") == 1)
+        cr_skip_test("this machine does not allow it: %s", run_describe(&run));
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "ok") == 1, "%s", run_describe(&run));
+    return run;
+}
+
+static void expect_limit_known(struct run *run)
+{
+    cr_expect(run_number(run, "hard_mib") == LIMIT_MIB, "%s", run_describe(run));
+}
+
+Test(confined, the_user_changes_on_all_threads)
+{
+    struct run run = confined("setuid", NULL);
+    cr_expect(run_number(&run, "threads") == 3, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "others") == 0, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
+Test(confined, no_file_may_be_opened_any_more)
+{
+    struct run run = confined("no_openat", NULL);
+    cr_expect(run_number(&run, "refused") == 1, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
+Test(confined, the_system_calls_that_are_listed_are_all)
+{
+    struct run run = confined("strict", NULL);
+    expect_limit_known(&run);
+}
+
+Test(confined, the_address_space_is_limited)
+{
+    struct run run = confined("address_space", NULL);
+    cr_expect(run_number(&run, "got") > 300, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "enomem") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "again") == 1, "%s", run_describe(&run));
+}
+
+Test(confined, three_descriptors_are_all)
+{
+    struct run run = confined("descriptors", NULL);
+    expect_limit_known(&run);
+}
+
+Test(confined, no_watcher_can_be_started)
+{
+    struct run run = confined("no_threads", NULL);
+    cr_expect(run_number(&run, "threads") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "wakeups") == 0, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
+Test(confined, a_user_namespace_is_made)
+{
+    struct run run = confined("unshare_user", NULL);
+    cr_expect(run_number(&run, "unshared") == 20, "%s", run_describe(&run));
+}
+
+static void expect_entered(const char *scenario)
+{
+    struct run run = confined(scenario, NULL);
+    cr_expect(run_number(&run, "raw_einval") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "entered") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "watched") == 1, "%s", run_describe(&run));
+}
+
+Test(confined, a_user_namespace_is_entered)
+{
+    expect_entered("setns_user");
+}
+
+Test(confined, a_mount_namespace_is_entered)
+{
+    expect_entered("setns_mount");
+}
+
+/* Everything on the allocating thread: there is no watcher. */
+Test(confined, an_allocation_takes_less_than_8_kib_of_stack)
+{
+    struct run run = confined("stacks", "PLIMSOLL_THREAD=off");
+    double depth = run_number(&run, "depth");
+    cr_expect(depth > 0 && depth < STACK_MOST, "%s", run_describe(&run));
+}

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 
 from tap import ROOT, must, run
 
@@ -17,17 +16,20 @@ def own_mounts():
 class DebianRoot:
     """A copy of the original, below the build directory; use as a context."""
 
-    def __init__(self, build, in_memory=False):
+    def __init__(self, build, name, in_memory=False):
         self.build, self.in_memory = build, in_memory
+        self.work = os.path.join(build, "packages-" + name)
+        self.path = os.path.join(self.work, "root")
 
     def __enter__(self):
         original = os.path.join(self.build, "debian-root")
         must(os.path.join(ROOT, "tests/debian_root"), original)
-        self.work = tempfile.mkdtemp(prefix="packages-", dir=self.build)
-        # Faster by half, but not for a service: what it writes there would count against its limit.
+        # One that was ended may have left it.
+        must("rm", "-rf", self.work)
+        os.mkdir(self.work)
+        # Faster, but not for a service: what it writes there would count against its limit.
         if self.in_memory:
             must("mount", "-t", "tmpfs", "-o", "size=2G", "tmpfs", self.work)
-        self.path = os.path.join(self.work, "root")
         self.copy(original)
         must("mount", "-t", "proc", "proc", self.at("/proc"))
         must("mount", "--rbind", "/dev", self.at("/dev"))
@@ -56,8 +58,8 @@ class DebianRoot:
 
     def command(self, *command, user="root"):
         """The command, to be run inside."""
-        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root",
-                 "DEBIAN_FRONTEND=noninteractive"]
+        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                 "LC_ALL=C.UTF-8", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"]
         return ["chroot", f"--userspec={user}", self.path, *clean, *command]
 
     def must(self, script, user="root"):

@@ -15,6 +15,10 @@ static const uint64_t idle_far_ns = 10 * NS_PER_S;
 /* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
 static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
+/* A thread whose wait for reclaimers is over goes on by so much. There may be many of them, and the
+ * watcher may get little of the CPU. */
+static const uint64_t held_step = 64 * KiB;
+
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
     *g = (struct governor){
@@ -173,6 +177,16 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     return foreseen(in) >= l->hard / 2 && heeded ? watch_near_ns : watch_far_ns;
 }
 
+/* Half of the room up to the wall. Behind it threads would get past one look after the other, each
+ * time by half of what is left. */
+uint64_t governor_meanwhile(const struct governor_input *in)
+{
+    uint64_t promised = u64_less(in->granted, in->committed) + in->request;
+    if (in->limits.source == LIMITS_NONE)
+        return (uint64_t)INT64_MAX / 2;
+    return u64_less(u64_less(wall(&in->limits), in->usage), promised) / 2;
+}
+
 static void look_unlimited(struct governor *g, struct governor_decision *ret)
 {
     *ret = (struct governor_decision){
@@ -218,6 +232,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
     if (ret->callbacks_due && possible_request(in) > 0)
         ret->ask = own_share(in, needed(in) - l->soft + percent(l->hard, 1));
     ret->hold_ns = hold_time(g, in, ret);
+    if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
+        ret->look_after = u64_min(ret->look_after, held_step + possible_request(in));
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     g->level = level;

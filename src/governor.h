@@ -76,6 +76,9 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
 void governor_look(struct governor *g, const struct governor_input *in,
                    struct governor_decision *ret);
 
+/* What other threads may commit while a look lasts, which may be long where it purges. */
+uint64_t governor_meanwhile(const struct governor_input *in);
+
 /* Bytes to ask of reclaimers now, after purging; 0: nothing. live: bytes in live allocations. */
 uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live);
 

@@ -129,15 +129,11 @@ static void log_look(const struct governor_input *in, const struct governor_deci
     log_line(LOG_DEBUG, text);
 }
 
-/* While a look purges, other threads may use up half of the room there is, then they wait for it.
- */
+/* How far other threads may go on while this look lasts; then they wait for it. */
 static void set_stop(const struct governor_input *in)
 {
-    uint64_t promised = u64_less(in->granted, in->committed) + in->request;
-    uint64_t room = in->limits.source == LIMITS_NONE
-                        ? (uint64_t)INT64_MAX / 2
-                        : u64_less(u64_less(in->limits.hard, in->usage), promised) / 2;
-    atomic_store_explicit(&runtime.stop_at, in->committed + room, memory_order_relaxed);
+    atomic_store_explicit(&runtime.stop_at, in->committed + governor_meanwhile(in),
+                          memory_order_relaxed);
 }
 
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,

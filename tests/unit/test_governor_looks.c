@@ -143,6 +143,34 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
     cr_expect_eq(hold(in), 0u, "the purge makes room");
 }
 
+/* Sixteen whose wait is over must not take what is left at once. */
+Test(governor_looks, who_waited_for_reclaimers_goes_on_by_a_small_step)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(300 * MiB, 296 * MiB, 0);
+    uint64_t alone = look_at(&g, &in).look_after;
+    in.reclaimers = 1;
+    struct governor_decision held = look_at(&g, &in);
+    cr_expect_gt(held.hold_ns, 0);
+    cr_expect_leq(held.look_after * 16, 1 * MiB);
+    cr_expect_gt(alone, held.look_after);
+}
+
+Test(governor_looks, a_look_lets_others_on_by_half_of_the_room_before_the_wall)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(300 * MiB, 100 * MiB, 0);
+    uint64_t far = governor_meanwhile(&in);
+    cr_expect_gt(far, 90 * MiB);
+    cr_expect_lt(far, 100 * MiB);
+    while (!look_at(&g, &in).no_room)
+        in.usage = in.committed = in.usage + MiB / 4;
+    cr_expect_lt(in.usage, in.limits.hard - MiB);
+    cr_expect_eq(governor_meanwhile(&in), 0u);
+    in.limits = (struct limits){.source = LIMITS_NONE};
+    cr_expect_gt(governor_meanwhile(&in), 1024 * MiB);
+}
+
 Test(governor_looks, nobody_is_held_for_what_can_never_fit)
 {
     struct governor_input in = input_at(hard, 100 * MiB, 0);

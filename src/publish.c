@@ -52,13 +52,25 @@ static int create(const char *path)
     return sys_create(path);
 }
 
+/* Whose page it is may ask things of this process, and end it by cutting the file: so it must be
+ * nobody's for whom this process only acts (seteuid, setfsuid, perhaps since a moment ago), nor of
+ * the one to whom a file system gives all files. */
+static int check_owner(int fd)
+{
+    uint32_t owner, user;
+    int rc = sys_owner(fd, &owner);
+    rc = rc < 0 ? rc : sys_one_user(&user);
+    return rc < 0 ? rc : owner == user ? 0 : -EPERM;
+}
+
 static int map_file(int fd)
 {
     struct sys_file file;
     int rc = sys_file_adopt(&file, fd);
     if (rc < 0)
         return rc;
-    rc = sys_reserve(fd, sizeof(struct page));
+    rc = check_owner(fd);
+    rc = rc < 0 ? rc : sys_reserve(fd, sizeof(struct page));
     if (rc == 0) {
         own.page = sys_map_file(&file, sizeof(struct page));
         rc = own.page == NULL ? -ENOMEM : 0;
@@ -123,15 +135,19 @@ static void make(const struct options *o)
 {
     struct page_name name = {.pid = sys_pid()};
     const char *dir = o->stats_dir;
+    uint32_t user;
     own.ended = true;
     memset(own.last, 0, sizeof(own.last));
     if (page_start_time(0, &name.start_time) < 0)
         return; /* no /proc: nobody could tell whose it is */
-    int rc = make_file(o, &name, &dir);
+    int rc = sys_one_user(&user);
+    rc = rc < 0 ? rc : make_file(o, &name, &dir);
     if (rc < 0 && o->record_dir[0] != '\0')
         make_private(&name);
+    else if (rc == -EPERM && sys_one_user(&user) < 0)
+        own.ended = false; /* it acts for another user: later perhaps */
     if (rc < 0) {
-        if (o->stats == STATS_DIR)
+        if (o->stats == STATS_DIR && own.ended)
             log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
         return;
     }

@@ -85,6 +85,8 @@ int sys_open_at(int dir, const char *name, int flags);
 int sys_unlink_at(int dir, const char *name);
 /* A regular file's owner; -EINVAL where it is something else. */
 int sys_owner_at(int dir, const char *name, uint32_t *ret_uid);
+/* Who owns an open file; -errno. */
+int sys_owner(int fd, uint32_t *ret_uid);
 /* When it was made or last written by a call, what is stored through a mapping aside: wall clock,
  * nanoseconds since 1970; 0 if that is not known. */
 uint64_t sys_written_at(int dir, const char *name);
@@ -94,6 +96,9 @@ uint64_t sys_inode(const char *path);
 /* Processes. */
 uint32_t sys_pid(void);
 uint32_t sys_euid(void);
+/* The one user that this thread is by its real, effective and saved user ID; -EPERM: several.
+ * Servers change the effective one for a time, to act for somebody else. */
+int sys_one_user(uint32_t *ret_uid);
 bool sys_process_exists(uint32_t pid); /* or is a zombie */
 bool sys_thread_exists(uint32_t tid);  /* in this process, as long as the kernel knows of it */
 

@@ -114,6 +114,15 @@ int sys_owner_at(int dir, const char *name, uint32_t *ret_uid)
     return 0;
 }
 
+int sys_owner(int fd, uint32_t *ret_uid)
+{
+    struct stat st;
+    int rc = (int)SYS_CALL(SYS_fstat, fd, &st);
+    if (rc == 0)
+        *ret_uid = st.st_uid;
+    return rc;
+}
+
 uint64_t sys_written_at(int dir, const char *name)
 {
     struct stat st;
@@ -136,6 +145,16 @@ uint32_t sys_pid(void)
 uint32_t sys_euid(void)
 {
     return (uint32_t)SYS_CALL(SYS_geteuid);
+}
+
+int sys_one_user(uint32_t *ret_uid)
+{
+    uint32_t real, effective, saved;
+    if (SYS_CALL(SYS_getresuid, &real, &effective, &saved) != 0 || real != effective ||
+        saved != effective)
+        return -EPERM;
+    *ret_uid = real;
+    return 0;
 }
 
 bool sys_process_exists(uint32_t pid)

@@ -42,7 +42,8 @@ static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, boo
     return 0;
 }
 
-/* A user could make a page that claims to be of somebody else's process. */
+/* A user could make a page that claims to be of somebody else's process. One that acts for another
+ * user, or with his rights, is not that user's: it makes no page then. */
 static bool may_speak_for(uint32_t owner, uint64_t pid)
 {
     char path[64], line[256];
@@ -52,10 +53,9 @@ static bool may_speak_for(uint32_t owner, uint64_t pid)
     if (f == NULL)
         return true; /* gone, and then nobody is harmed */
     while (!found && fgets(line, sizeof(line), f) != NULL) {
-        unsigned uid[4];
-        if (sscanf(line, "Uid: %u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) == 4)
-            for (unsigned i = 0; i < ARRAY_LEN(uid); i++)
-                found = found || uid[i] == owner;
+        unsigned real, effective, saved;
+        if (sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) == 3)
+            found = real == owner && effective == owner && saved == owner;
     }
     (void)fclose(f);
     return found || owner == 0;

@@ -146,7 +146,8 @@ const struct doctor_level *doctor_binding(const struct diagnosis *diagnosis);
 void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, enum doctor_topic topic,
                 const char *format, ...) PLIM_PRINTF(4, 5);
 
-void doctor_print_text(const struct diagnosis *diagnosis);
+/* Takes out of its texts what a terminal would act on. */
+void doctor_print_text(struct diagnosis *diagnosis);
 void doctor_print_json(const struct diagnosis *diagnosis);
 
 #endif

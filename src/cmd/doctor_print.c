@@ -1,4 +1,5 @@
 /* plimsoll doctor: what was found, for people and for programs. */
+#include "clean.h"
 #include "doctor.h"
 #include "json.h"
 
@@ -148,8 +149,20 @@ static void print_findings(const struct diagnosis *d)
     }
 }
 
-void doctor_print_text(const struct diagnosis *d)
+/* Cgroups are named, and variables set, by those whose processes are looked at. Lengths stay. */
+static void clean(struct diagnosis *d)
 {
+    clean_text(d->cgroup.memory.path);
+    clean_text(d->cgroup.cpu.path);
+    clean_text(d->thp);
+    clean_text(d->library);
+    for (unsigned i = 0; i < d->finding_count; i++)
+        clean_text(d->findings[i].text);
+}
+
+void doctor_print_text(struct diagnosis *d)
+{
+    clean(d);
     print_levels(d);
     print_limits(d);
     print_cpus(d);

@@ -8,7 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 256 };
+enum {
+    BACKLOG = 256,
+    SEND_BUFFER = 64 << 10, /* of each connection: the kernel would hold 4 MiB for one that does not
+                               read */
+};
 
 static int bad(struct listener *l, const char *text)
 {
@@ -52,11 +56,12 @@ static void name_it(struct listener *l)
 
 static int open_at(const struct addrinfo *at)
 {
-    int one = 1;
+    int one = 1, room = SEND_BUFFER;
     int fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
     if (fd < 0)
         return -errno;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)); /* accepted ones inherit it */
     if (bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         int rc = -errno;
         (void)close(fd);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,12 @@ enum {
     IDLE_SECONDS = 15, /* then a connection is closed */
 };
 
+/* What has been answered and not been read yet, at most: connections that ask and then read slowly
+ * must not cost more. One answer may be larger. */
+static const size_t unread_max = (size_t)64 << 20;
+/* Added to and taken from by the server's threads: nothing else depends on it. */
+static _Atomic size_t unread;
+
 #define TYPE_PROMETHEUS  "text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -25,15 +32,12 @@ enum {
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "                  \
     "connect-src 'self'; img-src data:"
 
+/* Takes over the response. */
 static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type,
-                              const void *text, size_t len, enum MHD_ResponseMemoryMode mode)
+                              struct MHD_Response *r)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(len, (void *)(uintptr_t)text, mode);
-    if (r == NULL) {
-        if (mode == MHD_RESPMEM_MUST_FREE)
-            free((void *)(uintptr_t)text);
+    if (r == NULL)
         return MHD_NO;
-    }
     (void)MHD_add_response_header(r, "Content-Type", type);
     (void)MHD_add_response_header(r, "Cache-Control", "no-store");
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
@@ -45,16 +49,55 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const c
     return queued;
 }
 
+static struct MHD_Response *constant(const void *bytes, size_t len)
+{
+    return MHD_create_response_from_buffer(len, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT);
+}
+
 static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, const char *text)
 {
-    return answer(c, status, "text/plain; charset=utf-8", text, strlen(text),
-                  MHD_RESPMEM_PERSISTENT);
+    return answer(c, status, "text/plain; charset=utf-8", constant(text, strlen(text)));
 }
 
 static bool wants_openmetrics(struct MHD_Connection *c)
 {
     const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept");
     return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+}
+
+struct body {
+    char *text;
+    size_t len;
+};
+
+static void body_free(void *body)
+{
+    struct body *b = body;
+    atomic_fetch_sub_explicit(&unread, b->len, memory_order_relaxed);
+    free(b->text);
+    free(b);
+}
+
+/* Frees the text, at once or when it has been sent. */
+static enum MHD_Result answer_body(struct MHD_Connection *c, const char *type, char *text,
+                                   size_t len)
+{
+    struct body *b = malloc(sizeof(*b));
+    if (b == NULL) {
+        free(text);
+        return MHD_NO;
+    }
+    *b = (struct body){text, len};
+    size_t before = atomic_fetch_add_explicit(&unread, len, memory_order_relaxed);
+    if (before > 0 && before + len > unread_max) {
+        body_free(b);
+        return answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many answers wait to be read\n");
+    }
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer_with_free_callback_cls(len, text, body_free, b);
+    if (r == NULL)
+        body_free(b);
+    return answer(c, MHD_HTTP_OK, type, r);
 }
 
 /* Reads all pages for each request: what is served is as new as it can be. */
@@ -76,11 +119,11 @@ static enum MHD_Result answer_pages(struct MHD_Connection *c, bool json)
     if (to != NULL && fclose(to) != 0)
         rc = -ENOMEM;
     if (rc == 0)
-        return answer(c, MHD_HTTP_OK,
-                      json   ? "application/json"
-                      : open ? TYPE_OPENMETRICS
-                             : TYPE_PROMETHEUS,
-                      text, len, MHD_RESPMEM_MUST_FREE);
+        return answer_body(c,
+                           json   ? "application/json"
+                           : open ? TYPE_OPENMETRICS
+                                  : TYPE_PROMETHEUS,
+                           text, len);
     free(text);
     return answer_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the stats pages cannot be read\n");
 }
@@ -101,8 +144,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
     if (strcmp(url, "/healthz") == 0)
         return answer_text(c, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/") == 0)
-        return answer(c, MHD_HTTP_OK, "text/html; charset=utf-8", metrics_page,
-                      sizeof(metrics_page), MHD_RESPMEM_PERSISTENT);
+        return answer(c, MHD_HTTP_OK, "text/html; charset=utf-8",
+                      constant(metrics_page, sizeof(metrics_page)));
     return answer_text(c, MHD_HTTP_NOT_FOUND, "not here; there are /, /metrics and /healthz\n");
 }
 

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -124,9 +125,27 @@ static int kill_process(pid_t pid, void *arg)
     return 0;
 }
 
-static int kill_child(const char *child, void *count)
+/* Calls fn for dir and all below it, as fts(3) orders them. It neither recurses nor needs whole
+ * paths: a program may have made its cgroups as deep as it likes. fn gets a path for the time
+ * being. */
+static int each_below(const char *dir, unsigned short order, cgroupfs_child_fn *fn, void *arg)
 {
-    int killed = cgroupfs_kill(child);
+    char *const roots[] = {(char *)(uintptr_t)dir, NULL};
+    FTSENT *at;
+    int rc = 0;
+    FTS *walk = fts_open(roots, FTS_PHYSICAL, NULL);
+    if (walk == NULL)
+        return -errno;
+    while (rc >= 0 && (at = fts_read(walk)) != NULL)
+        if (at->fts_info == order && (order == FTS_D || at->fts_level > 0))
+            rc = fn(at->fts_accpath, arg);
+    (void)fts_close(walk);
+    return rc;
+}
+
+static int kill_here(const char *dir, void *count)
+{
+    int killed = cgroupfs_each_process(dir, kill_process, NULL);
     if (killed > 0)
         *(int *)count += killed;
     return 0;
@@ -134,24 +153,19 @@ static int kill_child(const char *child, void *count)
 
 int cgroupfs_kill(const char *dir)
 {
-    int below = 0;
+    int count = 0;
     (void)cgroupfs_write(dir, "cgroup.kill", "1"); /* v2 since 5.14: no fork escapes it */
-    int here = cgroupfs_each_process(dir, kill_process, NULL);
-    (void)cgroupfs_each_child(dir, kill_child, &below);
-    return here < 0 ? here : here + below;
+    int rc = each_below(dir, FTS_D, kill_here, &count);
+    return rc < 0 ? rc : count;
 }
 
-static int remove_child(const char *child, void *arg)
+static int remove_it(const char *dir, void *arg)
 {
     (void)arg;
-    int rc = cgroupfs_remove_children(child);
-    if (rc >= 0 && rmdir(child) < 0 && errno != ENOENT)
-        rc = -errno;
-    return rc;
+    return rmdir(dir) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int cgroupfs_remove_children(const char *dir)
 {
-    int rc = cgroupfs_each_child(dir, remove_child, NULL);
-    return rc == -ENOENT ? 0 : rc;
+    return each_below(dir, FTS_DP, remove_it, NULL);
 }

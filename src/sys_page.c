@@ -149,7 +149,7 @@ uint32_t sys_euid(void)
 
 int sys_one_user(uint32_t *ret_uid)
 {
-    uint32_t real, effective, saved;
+    uint32_t real = 0, effective = 0, saved = 0;
     if (SYS_CALL(SYS_getresuid, &real, &effective, &saved) != 0 || real != effective ||
         saved != effective)
         return -EPERM;

@@ -9,10 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const char preload_name[] = "LD_PRELOAD";
+
+/* One of root's, of ours or of whoever made this command. Where a directory near it is open to all,
+ * as /tmp above a build, anybody could leave another one for us. */
+static bool is_trusted(const char *path)
+{
+    struct stat library, command;
+    return access(path, R_OK) == 0 && stat(path, &library) == 0 &&
+           (library.st_uid == 0 || library.st_uid == geteuid() ||
+            (stat("/proc/self/exe", &command) == 0 && library.st_uid == command.st_uid));
+}
 
 /* Puts the absolute path of dir/name into path if there is such a file. */
 static bool try_dir(const char *dir, const char *relative, char *path, size_t len)
@@ -24,7 +35,7 @@ static bool try_dir(const char *dir, const char *relative, char *path, size_t le
         return false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         n = snprintf(path, len, "%s/%s", absolute, names[i]);
-        if (n > 0 && (size_t)n < len && access(path, R_OK) == 0)
+        if (n > 0 && (size_t)n < len && is_trusted(path))
             return true;
     }
     return false;

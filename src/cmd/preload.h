@@ -8,8 +8,9 @@
 
 /*
  * The library to preload, as an absolute path: `given` if not NULL, else beside the command, in the
- * build tree around it, in lib beside its directory, or where it was installed to. 0 or -errno:
- * -ENOENT there is none, -EINVAL the dynamic linker cannot take that path (blank or colon in it).
+ * build tree around it, in lib beside its directory (one that another user put there is passed by),
+ * or where it was installed to. 0 or -errno: -ENOENT there is none, -EINVAL the dynamic linker
+ * cannot take that path (blank or colon in it).
  */
 int preload_find(const char *given, char *path, size_t len);
 

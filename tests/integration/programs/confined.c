@@ -179,12 +179,13 @@ static void refuse_openat(void)
 
 /* As plimsoll(7) lists them under SYSTEM CALLS: a test compares. */
 static const char *const library_calls[] = {
-    "clock_gettime", "clone",           "clone3",      "close",   "eventfd2",     "exit",
-    "faccessat",     "fallocate",       "fcntl",       "fstat",   "futex",        "getdents64",
-    "geteuid",       "getpid",          "gettid",      "kill",    "madvise",      "mmap",
-    "mprotect",      "munmap",          "newfstatat",  "openat",  "ppoll",        "prctl",
-    "pread64",       "prlimit64",       "read",        "rseq",    "rt_sigaction", "rt_sigprocmask",
-    "sched_yield",   "set_robust_list", "sigaltstack", "sysinfo", "unlinkat",     "write",
+    "clock_gettime",  "clone",       "clone3",          "close",       "eventfd2", "exit",
+    "faccessat",      "fallocate",   "fcntl",           "fstat",       "futex",    "getdents64",
+    "geteuid",        "getpid",      "getresuid",       "gettid",      "kill",     "madvise",
+    "mmap",           "mprotect",    "munmap",          "newfstatat",  "openat",   "ppoll",
+    "prctl",          "pread64",     "prlimit64",       "read",        "rseq",     "rt_sigaction",
+    "rt_sigprocmask", "sched_yield", "set_robust_list", "sigaltstack", "sysinfo",  "unlinkat",
+    "write",
 };
 /* What this program and the C library need besides. */
 static const char *const own_calls[] = {"exit_group", "clock_nanosleep", "rt_sigreturn", "brk"};

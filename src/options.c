@@ -213,16 +213,22 @@ int options_set(enum option_id id, const char *value, struct options *ret)
     return -EINVAL;
 }
 
-/* Text of the user's inside a complaint: quoted, cut, and still one line. */
-static void fmt_quoted(struct fmt *f, const char *s, size_t len)
+/* Text of the user's inside a complaint: cut, and still one line. */
+static void fmt_shown(struct fmt *f, const char *s, size_t len)
 {
     size_t shown = len > SHOWN_MAX ? SHOWN_MAX : len;
-    fmt_str(f, "\"");
     for (size_t i = 0; i < shown; i++) {
         unsigned char c = (unsigned char)s[i];
         fmt_strn(f, c < ' ' || c == 0x7f ? "?" : &s[i], 1);
     }
-    fmt_str(f, shown < len ? "...\"" : "\"");
+    fmt_str(f, shown < len ? "..." : "");
+}
+
+static void fmt_quoted(struct fmt *f, const char *s)
+{
+    fmt_str(f, "\"");
+    fmt_shown(f, s, strlen(s));
+    fmt_str(f, "\"");
 }
 
 static char upper(char c)
@@ -278,7 +284,7 @@ PLIM_COLD static void complain_value(enum option_id id, const char *value,
     const struct option_info *info = &option_table[id];
     fmt_str(&f, info->name);
     fmt_str(&f, ": bad value ");
-    fmt_quoted(&f, value, strlen(value));
+    fmt_quoted(&f, value);
     fmt_str(&f, ", expected ");
     fmt_str(&f, info->accepts);
     fmt_str(&f, "; using ");
@@ -292,9 +298,9 @@ PLIM_COLD static void complain_name(const char *name, size_t len, const char *va
     char line[LINE_MAX_LEN];
     struct fmt f = FMT_INIT(line);
     const char *nearest = nearest_name(name, len);
-    fmt_strn(&f, name, len > SHOWN_MAX ? SHOWN_MAX : len);
+    fmt_shown(&f, name, len);
     fmt_str(&f, ": unknown variable (value ");
-    fmt_quoted(&f, value, strlen(value));
+    fmt_quoted(&f, value);
     fmt_str(&f, "), expected ");
     fmt_str(&f, nearest != NULL ? nearest : "a name that \"plimsoll options\" lists");
     fmt_str(&f, nearest != NULL ? " perhaps; ignored" : "; ignored");

@@ -352,6 +352,9 @@ Test(options, long_and_binary_text_stays_one_short_line)
     parse_one(entry);
     assert_said("unknown variable");
     cr_assert_lt(strlen(said.lines[0]), 300);
+
+    parse_one("PLIMSOLL_A\nB\033[31m=1");
+    assert_said("PLIMSOLL_A?B?[31m: unknown variable");
 }
 
 Test(options, nobody_to_complain_to_is_fine)

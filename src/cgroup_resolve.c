@@ -156,14 +156,18 @@ static void settle(struct resolution *res, struct cgroup_dir *dir)
 {
     size_t len = strlen(dir->path);
     while (!exists(res, dir->path, "")) {
-        dir->confidence = CGROUP_FALLBACK;
         if (!level_up(dir, &len)) {
             dir->confidence = CGROUP_NONE;
-            len = dir->mount_len = 0;
-        }
-        dir->path[len] = '\0';
-        if (len == 0)
+            dir->path[0] = '\0';
+            dir->mount_len = 0;
             return;
+        }
+        dir->confidence = CGROUP_FALLBACK;
+        dir->path[len] = '\0';
+        if (len == 0) {
+            set_path(dir, "", "");
+            len = dir->mount_len;
+        }
     }
 }
 

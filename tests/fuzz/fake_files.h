@@ -1,0 +1,28 @@
+/*
+ * Files that exist in the fuzzer's input only: stands in for the file calls of src/sys.h, so that
+ * what reads /proc and cgroups can be fed with any tree, a hundred thousand of them a second.
+ *
+ * The input has the form of tests/fixtures/cgroup-cases, with a few words more:
+ *
+ *   @@ tree file [nonl] PATH    what stands in it follows, up to the next @@ line
+ *   @@ tree dir PATH
+ *   @@ tree denied PATH         cannot be opened
+ *   @@ tree gone PATH           can be opened; reading says ENODEV, as for a removed cgroup
+ *   @@ chunk N                  no read gives more than N bytes
+ *
+ * Other sections and lines are passed over.
+ */
+#ifndef PLIM_FUZZ_FAKE_FILES_H
+#define PLIM_FUZZ_FAKE_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* All paths may be prefixed by this one. */
+#define FAKE_ROOT "/root-of-the-input"
+
+void fake_begin(const uint8_t *data, size_t len);
+/* Aborts if a descriptor or a mapping was left behind. */
+void fake_end(void);
+
+#endif

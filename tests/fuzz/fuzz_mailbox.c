@@ -1,0 +1,108 @@
+/*
+ * Feeds the library's side of plimsoll ctl with any mailbox, and changes it while a request is
+ * being executed, as another process may. The input is the mailbox, and behind it what it becomes
+ * meanwhile. Built with clang's libFuzzer; run by tests/fuzz/run.
+ */
+#include "../../src/control.h"
+#include "../../src/heap_profile.h"
+#include "../../src/runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+struct runtime runtime;
+struct gate gate;
+struct account account;
+const size_t account_new = 0;
+
+static struct {
+    struct page_mailbox *mailbox;
+    const uint8_t *then;
+    size_t then_len;
+    unsigned executed, woken;
+} own;
+
+static void hold(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* The other process goes on writing. */
+static void meanwhile(void)
+{
+    own.executed++;
+    if (own.then_len > 0)
+        memcpy((void *)own.mailbox, own.then, u64_min(own.then_len, sizeof(*own.mailbox)));
+}
+
+/* --- what control.c calls --- */
+
+uint64_t runtime_purge(uint64_t bytes)
+{
+    hold(bytes == UINT64_MAX);
+    meanwhile();
+    return own.then_len * GiB * GiB;
+}
+
+void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
+{
+    hold(u == &runtime.usage && original == &runtime.options);
+    hold(bytes == 0 || (bytes >= MiB && bytes <= INT64_MAX));
+    hold(atomic_load(&runtime.look_lock.word) == 1);
+    meanwhile();
+}
+
+/* Not the mailbox's own text: that may change under it. */
+int heap_profile_write_new(const char *path)
+{
+    const char *from = (const char *)own.mailbox;
+    hold(path < from || path >= from + sizeof(*own.mailbox));
+    hold(path[0] == '/' && strnlen(path, PAGE_PATH_MAX) < PAGE_PATH_MAX);
+    meanwhile();
+    return -EEXIST;
+}
+
+void watcher_start(void) {}
+
+void watcher_wake(void)
+{
+    own.woken++;
+}
+
+/* --- */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct page_mailbox *m = calloc(1, sizeof(*m));
+    hold(m != NULL);
+    size_t first = (size_t)u64_min(len, sizeof(*m));
+    memcpy((void *)m, data, first);
+    memset(&own, 0, sizeof(own));
+    own.mailbox = m;
+    own.then = data + first;
+    own.then_len = len - first;
+
+    uint32_t request = m->request;
+    bool pending = request != m->done;
+    atomic_store(&runtime.watcher.mailbox, m);
+    control_notice();
+    hold((own.woken > 0) == pending);
+    control_serve(m);
+    hold(own.executed <= 1 && (pending || own.executed == 0));
+    hold(!pending || m->done == request);
+    hold(atomic_load(&runtime.look_lock.word) == 0);
+    if (pending && own.executed == 0)
+        hold(m->result == -ECANCELED || m->result == -EINVAL || m->result == -ENOSYS);
+    /* Answered: it is not executed twice, unless the other process asked for that. */
+    own.executed = 0;
+    own.then_len = 0;
+    m->request = m->done;
+    control_serve(m);
+    hold(own.executed == 0);
+    free(m);
+    return 0;
+}

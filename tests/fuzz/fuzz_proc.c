@@ -1,0 +1,59 @@
+/*
+ * Feeds what the library reads of /proc and its cgroup while it works, any tree of files: the usage
+ * of the limit that binds, and the memory map for a flight record. Built with clang's libFuzzer;
+ * run by tests/fuzz/run.
+ */
+#include "../../src/page_file.h"
+#include "../../src/record_internal.h"
+#include "../../src/usage.h"
+
+#include "fake_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void hold(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void read_usage(uint32_t choice)
+{
+    static struct usage u;
+    struct options options;
+    struct usage_sample s;
+    memset(&u, 0, sizeof(u));
+    options_parse(NULL, &options, NULL, NULL);
+    options.limit_kind = (enum limit_kind)(choice % 3);
+    options.limit = options.limit_kind == LIMIT_PERCENT ? 90000 : 64 * MiB;
+    usage_init(&u, &options);
+    for (unsigned look = 0; look < 3; look++) {
+        usage_read(&u, look * MiB, choice, look != 1, &s);
+        hold(u.level_count <= USAGE_LEVELS && u.binding < USAGE_LEVELS);
+        hold(s.limits.source != LIMITS_CGROUP || u.binding < u.level_count);
+        hold(s.limits.source == LIMITS_NONE || s.limits.hard != UNLIMITED);
+        if (look == 0)
+            usage_set_soft(&u, &options, 32 * MiB);
+        else
+            usage_refresh(&u);
+    }
+    usage_forget_membership(&u);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct record_resident resident;
+    struct record_map_sum sums[RECORD_MAP_COUNT];
+    uint64_t start;
+    fake_begin(data, len);
+    (void)record_resident(&resident);
+    (void)record_smaps(UINT64_MAX, sums);
+    (void)page_start_time(1, &start);
+    (void)page_image(1);
+    read_usage((uint32_t)len);
+    fake_end();
+    return 0;
+}

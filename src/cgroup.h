@@ -52,8 +52,9 @@ struct cgroup_memory {
 /*
  * Finds the cgroups of the process that reads `root`/proc/self. pid: as its own pid namespace
  * numbers it, to be found in cgroup.procs where nothing else tells; 0: do not search. Always fills
- * *ret; returns 0, or -ENOENT when neither controller could be found. Works in memory mapped for
- * the call: may run on any thread, on a small stack, and several times at once.
+ * *ret; returns 0, -ENOENT when neither controller could be found, or -EMFILE, -ENFILE, -ENOMEM
+ * where something could not be read for want of those: *ret may then lack something. Works in
+ * memory mapped for the call: may run on any thread, on a small stack, and several times at once.
  */
 int cgroup_resolve(const char *root, int pid, struct cgroup *ret);
 /* The same for another process of this machine, by its number here. Its cgroups are shown in the
@@ -63,8 +64,9 @@ int cgroup_resolve_process(int pid, struct cgroup *ret);
 /*
  * Reads limits anew. A level that is missing or unreadable is skipped. On v1 a limit set above what
  * is visible counts at the topmost visible level. No path in dir: 0, and all is UNLIMITED. -ENODEV
- * or -ENOENT: the process's own cgroup directory is gone, resolve again; *ret is untouched then.
- * Uses up to 16 KiB of stack, as do the functions below.
+ * or -ENOENT: the process's own cgroup directory is gone, resolve again. -EMFILE, -ENFILE, -ENOMEM:
+ * a level could not be read for want of those. *ret is untouched then. Uses up to 16 KiB of stack,
+ * as do the functions below.
  */
 int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cgroup_memory *ret);
 /* CPU quota, the smallest over all levels, in thousandths of a CPU; UNLIMITED if none. Rounded to

@@ -7,6 +7,15 @@
 
 #include "cgroup.h"
 
+#include <errno.h>
+
+/* Says nothing of the file itself, and may be over the next time: no descriptor left, or no memory
+ * for the kernel to answer in. */
+static inline bool error_passes(long rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
 /* A piece of a buffer; no NUL behind it. */
 struct span {
     const char *at;
@@ -30,13 +39,14 @@ struct lines {
     size_t cap, start, end; /* buf[start..end) is still to be given out */
     uint64_t offset;        /* of the file, behind buf[end) */
     bool eof;
+    int error;     /* the first; stands for the end */
     bool shifted;  /* the buffer no longer holds the file from its start */
     bool skipping; /* inside a line whose head, one buffer long, was given out */
 };
 
 int lines_open(struct lines *lines, const char *path, char *buf, size_t cap);
 /* The next line without its end; valid until the next call. A line longer than the buffer comes
- * cut short. A read error counts as the end. */
+ * cut short. A read error counts as the end, and is noted. */
 bool lines_next(struct lines *lines, struct span *ret);
 /* Back to the first line; costs no system call where the whole file is in the buffer. */
 void lines_rewind(struct lines *lines);
@@ -87,6 +97,7 @@ enum {
 struct resolution {
     const char *root;
     int pid;
+    int error;   /* the first that passes: what was found may lack something */
     bool listed; /* /proc/self/cgroup could be read */
     bool mounts_known;
     struct membership own[CONTROLLER_COUNT];
@@ -100,6 +111,8 @@ struct resolution {
     char dents[SEARCH_DEPTH_MAX][2048] __attribute__((aligned(8)));
 };
 
+/* Takes note of what opening or reading gave. */
+void resolution_note(struct resolution *res, long rc);
 /* root + dir + name in res->file; NULL if it is too long. */
 const char *resolution_file(struct resolution *res, const char *dir, const char *name);
 
@@ -115,7 +128,7 @@ int search_by_pid(struct resolution *res, char *ret, size_t len);
 /* The directory one level up, at the mount point at the latest; false: it was the last. */
 bool level_up(const struct cgroup_dir *dir, size_t *path_len);
 
-/* Reads a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
+/* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len);
 /* Reads the numbers behind up to 32 keys of memory.stat at a level: values[i], where bit i of

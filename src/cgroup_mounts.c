@@ -238,8 +238,11 @@ void mounts_open(struct resolution *res)
     const char *file = resolution_file(res, "", "/proc/self/mountinfo");
     struct span line;
     struct mount mount;
-    if (file == NULL ||
-        lines_open(&res->mounts, file, res->mount_text, sizeof(res->mount_text)) < 0)
+    int rc = file == NULL
+                 ? -ENAMETOOLONG
+                 : lines_open(&res->mounts, file, res->mount_text, sizeof(res->mount_text));
+    resolution_note(res, rc);
+    if (rc < 0)
         return;
     while (!res->mounts_known && lines_next(&res->mounts, &line))
         res->mounts_known = mount_parse(line, &mount);

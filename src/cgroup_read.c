@@ -35,7 +35,20 @@ int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t pat
     return 0;
 }
 
-/* One read: the kernel gives a value file as a whole, and each look takes many of them. */
+/* Up to the end of a line: the kernel gives a value file as a whole, and each look takes many of
+ * them, so a whole line is not read on to its file's end. A filesystem in between (FUSE, 9p) may
+ * give it in pieces, and half a number is another number. */
+static long read_line(int fd, char *buf, size_t len)
+{
+    size_t got = 0;
+    long n;
+    do {
+        n = sys_read(fd, buf + got, len - got);
+        got += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && got < len && buf[got - 1] != '\n');
+    return n < 0 ? n : (long)got;
+}
+
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len)
 {
@@ -44,7 +57,7 @@ int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, 
     int fd = rc < 0 ? rc : sys_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
-    long got = sys_read(fd, buf, len - 1);
+    long got = read_line(fd, buf, len - 1);
     sys_close(fd);
     buf[got > 0 ? got : 0] = '\0';
     return got < 0 ? (int)got : 0;
@@ -91,8 +104,8 @@ static int read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
 static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
 {
     char path[CGROUP_PATH_MAX];
-    if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
-        return rc; /* this tells nothing about the limit */
+    if (error_passes(rc))
+        return rc;
     if (rc != -ENOENT && rc != -ENODEV)
         return 0;
     /* Controllers need not be enabled here, and the hierarchy's root has no limits. */
@@ -103,6 +116,12 @@ static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, in
     if (fd >= 0)
         sys_close(fd);
     return fd == -ENOENT ? -ENOENT : 0;
+}
+
+/* The same for a directory further up: that cannot go while the own one is there. */
+static int level_gone(int rc)
+{
+    return error_passes(rc) || rc == -ENODEV ? rc : 0;
 }
 
 static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t hard, uint64_t high)
@@ -134,13 +153,17 @@ static int read_memory_v2(const char *root, const struct cgroup_dir *dir,
     if (rc < 0)
         return rc;
     for (;;) {
-        read_limit(root, dir, len, "memory.high", &high);
+        rc = level_gone(read_limit(root, dir, len, "memory.high", &high));
+        if (rc < 0)
+            return rc;
         add_level(memory, len, hard, high);
         read_limit(root, dir, len, "memory.swap.max", &swap);
         memory->swap = u64_min(memory->swap, swap);
         if (!level_up(dir, &len))
             return 0;
-        read_limit(root, dir, len, "memory.max", &hard);
+        rc = level_gone(read_limit(root, dir, len, "memory.max", &hard));
+        if (rc < 0)
+            return rc;
     }
 }
 
@@ -153,8 +176,8 @@ static bool binds_below(const char *root, const struct cgroup_dir *dir, size_t p
 }
 
 /* Smallest limits over all levels, in memory.stat of the lowest level that has one. */
-static void read_hierarchical(const char *root, const struct cgroup_dir *dir, uint64_t *ret_memory,
-                              uint64_t *ret_memsw)
+static int read_hierarchical(const char *root, const struct cgroup_dir *dir, uint64_t *ret_memory,
+                             uint64_t *ret_memsw)
 {
     static const char *const keys[] = {"hierarchical_memory_limit", "hierarchical_memsw_limit"};
     uint64_t values[2];
@@ -162,14 +185,18 @@ static void read_hierarchical(const char *root, const struct cgroup_dir *dir, ui
     *ret_memory = *ret_memsw = UNLIMITED;
     do {
         unsigned found;
-        if (level_stat(root, dir, len, NULL, keys, values, 2, &found) < 0)
+        int rc = level_stat(root, dir, len, NULL, keys, values, 2, &found);
+        if (level_gone(rc) < 0)
+            return rc;
+        if (rc < 0)
             continue;
         if ((found & 1) != 0 && values[0] < limit_none)
             *ret_memory = values[0];
         if ((found & 2) != 0 && values[1] < limit_none)
             *ret_memsw = values[1];
-        return;
+        return 0;
     } while (level_up(dir, &len));
+    return 0;
 }
 
 /* The topmost visible directory is the hierarchy's own root: nothing above it can set limits.
@@ -192,7 +219,9 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
         return rc;
     do {
         if (len != own)
-            read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
+            rc = level_gone(read_limit(root, dir, len, "memory.limit_in_bytes", &hard));
+        if (rc < 0)
+            return rc;
         if (hard == UNLIMITED) /* and so is the larger one, on memory and swap together */
             continue;
         read_limit(root, dir, len, "memory.memsw.limit_in_bytes", &memsw);
@@ -202,7 +231,9 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
         memsw_min = u64_min(memsw_min, memsw);
     } while (level_up(dir, &len));
     if (!top_is_root(root, dir)) {
-        read_hierarchical(root, dir, &hard, &memsw);
+        rc = read_hierarchical(root, dir, &hard, &memsw);
+        if (rc < 0)
+            return rc;
         if (hard < memory->hard)
             add_level(memory, dir->mount_len, hard, UNLIMITED);
         memsw_min = u64_min(memsw_min, memsw);
@@ -258,7 +289,7 @@ int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *re
     }
     do {
         int rc = level_read(root, dir, len, name, quota, sizeof(quota));
-        int gone = len == own ? own_gone(root, dir, rc) : 0;
+        int gone = len == own ? own_gone(root, dir, rc) : level_gone(rc);
         if (gone < 0)
             return gone;
         if (rc < 0)

@@ -22,11 +22,18 @@ const char *resolution_file(struct resolution *res, const char *dir, const char 
     return f.len + 1 < sizeof(res->file) ? res->file : NULL;
 }
 
+void resolution_note(struct resolution *res, long rc)
+{
+    if (res->error == 0 && error_passes(rc))
+        res->error = (int)rc;
+}
+
 /* Whether there is such a directory or file; true where only the rights to look are missing. */
 static bool exists(struct resolution *res, const char *dir, const char *name)
 {
     const char *file = resolution_file(res, dir, name);
     int fd = file != NULL ? sys_open(file, O_RDONLY) : -ENAMETOOLONG;
+    resolution_note(res, fd);
     if (fd >= 0)
         sys_close(fd);
     return fd != -ENOENT && fd != -ENOTDIR;
@@ -67,10 +74,14 @@ static void read_membership(struct resolution *res, const char *proc_cgroup)
     struct lines lines;
     struct span line;
     const char *file = resolution_file(res, "", proc_cgroup);
-    if (file == NULL || lines_open(&lines, file, res->mount_text, sizeof(res->mount_text)) < 0)
+    int rc = file == NULL ? -ENAMETOOLONG
+                          : lines_open(&lines, file, res->mount_text, sizeof(res->mount_text));
+    resolution_note(res, rc);
+    if (rc < 0)
         return;
     while (lines_next(&lines, &line))
         res->listed |= membership_line(res, line);
+    resolution_note(res, lines.error);
     lines_close(&lines);
 }
 
@@ -215,7 +226,7 @@ static int resolve(const char *root, const char *proc_cgroup, int pid, struct cg
     dir_clear(&ret->cpu);
     struct resolution *res = sys_map(NULL, sizeof(*res), 1);
     if (res == NULL)
-        return -ENOENT;
+        return -ENOMEM;
     res->root = root;
     res->pid = pid;
     read_membership(res, proc_cgroup);
@@ -227,7 +238,11 @@ static int resolve(const char *root, const char *proc_cgroup, int pid, struct cg
         resolve_controller(res, CONTROLLER_CPU, &ret->cpu);
     if (res->mounts_known)
         lines_close(&res->mounts);
+    resolution_note(res, res->mounts.error);
+    int rc = res->error;
     sys_unmap(res, sizeof(*res));
+    if (rc < 0)
+        return rc;
     return ret->memory.path[0] != '\0' || ret->cpu.path[0] != '\0' ? 0 : -ENOENT;
 }
 

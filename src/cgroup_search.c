@@ -52,9 +52,12 @@ static bool lists_pid(struct search *s, const char *name)
     size_t before = s->path.len;
     if (!path_add(&s->path, name))
         return false;
-    if (lines_open(&lines, res->file, res->text, sizeof(res->text)) == 0) {
+    int rc = lines_open(&lines, res->file, res->text, sizeof(res->text));
+    resolution_note(res, rc);
+    if (rc == 0) {
         while (!found && lines_next(&lines, &line))
             found = span_number(line, &pid) && pid == (uint64_t)res->pid;
+        resolution_note(res, lines.error);
         lines_close(&lines);
     }
     path_cut(&s->path, before);
@@ -96,11 +99,12 @@ static bool search_below(struct search *s, unsigned depth)
         return false;
     s->dirs_left--;
     int fd = sys_open(s->res->file, O_RDONLY | O_DIRECTORY);
+    resolution_note(s->res, fd);
     if (fd < 0)
         return false;
     char *dents = s->res->dents[depth - 1];
     bool found = false;
-    long got;
+    long got = 0;
     while (!found && (got = sys_getdents(fd, dents, sizeof(s->res->dents[0]))) > 0) {
         for (long at = 0; at < got && !found;) {
             const struct linux_dirent64 *entry = (const void *)(dents + at);
@@ -108,6 +112,7 @@ static bool search_below(struct search *s, unsigned depth)
             found = search_entry(s, entry, depth);
         }
     }
+    resolution_note(s->res, got);
     sys_close(fd);
     return found;
 }

@@ -76,6 +76,8 @@ static bool lines_fill(struct lines *lines)
         sys_pread(lines->fd, lines->buf + lines->end, lines->cap - lines->end, lines->offset);
     if (got <= 0) {
         lines->eof = true;
+        if (lines->error == 0)
+            lines->error = (int)got;
     } else {
         lines->end += (size_t)got;
         lines->offset += (uint64_t)got;

@@ -131,13 +131,15 @@ int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t
                           uint64_t *ret)
 {
     static const char *const key = "oom_kill";
-    char text[512];
+    char path[CGROUP_PATH_MAX], text[512];
     unsigned found;
     uint64_t value;
     const char *name = dir->version == 1 ? "memory.oom_control" : "memory.events";
-    int rc = level_read(root, dir, path_len, name, text, sizeof(text));
+    long rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
+    if (rc == 0)
+        rc = sys_read_file(path, text, sizeof(text));
     if (rc < 0)
-        return rc;
+        return (int)rc;
     scan_keys(text, &key, &value, 1, &found);
     if (found == 0)
         return -ENODATA;

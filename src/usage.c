@@ -66,6 +66,7 @@ static void derive_limits(struct usage *u)
         if (n >= u->level_count || level->path_len != from->path_len) {
             close_level(level);
             level->reclaimable = level->limit_seen = 0;
+            level->charge = level->charge_committed = 0;
         }
         level->path_len = from->path_len;
         level->hard = hard;
@@ -79,10 +80,12 @@ static void derive_limits(struct usage *u)
     u->alone = alone;
 }
 
-/* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot). */
+/* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot), where
+ * all that could be had is a guess. */
 static void resolve(struct usage *u, uint64_t membership)
 {
-    if (cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
+    bool guess = membership == 0 && u->cgroup.memory.version != 0;
+    if (guess || cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
         cgroup_read_memory("", &u->next_cgroup.memory, &u->next_memory) < 0)
         return;
     usage_close_files(u);
@@ -110,14 +113,25 @@ static bool limits_changed(struct usage *u)
     return changed;
 }
 
+/* The charge of a level; where it cannot be read (no descriptor left, the cgroup is being removed),
+ * the last that is known, and what the heap has grown or shrunk by since: the limit is there all
+ * the same. None known: the heap alone. */
+static uint64_t read_charge(struct usage *u, struct usage_level *level, uint64_t committed)
+{
+    uint64_t charge;
+    if (cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file, &charge) < 0)
+        return u64_less(level->charge + committed, level->charge_committed);
+    level->charge = charge;
+    level->charge_committed = committed;
+    return charge;
+}
+
 /* A daemon may change its root, or use up its descriptors, before it has grown enough to be looked
  * at. */
 static void open_files(struct usage *u)
 {
-    uint64_t charge;
     for (unsigned i = 0; i < u->level_count; i++)
-        (void)cgroup_read_usage("", &u->cgroup.memory, u->levels[i].path_len,
-                                &u->levels[i].charge_file, &charge);
+        (void)read_charge(u, &u->levels[i], 0);
     (void)limits_changed(u);
 }
 
@@ -191,10 +205,9 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
                        bool may_block, struct usage_sample *ret)
 {
     struct usage_level *level = &u->levels[index];
-    uint64_t charge;
-    if (level->limits.source == LIMITS_NONE ||
-        cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file, &charge) < 0)
+    if (level->limits.source == LIMITS_NONE)
         return false;
+    uint64_t charge = read_charge(u, level, committed);
     *ret = (struct usage_sample){.limits = level->limits, .usage = charge};
     if (charge + u64_min(request, level->limits.hard) < level->limits.low)
         return true; /* far even with everything counted */

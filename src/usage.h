@@ -2,7 +2,8 @@
  * How much is used, of which limit: acquires what the governor decides on.
  *
  * Of all cgroup levels that carry a limit, the one with the least room binds. Usage is the kernel's
- * charge there, less what the kernel would drop by itself. One caller at a time.
+ * charge there, less what the kernel would drop by itself; an estimate where the charge cannot be
+ * read. One caller at a time.
  */
 #ifndef PLIM_USAGE_H
 #define PLIM_USAGE_H
@@ -16,6 +17,7 @@ struct usage_level {
     struct limits limits;
     uint64_t hard; /* the same whatever the options say */
     struct sys_file charge_file, stat_file, limit_file;
+    uint64_t charge, charge_committed; /* as last read, and our committed bytes then */
     uint64_t reclaimable; /* as last read */
     uint64_t limit_seen;  /* what limit_file said last: another value means another limit */
     /* The anchor of estimates: usage and committed bytes at that time. */

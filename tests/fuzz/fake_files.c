@@ -90,6 +90,11 @@ void fake_begin(const uint8_t *data, size_t len)
     }
 }
 
+void fake_chunk(size_t len)
+{
+    fake.chunk = len;
+}
+
 void fake_end(void)
 {
     for (unsigned i = 0; i < OPEN_MAX; i++)

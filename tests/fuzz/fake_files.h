@@ -22,6 +22,8 @@
 #define FAKE_ROOT "/root-of-the-input"
 
 void fake_begin(const uint8_t *data, size_t len);
+/* From now on, whatever the input says; 0: whole reads. */
+void fake_chunk(size_t len);
 /* Aborts if a descriptor or a mapping was left behind. */
 void fake_end(void);
 

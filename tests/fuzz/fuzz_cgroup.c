@@ -74,13 +74,28 @@ static void read_all(const struct cgroup *cgroup)
     (void)cgroup_read_oom_kills(FAKE_ROOT, dir, dir->mount_len, &n);
 }
 
+/* The same is found where files come in pieces. */
+static void check_pieces(const struct diagnosis *d, size_t len)
+{
+    static struct cgroup cgroup;
+    struct cgroup_memory memory = d->memory;
+    fake_chunk(len);
+    (void)cgroup_resolve(FAKE_ROOT, d->request.pid, &cgroup);
+    (void)cgroup_read_memory(FAKE_ROOT, &cgroup.memory, &memory);
+    hold(strcmp(cgroup.memory.path, d->cgroup.memory.path) == 0);
+    hold(strcmp(cgroup.cpu.path, d->cgroup.cpu.path) == 0);
+    hold(cgroup.memory.confidence == d->cgroup.memory.confidence);
+    hold(memory.hard == d->memory.hard && memory.high == d->memory.high);
+    hold(memory.swap == d->memory.swap && memory.level_count == d->memory.level_count);
+}
+
 static void check_limits(const struct limits *l)
 {
     hold(l->source == LIMITS_NONE ||
          (l->low <= l->soft && l->soft <= l->critical && l->critical <= l->hard));
 }
 
-static void doctor(int pid)
+static void doctor(int pid, size_t piece)
 {
     static struct diagnosis d; /* 30 KiB */
     const struct doctor_request request = {.root = FAKE_ROOT, .pid = pid, .affinity = 4};
@@ -93,13 +108,16 @@ static void doctor(int pid)
     doctor_print_text(&d);
     doctor_print_json(&d);
     read_all(&d.cgroup);
+    fake_chunk(0);
+    hold(doctor_gather(&request, &d) == 0);
+    check_pieces(&d, piece);
 }
 
 /* What is to be found in cgroup.procs where nothing else tells: most cases have this one. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     fake_begin(data, len);
-    doctor(4242);
+    doctor(4242, 1 + len % 9);
     fake_end();
     return 0;
 }

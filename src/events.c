@@ -175,8 +175,9 @@ static void wake_clear(const struct events *e)
         (void)sys_read(e->wake.fd_plus_1 - 1, &count, sizeof(count));
 }
 
-/* True: somebody has something to tell. A number below 0 is passed over. */
-static bool poll_all(struct events *e, bool source, uint64_t ns)
+/* 1: somebody has something to tell; 0: nobody; -errno: nothing could be waited for. A number below
+ * 0 is passed over. */
+static int poll_all(struct events *e, bool source, uint64_t ns)
 {
     short wanted = e->aim.dir.version == 1 ? POLLIN : POLLPRI;
     struct pollfd fds[] = {
@@ -184,8 +185,9 @@ static bool poll_all(struct events *e, bool source, uint64_t ns)
         {.fd = source ? e->source.fd_plus_1 - 1 : -1, .events = wanted},
         {.fd = e->outer.file.fd_plus_1 - 1, .events = e->outer.events},
     };
-    if (sys_poll(fds, ARRAY_LEN(fds), ns) <= 0)
-        return false;
+    int rc = sys_poll(fds, ARRAY_LEN(fds), ns);
+    if (rc <= 0)
+        return rc;
     if (fds[0].revents != 0)
         wake_clear(e);
     if (fds[2].revents != 0) {
@@ -199,7 +201,7 @@ static bool poll_all(struct events *e, bool source, uint64_t ns)
         return e->outer_told;
     if (!source_clear(e))
         source_lost(e);
-    return true;
+    return 1;
 }
 
 /* What the last event led to decides how soon the next is heard. */
@@ -230,10 +232,15 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
         (void)sys_futex_wait_shared(word, seen, ns);
         return false;
     }
+    int rc = 0;
     atomic_store(&e->polls, true);
     if (atomic_load(word) == seen)
-        e->told = poll_all(e, !asleep, ns);
+        rc = poll_all(e, !asleep, ns);
     atomic_store(&e->polls, false);
+    e->told = rc > 0;
+    /* No memory for it, fewer descriptors allowed than it is given, or not allowed at all. */
+    if (rc < 0)
+        (void)sys_futex_wait_shared(word, seen, u64_min(ns, retry_min_ns));
     return e->told;
 }
 

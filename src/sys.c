@@ -203,7 +203,11 @@ void sys_unmap(void *addr, size_t len)
 
 int sys_madvise(void *addr, size_t len, int advice)
 {
-    return (int)SYS_RETRY(SYS_madvise, addr, len, advice);
+    int rc, tries = 8; /* "temporarily unavailable": a page not given back is not asked for again */
+    do
+        rc = (int)SYS_RETRY(SYS_madvise, addr, len, advice);
+    while (rc == -EAGAIN && --tries > 0);
+    return rc;
 }
 
 static struct timespec to_timespec(uint64_t ns)

@@ -3,7 +3,7 @@
  *
  * Every function returns 0 or more on success and -errno on failure, leaves errno as it was, takes
  * no lock, allocates nothing and is safe inside malloc, in a signal handler and after fork.
- * EINTR is retried inside.
+ * EINTR is retried inside, and so is madvise's EAGAIN, a few times.
  */
 #ifndef PLIM_SYS_H
 #define PLIM_SYS_H

@@ -7,15 +7,6 @@
 
 #include "cgroup.h"
 
-#include <errno.h>
-
-/* Says nothing of the file itself, and may be over the next time: no descriptor left, or no memory
- * for the kernel to answer in. */
-static inline bool error_passes(long rc)
-{
-    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
-}
-
 /* A piece of a buffer; no NUL behind it. */
 struct span {
     const char *at;
@@ -51,6 +42,8 @@ bool lines_next(struct lines *lines, struct span *ret);
 /* Back to the first line; costs no system call where the whole file is in the buffer. */
 void lines_rewind(struct lines *lines);
 void lines_close(struct lines *lines);
+/* What a read gives, and on to the end of a line; bytes or -errno. No NUL behind it. */
+long line_read(int fd, char *buf, size_t len);
 
 enum controller { CONTROLLER_MEMORY, CONTROLLER_CPU, CONTROLLER_COUNT };
 extern const char *const controller_names[CONTROLLER_COUNT];

@@ -35,20 +35,6 @@ int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t pat
     return 0;
 }
 
-/* Up to the end of a line: the kernel gives a value file as a whole, and each look takes many of
- * them, so a whole line is not read on to its file's end. A filesystem in between (FUSE, 9p) may
- * give it in pieces, and half a number is another number. */
-static long read_line(int fd, char *buf, size_t len)
-{
-    size_t got = 0;
-    long n;
-    do {
-        n = sys_read(fd, buf + got, len - got);
-        got += n > 0 ? (size_t)n : 0;
-    } while (n > 0 && got < len && buf[got - 1] != '\n');
-    return n < 0 ? n : (long)got;
-}
-
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len)
 {
@@ -57,7 +43,7 @@ int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, 
     int fd = rc < 0 ? rc : sys_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
-    long got = read_line(fd, buf, len - 1);
+    long got = line_read(fd, buf, len - 1);
     sys_close(fd);
     buf[got > 0 ? got : 0] = '\0';
     return got < 0 ? (int)got : 0;
@@ -104,7 +90,7 @@ static int read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
 static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
 {
     char path[CGROUP_PATH_MAX];
-    if (error_passes(rc))
+    if (sys_error_passes(rc))
         return rc;
     if (rc != -ENOENT && rc != -ENODEV)
         return 0;
@@ -121,7 +107,7 @@ static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, in
 /* The same for a directory further up: that cannot go while the own one is there. */
 static int level_gone(int rc)
 {
-    return error_passes(rc) || rc == -ENODEV ? rc : 0;
+    return sys_error_passes(rc) || rc == -ENODEV ? rc : 0;
 }
 
 static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t hard, uint64_t high)

@@ -24,7 +24,7 @@ const char *resolution_file(struct resolution *res, const char *dir, const char 
 
 void resolution_note(struct resolution *res, long rc)
 {
-    if (res->error == 0 && error_passes(rc))
+    if (res->error == 0 && sys_error_passes(rc))
         res->error = (int)rc;
 }
 

@@ -134,3 +134,17 @@ void lines_close(struct lines *lines)
 {
     sys_close(lines->fd);
 }
+
+/* Up to the end of a line: the kernel gives a value file as a whole, and each look takes many of
+ * them, so a whole line is not read on to its file's end. A filesystem in between (FUSE, 9p) may
+ * give it in pieces, and half a number is another number. */
+long line_read(int fd, char *buf, size_t len)
+{
+    size_t got = 0;
+    long n;
+    do {
+        n = sys_read(fd, buf + got, len - got);
+        got += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && got < len && buf[got - 1] != '\n');
+    return n < 0 ? n : (long)got;
+}

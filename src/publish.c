@@ -10,14 +10,17 @@
 #include <plimsoll.h>
 #include <string.h>
 
+static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
 /* A heap of less is not worth a page of 68 KiB, nor the time to make it. */
 static const uint64_t worth_bytes = 2 * MiB;
 
 static struct {
     struct page *page; /* NULL: none */
     bool ended;        /* none will be made any more */
-    uint32_t pid;      /* whose page it is */
-    uint64_t from;     /* committed bytes when this process began */
+    bool complained;
+    uint64_t not_before_ns, retry_ns; /* after a failure that passes; the wait doubles */
+    uint32_t pid;                     /* whose page it is */
+    uint64_t from;                    /* committed bytes when this process began */
     char path[OPTION_PATH_MAX + PAGE_NAME_MAX];
     uint64_t last[PAGE_FIELD_COUNT]; /* as published last */
 } own;
@@ -130,7 +133,19 @@ static int make_file(const struct options *o, const struct page_name *name, cons
     return o->stats == STATS_DIR ? make_in(*ret_dir, name) : make_auto(o, name, ret_dir);
 }
 
-/* Once: where it cannot be made, there is none. */
+static void complain(const struct options *o, const char *dir, int rc)
+{
+    if (own.complained)
+        return;
+    own.complained = true;
+    if (o->stats == STATS_DIR)
+        log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
+    if (o->record_dir[0] != '\0' && own.page == NULL)
+        log_line(LOG_WARN, "PLIMSOLL_RECORD: no memory for what a record is written from, "
+                           "expected 68 KiB; no record until there is");
+}
+
+/* Once: where it cannot be made, there is none, unless that may pass. */
 static void make(const struct options *o)
 {
     struct page_name name = {.pid = sys_pid()};
@@ -138,20 +153,26 @@ static void make(const struct options *o)
     uint32_t user;
     own.ended = true;
     memset(own.last, 0, sizeof(own.last));
-    if (page_start_time(0, &name.start_time) < 0)
-        return; /* no /proc: nobody could tell whose it is */
-    int rc = sys_one_user(&user);
+    /* No /proc: nobody could tell whose it is. */
+    int rc = page_start_time(0, &name.start_time);
+    rc = rc < 0 ? rc : sys_one_user(&user);
     rc = rc < 0 ? rc : make_file(o, &name, &dir);
-    if (rc < 0 && o->record_dir[0] != '\0')
-        make_private(&name);
-    else if (rc == -EPERM && sys_one_user(&user) < 0)
-        own.ended = false; /* it acts for another user: later perhaps */
-    if (rc < 0) {
-        if (o->stats == STATS_DIR && own.ended)
-            log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
+    if (rc >= 0) {
+        page_sweep(dir, PAGE_SWEEP_QUICK);
         return;
     }
-    page_sweep(dir, PAGE_SWEEP_QUICK);
+    if (o->record_dir[0] != '\0') {
+        make_private(&name);
+    } else if (rc == -EPERM && sys_one_user(&user) < 0) {
+        own.ended = false; /* it acts for another user: later perhaps */
+        return;
+    }
+    complain(o, dir, rc);
+    if (own.page == NULL && (sys_error_passes(rc) || o->record_dir[0] != '\0')) {
+        own.ended = false;
+        own.retry_ns = u64_clamp(own.retry_ns * 2, retry_min_ns, retry_max_ns);
+        own.not_before_ns = sys_now_ns() + own.retry_ns;
+    }
 }
 
 bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
@@ -161,6 +182,8 @@ bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
     if (own.ended || (o->stats == STATS_OFF && o->record_dir[0] == '\0'))
         return false;
     if (o->stats == STATS_AUTO && !watcher && u64_less(committed, own.from) < worth_bytes)
+        return false;
+    if (own.not_before_ns != 0 && sys_now_ns() < own.not_before_ns)
         return false;
     make(o);
     return own.page != NULL;

@@ -10,7 +10,15 @@
 
 #include "base.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+
+/* Says nothing of what was asked for, and may be over the next time: no descriptor left, or no
+ * memory for the kernel to answer in. */
+static inline bool sys_error_passes(long rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
 
 /* Files. */
 int sys_open(const char *path, int flags); /* O_CLOEXEC is added */

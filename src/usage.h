@@ -18,8 +18,8 @@ struct usage_level {
     uint64_t hard; /* the same whatever the options say */
     struct sys_file charge_file, stat_file, limit_file;
     uint64_t charge, charge_committed; /* as last read, and our committed bytes then */
-    uint64_t reclaimable; /* as last read */
-    uint64_t limit_seen;  /* what limit_file said last: another value means another limit */
+    uint64_t reclaimable;              /* as last read */
+    uint64_t limit_seen; /* what limit_file said last: another value means another limit */
     /* The anchor of estimates: usage and committed bytes at that time. */
     uint64_t anchor_usage, anchor_committed;
 };

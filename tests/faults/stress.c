@@ -3,7 +3,7 @@
  * and check them, phases that change size classes, a cache that a reclaimer empties, children,
  * calls of the API. Prints what happened as words NAME=NUMBER; exits with 1 if a byte was lost.
  *
- *   stress SEED OPERATIONS may-refuse|never-refuse
+ *   stress SEED OPERATIONS may-refuse|never-refuse [DIR]     DIR: a record must come to be there
  */
 #include <plimsoll.h>
 
@@ -228,8 +228,26 @@ static void call_api(unsigned round)
         atomic_fetch_add(&levels, 1);
 }
 
+/* Waits for it; the watcher writes it. */
+static void await_record(const char *path)
+{
+    for (unsigned tries = 0; tries < 3000; tries++) {
+        bool found = false;
+        struct dirent *entry;
+        DIR *dir = opendir(path);
+        while (dir != NULL && (entry = readdir(dir)) != NULL)
+            found = found || strstr(entry->d_name, ".record") != NULL;
+        if (dir != NULL)
+            closedir(dir);
+        if (found)
+            return;
+        (void)usleep(20000);
+    }
+    fail("no record was written");
+}
+
 /* Up to the critical level, where a flight record is written. True: it was reached. */
-static bool press(void)
+static bool press(const char *records)
 {
     char *blocks[PRESS] = {NULL};
     bool critical = false;
@@ -245,6 +263,8 @@ static bool press(void)
         critical = plim_level() == PLIM_CRITICAL;
     }
     (void)plim_reclaim((uint64_t)1 << 30); /* a whole look of the watcher's */
+    if (records != NULL)
+        await_record(records);
     for (unsigned i = 0; i < PRESS; i++)
         free(blocks[i]);
     return critical;
@@ -265,7 +285,7 @@ int main(int argc, char **argv)
 {
     pthread_t threads[THREADS];
     struct worker *workers = calloc(THREADS, sizeof(*workers));
-    uint64_t seed = argc == 4 ? strtoull(argv[1], NULL, 10) : 0;
+    uint64_t seed = argc >= 4 ? strtoull(argv[1], NULL, 10) : 0;
     if (seed == 0)
         return 2;
     operations = strtoul(argv[2], NULL, 10);
@@ -289,7 +309,7 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < THREADS; i++)
         (void)pthread_join(threads[i], NULL);
-    bool critical = press();
+    bool critical = press(argv[4]);
     printf("checked=%lu lost=%lu refused=%lu reclaimed=%lu levels=%lu critical=%d descriptors=%d\n",
            checked, lost, refused, reclaimed, levels, critical, (int)descriptors() - (int)before);
     return 0;

@@ -19,7 +19,8 @@ class Figures:
         self.seed, self.seconds, self.kills = seed, 0.0, 0
         self.deaths, self.beside, self.sum = [], Counter(), Counter()
         self.longest = {kind: Counter() for kind in ("free", "starved")}
-        self.raised, self.lowered, self.not_lowered, self.lowering = 0, 0, 0, 0.0
+        self.raised, self.lowered, self.lowering = 0, 0, 0.0
+        self.half_lowered, self.not_lowered = 0, 0
         self.first_quiet, self.quiet_growth, self.quiet_committed = None, 0, 0
         self.over, self.under, self.compared_count = None, None, 0
 
@@ -31,12 +32,13 @@ class Figures:
     def died(self, why, status):
         self.deaths.append(f"{why}; exit status {status}")
 
-    def limit_moved(self, lowered, done, seconds):
+    def limit_moved(self, lowered, done, below_critical, seconds):
         if not lowered:
             self.raised += 1
             return
         self.lowered += 1
-        self.not_lowered += not done
+        self.half_lowered += not done and below_critical
+        self.not_lowered += not done and not below_critical
         self.lowering = max(self.lowering, seconds)
 
     def compared(self, anonymous, before, after):
@@ -85,8 +87,8 @@ class Figures:
             self.sum["failed_children"] == 0, f"{self.sum['failed_children']} children failed")
         yield "every request is served", unless(
             self.sum["refused"] == 0, f"{self.sum['refused']} were refused")
-        yield "a lower limit is reached", unless(
-            self.not_lowered == 0, f"{self.not_lowered} of {self.lowered} were not")
+        yield "usage follows a lower limit", unless(
+            self.not_lowered == 0, f"{self.not_lowered} of {self.lowered} it did not")
         yield "the kernel counts no more than the library and jemalloc do", unless(
             (self.over or 0) <= OTHER, f"{self.over} bytes more, {OTHER} is what else there is")
         yield "the kernel counts all that was written", unless(
@@ -103,6 +105,7 @@ class Figures:
             "wrong_checks": self.sum["wrong"], "refused_requests": self.sum["refused"],
             "forks": self.sum["forks"], "failed_children": self.sum["failed_children"],
             "limit_raised": self.raised, "limit_lowered": self.lowered,
+            "limit_lowered_to_usage_between_soft_and_critical": self.half_lowered,
             "limit_not_reached": self.not_lowered,
             "limit_lowering_longest_seconds": round(self.lowering, 3),
             "beside": dict(self.beside),
@@ -131,8 +134,9 @@ class Figures:
             ("wrong bytes (checks that failed)", s["wrong_checks"]),
             ("requests refused", s["refused_requests"]),
             ("forks, children that failed", f"{s['forks']}, {s['failed_children']}"),
-            ("limit raised, lowered, not reached",
-             f"{s['limit_raised']}, {s['limit_lowered']}, {s['limit_not_reached']}"),
+            ("limit raised, lowered", f"{s['limit_raised']}, {s['limit_lowered']}"),
+            ("lowered until usage stayed between soft and critical", self.half_lowered),
+            ("usage stayed above critical", self.not_lowered),
             ("longest way down to a lower limit", f"{s['limit_lowering_longest_seconds']:.2f} s"),
             ("beside it: " + ", ".join(sorted(s["beside"])),
              ", ".join(str(s["beside"][k]) for k in sorted(s["beside"])) + " times"),

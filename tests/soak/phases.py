@@ -10,7 +10,8 @@ import time
 from group import MIB
 
 PATIENCE_SECONDS = 300  # for an answer; with a CPU quota of a tenth and a loaded machine
-LIMIT_PATIENCE_SECONDS = 60
+LIMIT_PATIENCE_SECONDS, SETTLE_SECONDS = 60, 3
+CRITICAL = 0.95  # of the limit: half-way from the soft limit to the hard one
 RANGES, MIXED_LARGE = 7, 5
 LOWEST, HIGHEST = 96 * MIB, 400 * MIB
 # A limit is never set to less than this above what is in use: allocating threads read it again
@@ -119,17 +120,21 @@ class Soak:
     def move_limit(self, target):
         """Up at once, down in steps as the library follows."""
         group, began = self.group, time.monotonic()
-        lowered = target < group.limit
-        while group.limit != target:
+        lowered, moved = target < group.limit, began
+        while group.limit != target and self.process.poll() is None:
             step = max(target, int(group.usage() * ROOM)) if lowered else target
             if not lowered or step < group.limit:
                 group.set_limit(step)
-            if time.monotonic() - began > LIMIT_PATIENCE_SECONDS or self.process.poll() is not None:
+                moved = time.monotonic()
+            settled = time.monotonic() - moved > SETTLE_SECONDS
+            if settled and group.usage() <= CRITICAL * group.limit:
+                break  # usage may stay between soft limit and critical line
+            if time.monotonic() - began > LIMIT_PATIENCE_SECONDS:
                 break
             if group.limit != target:
                 time.sleep(0.02)
-        if os.environ.get("SOAKDEBUG") and group.limit != target: import sys; print("NOTREACHED", time.strftime("%T"), target>>20, group.limit>>20, group.usage()>>20, file=sys.stderr)
-        self.figures.limit_moved(lowered, group.limit == target, time.monotonic() - began)
+        self.figures.limit_moved(lowered, group.limit == target,
+                                 group.usage() <= CRITICAL * group.limit, moved - began)
 
     # --- one phase ---
 

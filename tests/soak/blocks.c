@@ -107,9 +107,7 @@ bool item_make(struct item *item, size_t size, uint64_t *random, struct pauses *
             return false;
     } else {
         uint64_t began = now_ns();
-        item->data = how < 6   ? malloc(size)
-                     : how < 8 ? calloc(1, size)
-                               : realloc(NULL, size);
+        item->data = how < 6 ? malloc(size) : how < 8 ? calloc(1, size) : realloc(NULL, size);
         note(pauses, began);
         if (!item->data)
             return false;

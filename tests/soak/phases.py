@@ -167,7 +167,6 @@ class Soak:
     def try_phase(self):
         pick = self.random
         lowest, words = self.choose()
-        if os.environ.get("SOAKDEBUG"): import sys; print(time.strftime("%T"), lowest>>20, words, file=sys.stderr)
         quota = pick.choice((None, None, 100, 50, 20, 10))
         self.group.set_quota(None)
         self.move_limit(max(lowest, self.group.limit if pick.randrange(2) else 0))
@@ -183,7 +182,6 @@ class Soak:
         self.park()
         ended, quiet = self.ask("end", "ended", "quiet")
         self.end_others()
-        if os.environ.get("SOAKDEBUG"): import sys; print(quota, ended, quiet, file=sys.stderr)
         self.figures.phase_ended(quota is not None, ended, quiet)
 
     def park(self):

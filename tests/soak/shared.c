@@ -31,8 +31,7 @@ void shared_begin(size_t slots)
         pthread_mutex_init(&table.locks[i], NULL);
     table.items = own_memory(slots * sizeof(*table.items));
     table.count = slots;
-    table.reclaimer =
-        plim_present() ? plim_reclaimer_add("soak", reclaim, NULL, PLIM_MEDIUM) : -1;
+    table.reclaimer = plim_present() ? plim_reclaimer_add("soak", reclaim, NULL, PLIM_MEDIUM) : -1;
 }
 
 /* The lock is held for the swap alone: whoever holds it allocates and frees nothing, so that a

@@ -37,8 +37,8 @@ void stop(const char *format, ...)
 
 void *own_memory(size_t bytes)
 {
-    void *memory =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         stop("soak: no %zu bytes for itself", bytes);
     return memory;
@@ -98,8 +98,8 @@ static void jemalloc_refresh(void)
 static size_t metadata_bytes(void)
 {
     jemalloc_refresh();
-    size_t pages = jemalloc_size("stats.arenas.4096.pactive") +
-                   jemalloc_size("stats.arenas.4096.pdirty");
+    size_t pages =
+        jemalloc_size("stats.arenas.4096.pactive") + jemalloc_size("stats.arenas.4096.pdirty");
     size_t heap = pages * (size_t)sysconf(_SC_PAGESIZE), all = jemalloc_size("stats.resident");
     return all > heap ? all - heap : 0;
 }
@@ -155,10 +155,9 @@ static void end(void)
            "reading_longest_ns=%llu forks=%llu failed_children=%llu refused=%llu wrong=%llu\n",
            (unsigned long long)r.operations, (unsigned long long)r.pauses.calls,
            (unsigned long long)r.pauses.longest_ns, (unsigned long long)r.pauses.over_10ms,
-           (unsigned long long)r.pauses.over_100ms,
-           (unsigned long long)r.pauses.reading_longest_ns, (unsigned long long)r.forks,
-           (unsigned long long)r.failed_children, (unsigned long long)r.refused,
-           (unsigned long long)wrong_count());
+           (unsigned long long)r.pauses.over_100ms, (unsigned long long)r.pauses.reading_longest_ns,
+           (unsigned long long)r.forks, (unsigned long long)r.failed_children,
+           (unsigned long long)r.refused, (unsigned long long)wrong_count());
     quiet();
 }
 

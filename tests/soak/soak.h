@@ -44,7 +44,8 @@ struct pauses {
 void pauses_add(struct pauses *sum, const struct pauses *part);
 
 /* By malloc, calloc, an aligned call or realloc(NULL), at random; every byte written. False, with
- * errno kept, where it was refused. Whatever is not as it must be (alignment, zeroes) is counted. */
+ * errno kept, where it was refused. Whatever is not as it must be (alignment, zeroes) is counted.
+ */
 bool item_make(struct item *item, size_t size, uint64_t *random, struct pauses *pauses);
 /* By realloc; checks what was kept, then writes anew. */
 bool item_resize(struct item *item, size_t size, uint64_t *random, struct pauses *pauses);
@@ -72,8 +73,8 @@ size_t shared_bytes(void);
 struct phase {
     double seconds;
     unsigned threads;
-    unsigned range;   /* which sizes; see phase.c */
-    size_t own_bytes; /* of all threads together: blocks that no reclaimer takes */
+    unsigned range;            /* which sizes; see phase.c */
+    size_t own_bytes;          /* of all threads together: blocks that no reclaimer takes */
     size_t shared_slots_bytes; /* what the shared table may grow to */
     bool forks;
     uint64_t seed;

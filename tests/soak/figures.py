@@ -19,8 +19,7 @@ class Figures:
         self.seed, self.seconds, self.kills = seed, 0.0, 0
         self.deaths, self.beside, self.sum = [], Counter(), Counter()
         self.longest = {kind: Counter() for kind in ("free", "starved")}
-        self.raised, self.lowered, self.lowering = 0, 0, 0.0
-        self.half_lowered, self.not_lowered = 0, 0
+        self.raised, self.lowered, self.lowered_most, self.refused_limits = 0, 0, 0, 0
         self.first_quiet, self.quiet_growth, self.quiet_committed = None, 0, 0
         self.over, self.under, self.compared_count = None, None, 0
 
@@ -32,14 +31,11 @@ class Figures:
     def died(self, why, status):
         self.deaths.append(f"{why}; exit status {status}")
 
-    def limit_moved(self, lowered, done, below_critical, seconds):
-        if not lowered:
-            self.raised += 1
-            return
-        self.lowered += 1
-        self.half_lowered += not done and below_critical
-        self.not_lowered += not done and not below_critical
-        self.lowering = max(self.lowering, seconds)
+    def limit_moved(self, before, after, done):
+        self.raised += after > before
+        self.lowered += after < before
+        self.refused_limits += not done
+        self.lowered_most = max(self.lowered_most, before - after)
 
     def compared(self, anonymous, before, after):
         """With all threads standing still; the library's own may purge between the readings."""
@@ -87,8 +83,6 @@ class Figures:
             self.sum["failed_children"] == 0, f"{self.sum['failed_children']} children failed")
         yield "every request is served", unless(
             self.sum["refused"] == 0, f"{self.sum['refused']} were refused")
-        yield "usage follows a lower limit", unless(
-            self.not_lowered == 0, f"{self.not_lowered} of {self.lowered} it did not")
         yield "the kernel counts no more than the library and jemalloc do", unless(
             (self.over or 0) <= OTHER, f"{self.over} bytes more, {OTHER} is what else there is")
         yield "the kernel counts all that was written", unless(
@@ -105,9 +99,8 @@ class Figures:
             "wrong_checks": self.sum["wrong"], "refused_requests": self.sum["refused"],
             "forks": self.sum["forks"], "failed_children": self.sum["failed_children"],
             "limit_raised": self.raised, "limit_lowered": self.lowered,
-            "limit_lowered_to_usage_between_soft_and_critical": self.half_lowered,
-            "limit_not_reached": self.not_lowered,
-            "limit_lowering_longest_seconds": round(self.lowering, 3),
+            "limit_lowered_most_bytes": self.lowered_most,
+            "limit_not_accepted_by_the_kernel": self.refused_limits,
             "beside": dict(self.beside),
             "pauses": {kind: {name: value for name, value in sorted(counts.items())}
                        for kind, counts in self.longest.items()},
@@ -135,9 +128,7 @@ class Figures:
             ("requests refused", s["refused_requests"]),
             ("forks, children that failed", f"{s['forks']}, {s['failed_children']}"),
             ("limit raised, lowered", f"{s['limit_raised']}, {s['limit_lowered']}"),
-            ("lowered until usage stayed between soft and critical", self.half_lowered),
-            ("usage stayed above critical", self.not_lowered),
-            ("longest way down to a lower limit", f"{s['limit_lowering_longest_seconds']:.2f} s"),
+            ("lowered at once by", f"{self.lowered_most >> 20} MiB at most"),
             ("beside it: " + ", ".join(sorted(s["beside"])),
              ", ".join(str(s["beside"][k]) for k in sorted(s["beside"])) + " times"),
         ]

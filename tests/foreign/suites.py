@@ -87,12 +87,17 @@ def dbus(args):
                  installed_tests("dbus", None if args.all else DBUS_SUBSET, {}))
 
 
+PIXBUF_LEFT_OUT = {
+    "pixbuf-fail": "asks for 2.4 TB and writes them if it gets them: the C library's malloc is refused "
+                   "by the kernel, jemalloc reserves without a promise (MAP_NORESERVE), with and "
+                   "without this library",
+}
 PIXBUF_SUBSET = {"pixbuf-gif", "pixbuf-scale", "pixbuf-stream", "animation", "cve-2015-4491"}
 
 
 def pixbuf(args):
     return Suite("gdk-pixbuf", "gdk-pixbuf-tests",
-                 installed_tests("gdk-pixbuf", None if args.all else PIXBUF_SUBSET, {}))
+                 installed_tests("gdk-pixbuf", None if args.all else PIXBUF_SUBSET, PIXBUF_LEFT_OUT))
 
 
 def graphene(args):
@@ -112,7 +117,7 @@ PYTHON_ALL = PYTHON_SUBSET + [
     "test_sqlite3", "test_xml_etree_c", "test_pyexpat", "test_decimal", "test_faulthandler",
     "test_resource", "test_signal", "test_posix", "test_os", "test_capi", "test_embed",
     "test_generators", "test_coroutines", "test_exceptions", "test_queue", "test_select",
-    "test_socket", "test_tracemalloc", "test_finalization", "test_multiprocessing_main_handling",
+    "test_tracemalloc", "test_finalization", "test_multiprocessing_main_handling",
     "test_shelve", "test_mailbox", "test_zipfile", "test_tarfile",
 ]
 # Long ones, in parts: the tests whose names match.

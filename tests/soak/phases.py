@@ -45,8 +45,8 @@ class Soak:
         for needed in self.library, self.program, self.beside:
             if needed and not os.path.exists(needed):
                 raise SystemExit(f"tests/soak/run: {needed} is not there: build first")
-        self.random = random.Random(args.seed)
-        self.process, self.others, self.moved = None, [], 0
+        self.random, self.threads = random.Random(args.seed), args.threads
+        self.process, self.others, self.moved, self.what = None, [], 0, "before the first phase"
 
     def __enter__(self):
         self.start()
@@ -117,6 +117,8 @@ class Soak:
 
     def move_limit(self, target):
         """Up as far as told, down as far as what is in use allows."""
+        if self.process.poll() is not None:
+            raise Ended("gone")
         lowest = int(self.group.usage() * ROOM)
         if target < self.group.limit:
             target = min(max(target, lowest), self.group.limit)
@@ -129,7 +131,7 @@ class Soak:
         """(lowest limit, words of the command)"""
         pick = self.random
         lowest = pick.randrange(LOWEST, HIGHEST * 2 // 3)
-        threads = pick.choice((1, 2, 4, 8, 16))
+        threads = min(pick.choice((1, 2, 4, 8, 16)), self.threads)
         sizes = pick.randrange(RANGES)
         if sizes == MIXED_LARGE:  # each thread holds up to two blocks of 4 MiB in its hands
             threads = min(threads, 2)
@@ -146,8 +148,8 @@ class Soak:
         except Ended as why:
             self.end_others()
             ago = time.monotonic() - self.moved
-            self.figures.died(f"{why}; {ago:.1f} s after the limit was set to {self.group.limit}",
-                              self.end_program())
+            self.figures.died(f"{why}; {self.what}; {ago:.1f} s after the limit was set to "
+                              f"{self.group.limit}", self.end_program())
             self.group.set_quota(None)
             self.start()
         self.figures.kills = self.group.read(
@@ -160,6 +162,8 @@ class Soak:
         self.group.set_quota(None)
         self.move_limit(max(lowest, self.group.limit if pick.randrange(2) else 0))
         self.start_others(lowest)
+        self.what = (f"{words[1]} threads, sizes {words[2]}, own {words[3]}, forks {words[5]}, quota "
+                     f"{quota}, {len(self.others)} beside, lowest limit {lowest}")
         self.ask("phase " + " ".join(map(str, words)), "begun")
         self.group.set_quota(quota)
         ends = time.monotonic() + words[0]

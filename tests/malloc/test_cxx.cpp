@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <new>
 #include <string>
 #include <sys/mman.h>
@@ -225,6 +226,32 @@ Test(cxx, types_with_large_alignment_work)
         cr_assert(aligned(one.get(), std::align_val_t(256)));
         cr_assert(aligned(&many[0], std::align_val_t(256)));
     }
+}
+
+/* Pools ask for chunks with an alignment and give them back with size and alignment. */
+Test(cxx, memory_resources_take_and_give_back_what_they_use)
+{
+    std::size_t before = mallinfo2().uordblks;
+    for (int round = 0; round < 20; round++) {
+        std::pmr::synchronized_pool_resource pool(std::pmr::new_delete_resource());
+        std::pmr::monotonic_buffer_resource steps(4000, &pool);
+        std::pmr::map<int, std::pmr::string> map(&pool);
+        std::pmr::vector<overaligned> many(&steps);
+        for (int i = 0; i < 3000; i++) {
+            map[i % 700].assign(std::size_t(i % 300), char('a' + i % 26));
+            many.emplace_back();
+            if (i % 3 == 0)
+                map.erase(i % 500);
+        }
+        for (const auto &[key, text] : map)
+            cr_assert_eq(text.find_first_not_of(text[0]), std::string::npos, "key %d", key);
+        for (overaligned &one : many)
+            cr_assert(aligned(&one, std::align_val_t(256)));
+        void *large = pool.allocate(100000, 4096);
+        cr_assert(aligned(large, page));
+        pool.deallocate(large, 100000, 4096);
+    }
+    cr_assert_leq(mallinfo2().uordblks, before + (std::size_t(1) << 20));
 }
 
 Test(cxx, new_and_malloc_are_one_heap)

@@ -1,4 +1,4 @@
-"""A memory cgroup that lives for one case, v1 or v2: plim_prog_PID."""
+"""A memory cgroup that lives for one case, v1 or v2: plim_prog_PID, or plim_prog_PID_NAME."""
 
 import contextlib
 import os
@@ -29,15 +29,16 @@ def controller():
 class Box:
     """Use as a context: at its end what runs inside is killed, and the cgroup removed."""
 
-    def __init__(self, mib):
+    def __init__(self, mib, name=""):
         self.mib = mib
+        self.name = f"plim_prog_{os.getpid()}" + (f"_{name}" if name else "")
         self.path = None
 
     def __enter__(self):
         if os.geteuid() != 0:
             raise Skip("making a cgroup needs root")
         mount, self.version = controller()
-        path = f"{mount}/plim_prog_{os.getpid()}"
+        path = f"{mount}/{self.name}"
         try:
             os.mkdir(path)
         except OSError as error:
@@ -68,6 +69,14 @@ class Box:
         name = "memory.oom_control" if self.version == 1 else "memory.events"
         with open(f"{self.path}/{name}", encoding="utf-8") as file:
             return int(dict(line.split() for line in file)["oom_kill"])
+
+    def peak(self):
+        """The most ever charged, page cache included; 0 where the kernel does not tell."""
+        name = "memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"
+        if not os.path.exists(f"{self.path}/{name}"):
+            return 0
+        with open(f"{self.path}/{name}", encoding="utf-8") as file:
+            return int(file.read())
 
     def inside(self, command):
         """The command, started inside."""

@@ -77,17 +77,19 @@ static void throttle(uint64_t request, struct governor_decision *d)
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
     uint32_t seen = progress_seen();
+    atomic_fetch_add_explicit(&runtime.held, 1, memory_order_relaxed);
     if (d->hold_ns > 0 && runtime_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {
         hold_back(seen, d->hold_ns - passed);
         seen = progress_seen();
         if (!lock_take_within(&runtime.look_lock, look_wait_ns))
-            return;
+            break;
         look_locked(request, false, &in, d);
         lock_release(&runtime.look_lock);
         passed = sys_now_ns() - start;
     }
+    atomic_fetch_sub_explicit(&runtime.held, 1, memory_order_relaxed);
 }
 
 /* There is no room, or nearly none. false: refuse the request. A reclaimer that allocates would

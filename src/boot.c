@@ -199,6 +199,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
     thread_state.inside = thread_state.fork_was_inside;
+    atomic_store_explicit(&runtime.held, 0, memory_order_relaxed); /* they were the parent's */
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     atomic_store(&runtime.pid, sys_pid());

@@ -15,9 +15,9 @@ static const uint64_t idle_far_ns = 10 * NS_PER_S;
 /* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
 static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
-/* A thread whose wait for reclaimers is over goes on by so much. There may be many of them, and the
- * watcher may get little of the CPU. */
-static const uint64_t held_step = 64 * KiB;
+/* Threads whose wait for reclaimers is over go on by one step in all, but each by this at least:
+ * there may be many of them, and the watcher may get little of the CPU. */
+static const uint64_t held_step_min = 64 * KiB;
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
@@ -233,7 +233,9 @@ void governor_look(struct governor *g, const struct governor_input *in,
         ret->ask = own_share(in, needed(in) - l->soft + percent(l->hard, 1));
     ret->hold_ns = hold_time(g, in, ret);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
-        ret->look_after = u64_min(ret->look_after, held_step + possible_request(in));
+        ret->look_after =
+            u64_max(look_step(in, after) / (in->held > 0 ? in->held : 1), held_step_min) +
+            possible_request(in);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     g->level = level;

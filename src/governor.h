@@ -25,6 +25,7 @@ struct governor_input {
     bool from_watcher;   /* nobody may have allocated */
     bool offered;        /* somebody may at any time begin to hear of pressure */
     bool heard;          /* somebody does, whom only a heap that matters concerns */
+    unsigned held;       /* threads that wait for room, the one that looks among them */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 

@@ -77,6 +77,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .reclaimers = runtime_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = on_watcher,
+        .held = atomic_load_explicit(&runtime.held, memory_order_relaxed),
         .offered = notify_is_offered(),
         .heard = notify_is_heard(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),

@@ -99,6 +99,7 @@ struct runtime {
     _Atomic uint32_t cannot_meet;
     /* Counts passes of reclaimers, and looks that found room: threads held back sleep on it. */
     _Atomic uint32_t progress;
+    _Atomic unsigned held;  /* threads that wait for it */
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic bool late;      /* constructors have begun: threads may be created */
     _Atomic bool exiting;

@@ -144,16 +144,18 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
 }
 
 /* Sixteen whose wait is over must not take what is left at once. */
-Test(governor_looks, who_waited_for_reclaimers_goes_on_by_a_small_step)
+Test(governor_looks, those_who_waited_for_reclaimers_go_on_by_one_step_in_all)
 {
     struct governor g = new_governor();
-    struct governor_input in = input_at(300 * MiB, 296 * MiB, 0);
-    uint64_t alone = look_at(&g, &in).look_after;
-    in.reclaimers = 1;
-    struct governor_decision held = look_at(&g, &in);
-    cr_expect_gt(held.hold_ns, 0);
-    cr_expect_leq(held.look_after * 16, 1 * MiB);
-    cr_expect_gt(alone, held.look_after);
+    struct governor_input in = input_at(hard, hard - 8 * MiB, 0);
+    uint64_t step = look_at(&g, &in).look_after;
+    in.reclaimers = in.held = 1;
+    cr_expect_gt(look_at(&g, &in).hold_ns, 0u);
+    cr_expect_eq(look_at(&g, &in).look_after, step);
+    in.held = 4;
+    cr_expect_eq(look_at(&g, &in).look_after, step / 4);
+    in.held = 10000;
+    cr_expect_eq(look_at(&g, &in).look_after, 64 * KiB);
 }
 
 Test(governor_looks, a_look_lets_others_on_by_half_of_the_room_before_the_wall)

@@ -60,6 +60,7 @@ struct governor {
     uint64_t next_pass_ns; /* not before */
     uint64_t pass_wait_ns; /* doubles while passes give little */
     uint64_t freed;        /* bytes that the last pass freed */
+    uint64_t freed_ns;     /* when */
     uint64_t overhead;     /* usage less live bytes and free pages, before that pass */
 
     /* As of the watcher's last look: a heap that has not changed since is idle. */

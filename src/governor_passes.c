@@ -2,6 +2,7 @@
 #include "governor_internal.h"
 
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
+static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
 /* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
@@ -20,8 +21,10 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     if (usage >= l->critical)
         return want;
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
-     * needs another pass. */
+     * needs another pass. Holes that nobody fills are no help. */
     uint64_t holes = u64_min(g->freed, u64_less(overhead(in->usage, in->dirty, live), g->overhead));
+    if (in->now_ns - g->freed_ns >= holes_last_ns)
+        holes = 0;
     uint64_t target = u64_less(want, holes);
     return target >= purge_worth(l->hard) / 2 ? target : 0;
 }
@@ -32,6 +35,7 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     uint64_t usage_drop = u64_less(pass->usage_before, pass->usage_after);
     uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
     g->freed = gave;
+    g->freed_ns = pass->now_ns;
     g->overhead = overhead(pass->usage_before, pass->dirty_before, pass->live_before);
     bool useless = gave < pass->asked / 20;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;

@@ -70,11 +70,19 @@ static size_t statistic(unsigned arena, const char *name)
     return rc == 0 ? value : 0;
 }
 
+/* jemalloc's page, which may be larger than the kernel's: 64 KiB on Debian's arm64. */
+static size_t page_size(void)
+{
+    size_t value = 0, len = sizeof(value);
+    cr_assert_eq(je_mallctl("arenas.page", &value, &len, NULL, 0), 0);
+    return value;
+}
+
 /* Bytes in pages that jemalloc says the arena holds. */
 static uint64_t held_by_jemalloc(unsigned arena)
 {
     return (statistic(arena, "pactive") + statistic(arena, "pdirty") + statistic(arena, "pmuzzy")) *
-           (size_t)sysconf(_SC_PAGESIZE);
+           page_size();
 }
 
 static void assert_count_is_exact(const char *when)
@@ -173,7 +181,7 @@ Test(arenas, pages_read_are_what_jemalloc_says)
     release(&workers[0]);
     arenas_flush_thread_cache();
     (void)arenas_allocated();
-    uint64_t active = 0, dirty = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t active = 0, dirty = 0, page = page_size();
     for (unsigned i = 0; i < account_arenas(); i++) {
         active += statistic(i, "pactive") * page;
         dirty += (statistic(i, "pdirty") + statistic(i, "pmuzzy")) * page;

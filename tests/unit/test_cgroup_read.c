@@ -232,6 +232,8 @@ Test(cgroup_read, ram_is_the_machines_or_that_of_the_tree)
 #endif
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { SMALL_STACK = 256 * 1024 };
+#elif defined(__aarch64__)
+enum { SMALL_STACK = 128 * 1024 }; /* the least that glibc allows */
 #else
 enum { SMALL_STACK = 32 * 1024 };
 #endif

@@ -44,7 +44,7 @@ static int split(const char *text, char host[64], char port[8])
 
 static void name_it(struct listener *l)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = {0};
     socklen_t len = sizeof(at);
     char host[64] = "?", port[8] = "?";
     if (getsockname(l->fd, (struct sockaddr *)&at, &len) == 0)

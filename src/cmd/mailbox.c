@@ -120,11 +120,11 @@ static int ask(const struct process *p, struct page_mailbox *m,
 
 int mailbox_ask(const struct process *p, const struct mailbox_request *request, int64_t *ret_result)
 {
-    struct page *page;
+    struct page *page = NULL;
     struct sigaction handler = {.sa_handler = page_was_cut}, before;
     int rc = can_answer(p);
     rc = rc < 0 ? rc : map_page(p, &page);
-    if (rc < 0)
+    if (rc < 0 || page == NULL)
         return rc;
     uint64_t until_ns = sys_now_ns() + request->timeout_ms * NS_PER_MS;
     (void)sigaction(SIGBUS, &handler, &before);

@@ -109,7 +109,10 @@ char **preload_environment(char *const *env, const char *library, const char *li
         copy[at] = entry_new(limit_name, limit, NULL);
         ok = copy[at++] != NULL && ok;
     }
-    return ok ? copy : NULL;
+    if (ok)
+        return copy;
+    free(copy);
+    return NULL;
 }
 
 /* All that comes out of fd until its end, as far as it fits, without the last newline. */

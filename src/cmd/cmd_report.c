@@ -44,7 +44,7 @@ static int print_page(const struct flight *f, const struct verdict *v,
         return -errno;
     report_print_html(f, v, plots, to);
     bool failed = ferror(to) != 0;
-    return (fclose(to) != 0) | failed ? -errno : 0;
+    return ((fclose(to) != 0) | failed) ? -errno : 0;
 }
 
 static int write_page(const struct flight *f, const struct verdict *v, const char *path)

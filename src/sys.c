@@ -173,7 +173,7 @@ static void *map_raw(void *hint, size_t len)
 {
     /* Only reserved: programs map far more than they touch, and the kernel is not to count it. */
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, flags, -1, 0);
+    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, flags, -1, 0L);
     return p < 0 && p > -4096 ? NULL : (void *)p;
 }
 

@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. */
+/* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. Arguments
+ * that the kernel takes as longs are passed as such: of an int on the stack, half the word may be
+ * anything. */
 #define SYS_CALL(...)                                                                              \
     ({                                                                                             \
         int saved_errno_ = errno;                                                                  \

@@ -34,7 +34,7 @@ int sys_reserve(int fd, size_t len)
     struct rlimit most = {0};
     if (SYS_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &most) != 0 || most.rlim_cur < len)
         return -EFBIG;
-    int rc = (int)SYS_RETRY(SYS_fallocate, fd, 0, 0, len);
+    int rc = (int)SYS_RETRY(SYS_fallocate, fd, 0, 0L, len);
     return rc == -EOPNOTSUPP || rc == -ENOSYS ? write_zeros(fd, len) : rc;
 }
 
@@ -43,8 +43,8 @@ void *sys_map_file(const struct sys_file *file, size_t len)
 {
     if (!sys_file_is_ours(file))
         return NULL;
-    long p =
-        SYS_CALL(SYS_mmap, NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd_plus_1 - 1, 0);
+    int fd = file->fd_plus_1 - 1;
+    long p = SYS_CALL(SYS_mmap, NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
     if (p < 0 && p > -4096)
         return NULL;
     if (sys_file_is_ours(file))

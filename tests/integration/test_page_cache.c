@@ -96,7 +96,7 @@ Test(page_cache, a_heap_beside_files_in_memory_stays_in_the_rest)
     struct run heap = run_in((struct run_spec){.box = box,
                                                .preload = harness_library(),
                                                .argv = ARGV(harness_program("phases"), "--live-mib",
-                                                            "130", "--rounds", "6", "--verify")},
+                                                            "120", "--rounds", "6", "--verify")},
                              TIMEOUT_S);
     run_stop(&files);
     expect_survived(box, &heap);

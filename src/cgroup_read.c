@@ -40,7 +40,7 @@ int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, 
 {
     char path[CGROUP_PATH_MAX];
     int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
-    int fd = rc < 0 ? rc : sys_open(path, O_RDONLY);
+    int fd = rc < 0 ? rc : sys_open(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return fd;
     long got = line_read(fd, buf, len - 1);

@@ -32,7 +32,7 @@ void resolution_note(struct resolution *res, long rc)
 static bool exists(struct resolution *res, const char *dir, const char *name)
 {
     const char *file = resolution_file(res, dir, name);
-    int fd = file != NULL ? sys_open(file, O_RDONLY) : -ENAMETOOLONG;
+    int fd = file != NULL ? sys_open(file, O_RDONLY | O_NONBLOCK) : -ENAMETOOLONG;
     resolution_note(res, fd);
     if (fd >= 0)
         sys_close(fd);

@@ -52,9 +52,12 @@ bool path_within(const char *path, const char *dir)
     return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+/* Far above what any kernel says of mounts: what a captured tree holds may have no end. */
+enum { LINES_BYTES_MAX = 64 * MiB };
+
 int lines_open(struct lines *lines, const char *path, char *buf, size_t cap)
 {
-    int fd = sys_open(path, O_RDONLY);
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return fd;
     *lines = (struct lines){.fd = fd, .buf = buf, .cap = cap};
@@ -72,8 +75,9 @@ static bool lines_fill(struct lines *lines)
         lines->start = 0;
         lines->shifted = true;
     }
-    long got =
-        sys_pread(lines->fd, lines->buf + lines->end, lines->cap - lines->end, lines->offset);
+    long got = lines->offset < LINES_BYTES_MAX ? sys_pread(lines->fd, lines->buf + lines->end,
+                                                           lines->cap - lines->end, lines->offset)
+                                               : -EFBIG;
     if (got <= 0) {
         lines->eof = true;
         if (lines->error == 0)

@@ -129,6 +129,12 @@ static void view_ring(const char *copy, size_t len, const struct page_header *h,
     ret->ring_size = n;
 }
 
+bool page_is_unsealed(const void *copy, size_t len)
+{
+    static const char none[sizeof(((struct page_header *)0)->magic)];
+    return len == 0 || (len >= sizeof(struct page_header) && memcmp(copy, none, sizeof(none)) == 0);
+}
+
 int page_parse(const void *copy, size_t len, struct page_view *ret)
 {
     struct page_header h;

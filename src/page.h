@@ -283,6 +283,8 @@ struct page_view {
  * untouched then.
  */
 int page_parse(const void *copy, size_t len, struct page_view *ret);
+/* The process that made it ended, or was stopped, before it wrote the magic. */
+bool page_is_unsealed(const void *copy, size_t len);
 /* How many samples there are, and the i-th of them, oldest first. */
 unsigned page_sample_count(const struct page_view *view);
 struct page_sample page_sample_at(const struct page_view *view, unsigned i);

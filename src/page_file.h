@@ -41,14 +41,16 @@ uint64_t page_written_at(const struct page_view *view);
 enum {
     PAGE_EVIDENCE_MAX = 16,      /* pages kept of processes that died at level critical */
     PAGE_EVIDENCE_HOURS = 24,    /* and for how long; then as many of other pid namespaces stay */
-    PAGE_SWEEP_QUICK = 64,       /* names that a sweep of the library looks at, at most */
+    PAGE_MAKING_S = 60,          /* seconds after which nobody still makes a page */
+    PAGE_SWEEP_QUICK = 64,       /* pages that a sweep of the library reads, at most */
     PAGE_SWEEP_ALL = 1000 * 1000 /* likewise, of the command */
 };
 /*
  * Removes pages of this user's processes that are gone, but keeps the newest ones of those that
  * died at level critical. Of other pid namespaces those go that were not written for a day, but for
- * the newest. What is no sound page is left alone. `look_at` names at most; only a sweep of all
- * also finds young pages whose pids were given out anew.
+ * the newest. Pages that nobody finished go too; what else is no sound page is left alone. Reads
+ * `look_at` pages at most, of a few times as many names; only a sweep of all also finds young pages
+ * whose pids were given out anew.
  */
 void page_sweep(const char *dir, unsigned look_at);
 

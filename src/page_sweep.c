@@ -27,7 +27,7 @@ struct kept {
 
 struct sweep {
     int dir;
-    unsigned left; /* names that may still be looked at */
+    unsigned left; /* pages that may still be read */
     bool thorough;
     uint32_t euid;
     uint64_t now;
@@ -90,12 +90,21 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
     }
 }
 
+/* Its process ended while it made it, so that it says of no pid namespace. Should that one live, it
+ * has been stopped in the middle, and loses no more than the name. */
+static void sweep_unsealed(const struct sweep *s, const struct page_name *name, const char *text)
+{
+    if (u64_less(s->now, sys_written_at(s->dir, text)) >= PAGE_MAKING_S * NS_PER_S)
+        sweep_remove(s, name);
+}
+
 /* The page itself says in which namespace that was its pid. */
 static void sweep_page(struct sweep *s, const struct page_name *name, const char *text)
 {
     _Alignas(8) char copy[offsetof(struct page, mailbox)];
     struct page_view view;
     uint32_t owner;
+    s->left--;
     if (sys_owner_at(s->dir, text, &owner) < 0 || owner != s->euid)
         return;
     int fd = sys_open_at(s->dir, text, O_RDONLY | O_NONBLOCK);
@@ -103,10 +112,11 @@ static void sweep_page(struct sweep *s, const struct page_name *name, const char
         return;
     long len = sys_pread(fd, copy, sizeof(copy), 0);
     sys_close(fd);
-    if (len < 0 || page_parse(copy, (size_t)len, &view) < 0 || view.pid != name->pid ||
-        view.start_time != name->start_time)
-        return;
-    sweep_judge(s, name, &view);
+    if (len >= 0 && page_is_unsealed(copy, (size_t)len))
+        sweep_unsealed(s, name, text);
+    else if (len >= 0 && page_parse(copy, (size_t)len, &view) == 0 && view.pid == name->pid &&
+             view.start_time == name->start_time)
+        sweep_judge(s, name, &view);
 }
 
 static void sweep_entry(struct sweep *s, const char *text)
@@ -114,7 +124,6 @@ static void sweep_entry(struct sweep *s, const char *text)
     struct page_name name;
     if (!page_name_parse(text, &name))
         return;
-    s->left--;
     /* The first process of every container has the same pid, so that one exists says little. */
     if (s->thorough || !sys_process_exists(name.pid) || is_old(s, sys_written_at(s->dir, text)))
         sweep_page(s, &name, text);

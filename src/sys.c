@@ -64,7 +64,7 @@ long sys_read_file(const char *path, char *buf, size_t len)
 {
     if (len == 0)
         return -EINVAL;
-    int fd = sys_open(path, O_RDONLY);
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return fd;
     long got = read_start(fd, buf, len);
@@ -142,7 +142,7 @@ long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t le
             return got;
         sys_file_close(file); /* ENODEV: the cgroup behind it was removed */
     }
-    int rc = sys_file_open(file, path, O_RDONLY);
+    int rc = sys_file_open(file, path, O_RDONLY | O_NONBLOCK);
     return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
 }
 

@@ -54,7 +54,7 @@ void doctor_gather_elf(int pid, struct doctor_process *ret)
     char path[64];
     ElfW(Ehdr) header;
     (void)snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return;
     if (read_at(fd, &header, sizeof(header), 0) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&

@@ -73,6 +73,12 @@ def start_time(pid):
         return int(file.read().rpartition(")")[2].split()[19])
 
 
+def own_pages(directory, pid):
+    """Of this process; those that an earlier one of that number left behind are not."""
+    path = f"{directory}/plimsoll.{pid}.{start_time(pid)}"
+    return [path] if os.path.lexists(path) else []
+
+
 @contextlib.contextmanager
 def directory(mode=0o700):
     path = tempfile.mkdtemp(prefix="plim_pages_")

@@ -21,7 +21,7 @@ for at, name in ((1, "plimsoll"), (2, "libplimsoll.so.0")):
     os.chmod(sys.argv[at], 0o755)
 
 # pylint: disable=wrong-import-position,unused-import
-from processes import PYTHON, Process, directory, pages, start_time
+from processes import PYTHON, Process, directory, own_pages, pages, start_time
 from tap import COMMAND, LIBRARY, Skip, Tap, environment, equal, holds, plimsoll
 
 NOBODY, OTHER = 65534, 65533

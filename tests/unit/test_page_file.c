@@ -66,6 +66,14 @@ static void make(uint32_t pid, uint64_t start, uint64_t namespace, unsigned leve
     write_file(path_of(pid, start), &page, sizeof(page));
 }
 
+/* Its file was made so many seconds ago: what is stored through a mapping may not change that. */
+static void set_age(uint32_t pid, uint64_t start, unsigned ago)
+{
+    time_t at = (time_t)(sys_wall_ns() / NS_PER_S) - ago;
+    const struct timespec times[] = {{.tv_sec = at}, {.tv_sec = at}};
+    cr_assert_eq(utimensat(AT_FDCWD, path_of(pid, start), times, 0), 0);
+}
+
 /* A pid that was given out and is free again. */
 static uint32_t gone(void)
 {
@@ -201,6 +209,35 @@ Test(page_file, what_is_no_sound_page_is_left_alone)
     cr_expect_eq(access(target, F_OK), 0);
 }
 
+/* Killed before it had a size, or before the magic was written: nobody else would remove it. */
+Test(page_file, pages_that_nobody_finished_go_after_a_minute)
+{
+    static const struct page nothing;
+    uint32_t dead = gone();
+    write_file(path_of(dead, 1), "", 0);
+    write_file(path_of(dead, 2), &nothing, sizeof(nothing));
+    write_file(path_of(dead, 3), "", 0);
+    write_file(path_of(dead, 4), &nothing, sizeof(nothing));
+    write_file(path_of(dead, 5), "text", 4);
+    for (uint64_t start = 1; start <= 5; start++)
+        set_age(dead, start, start == 3 || start == 4 ? PAGE_MAKING_S - 30 : PAGE_MAKING_S + 1);
+    page_sweep(dir, PAGE_SWEEP_QUICK);
+    for (uint64_t start = 1; start <= 5; start++)
+        cr_expect_eq(is_there(dead, start), start > 2, "%d", (int)start);
+}
+
+Test(page_file, a_quick_sweep_passes_over_the_living)
+{
+    uint64_t start, namespace = page_pid_namespace();
+    uint32_t dead = gone(), self = (uint32_t)getpid();
+    cr_assert_eq(page_start_time(0, &start), 0);
+    make(dead, 7, namespace, 0, 1);
+    for (unsigned i = 0; i < 2 * PAGE_SWEEP_QUICK; i++)
+        make(self, start + i, namespace, 0, 1);
+    page_sweep(dir, PAGE_SWEEP_QUICK);
+    cr_expect_not(is_there(dead, 7));
+}
+
 Test(page_file, pages_of_other_users_are_left_alone)
 {
     uint32_t dead = gone();
@@ -234,14 +271,6 @@ Test(page_file, of_much_evidence_the_newest_stays)
         bool newer = (i * 7) % (2 * PAGE_EVIDENCE_MAX) < PAGE_EVIDENCE_MAX;
         cr_expect_eq(is_there(dead, i + 1), newer, "%u", i);
     }
-}
-
-/* Its file was made so many seconds ago: what is stored through a mapping may not change that. */
-static void set_age(uint32_t pid, uint64_t start, unsigned ago)
-{
-    time_t at = (time_t)(sys_wall_ns() / NS_PER_S) - ago;
-    const struct timespec times[] = {{.tv_sec = at}, {.tv_sec = at}};
-    cr_assert_eq(utimensat(AT_FDCWD, path_of(pid, start), times, 0), 0);
 }
 
 /* The last hours of 2 * PAGE_EVIDENCE_MAX containers, each of which had this pid. */

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-from container import wait_until
 from tap import ROOT
+
+from runc import wait_until
 
 sys.path += [os.path.join(ROOT, "bench/lib"), os.path.join(ROOT, "bench")]
 # pylint: disable=wrong-import-position

@@ -1,23 +1,12 @@
-"""Runs the process of an image in a container, by runc, under limits, as Docker and Kubernetes do."""
+"""Runs the process of an image in a container, as Docker and Kubernetes do."""
 
-import contextlib
-import glob
-import json
 import os
-import shutil
-import subprocess
-import tempfile
-import time
+import sys
 
-PATIENCE = 60   # seconds
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import runc  # pylint: disable=wrong-import-position
 
-
-def wait_until(what, condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE} s: {what}")
-        time.sleep(0.05)
+wait_until = runc.wait_until
 
 
 def ids_of(root, user):
@@ -35,89 +24,15 @@ def ids_of(root, user):
     raise AssertionError(f"no user {name} in {root}")
 
 
-class Container:
+class Container(runc.Container):
     """root and settings: of an image. env and mounts go on top. pid_of: a process whose pid namespace it shares.
-    Use as a context."""
+    On the machine's own network, where its clients are."""
 
-    def __init__(self, root, settings, *arguments, mib=100, cpus=1.0, env=None, mounts=(), pid_of=None):
-        self.name = f"plim_recipes_{os.getpid()}_{time.monotonic_ns()}"
-        uid, gid = ids_of(root, settings.get("User", ""))
-        variables = dict(item.split("=", 1) for item in settings.get("Env") or [])
-        variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables, **(env or {})}
-        namespaces = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
-        if pid_of is not None:
-            namespaces[0]["path"] = f"/proc/{pid_of}/ns/pid"
-        self.config = {
-            "ociVersion": "1.0.2",
-            "process": {
-                "terminal": False, "cwd": settings.get("WorkingDir") or "/", "user": {"uid": uid, "gid": gid},
-                "args": [*(settings.get("Entrypoint") or []), *(arguments or settings.get("Cmd") or [])],
-                "env": [f"{name}={value}" for name, value in variables.items()], "noNewPrivileges": True,
-            },
-            "root": {"path": root, "readonly": True},
-            "mounts": [
-                {"destination": "/proc", "type": "proc", "source": "proc"},
-                {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]},
-                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-                {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["mode=1777", "size=64m"]},
-                {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777", "size=8m"]},
-                {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]},
-                *mounts,
-            ],
-            "linux": {
-                "cgroupsPath": f"/{self.name}",
-                "namespaces": namespaces,
-                "resources": {"memory": {"limit": mib << 20, "swap": mib << 20},
-                              "cpu": {"quota": int(cpus * 100000), "period": 100000}},
-            },
-        }
-
-    def __enter__(self):
-        self.work = tempfile.mkdtemp(prefix="plim_recipes_")
-        with open(f"{self.work}/config.json", "w", encoding="utf-8") as file:
-            json.dump(self.config, file)
-        with open(f"{self.work}/log", "wb") as log:
-            # --keep: the counters are read before the cgroup goes.
-            self.process = subprocess.Popen(self.runc("run", "--keep", "--bundle", self.work, self.name),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(self.runc("delete", "--force", self.name), check=False, capture_output=True)
-        self.process.wait(timeout=PATIENCE)
-        for group in self.groups():
-            with contextlib.suppress(OSError):
-                os.rmdir(group)
-        shutil.rmtree(self.work)
-
-    def runc(self, *arguments):
-        return ["runc", "--root", f"{self.work}/state", *arguments]
-
-    def groups(self):
-        return glob.glob(f"/sys/fs/cgroup/{self.name}") + glob.glob(f"/sys/fs/cgroup/*/{self.name}")
-
-    def pid(self):
-        """Of its first process, as numbered here."""
-        state = subprocess.run(self.runc("state", self.name), check=True, capture_output=True, text=True)
-        return json.loads(state.stdout)["pid"]
-
-    def status(self):
-        """Exit status once it has ended."""
-        return self.process.wait(timeout=PATIENCE)
-
-    def is_running(self):
-        return self.process.poll() is None
-
-    def kills(self):
-        """How many of its processes the kernel has killed for memory."""
-        for group in self.groups():
-            for name in ("memory.oom_control", "memory.events"):
-                with contextlib.suppress(OSError), open(f"{group}/{name}", encoding="utf-8") as file:
-                    counts = dict(line.split() for line in file)
-                    if "oom_kill" in counts:
-                        return int(counts["oom_kill"])
-        raise AssertionError(f"no count of kills for {self.name}")
-
-    def said(self):
-        with open(f"{self.work}/log", encoding="utf-8", errors="replace") as file:
-            return file.read()[-3000:]
+    def __init__(self, root, settings, *arguments, env=None, mounts=(), pid_of=None, **limits):
+        share = {"network": None, **({"pid": f"/proc/{pid_of}/ns/pid"} if pid_of is not None else {})}
+        scratch = {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777", "size=8m"]}
+        super().__init__(
+            root, [*(settings.get("Entrypoint") or []), *(arguments or settings.get("Cmd") or [])],
+            ids=ids_of(root, settings.get("User", "")), cwd=settings.get("WorkingDir") or "/", readonly=True,
+            env={**dict(item.split("=", 1) for item in settings.get("Env") or []), **(env or {})},
+            mounts=[scratch, *mounts], share=share, **limits)

@@ -442,10 +442,7 @@ static void stacks(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } scenarios[] = {
+    static const struct scenario scenarios[] = {
         {"setuid", change_user},          {"no_openat", refuse_openat},
         {"strict", allow_listed_only},    {"address_space", meet_address_space},
         {"descriptors", few_descriptors}, {"no_threads", no_threads},
@@ -455,12 +452,6 @@ int main(int argc, char **argv)
     setlinebuf(stdout);
     if (!plim_present())
         die("needs the library");
-    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-        if (argc != 2 || strcmp(argv[1], scenarios[i].name) != 0)
-            continue;
-        scenarios[i].run();
-        printf("ok=1\n");
-        return 0;
-    }
-    die("no such scenario");
+    scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc == 2 ? argv[1] : NULL);
+    return 0;
 }

@@ -395,10 +395,7 @@ static void fork_and_purge(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } scenarios[] = {
+    static const struct scenario scenarios[] = {
         {"descriptors", descriptors},     {"chroot", change_root},
         {"large_request", large_request}, {"touched_late", touched_late},
         {"idle_children", idle_children}, {"shrink", shrink},
@@ -407,12 +404,6 @@ int main(int argc, char **argv)
     setlinebuf(stdout);
     if (!plim_present())
         die("needs the library");
-    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-        if (argc != 2 || strcmp(argv[1], scenarios[i].name) != 0)
-            continue;
-        scenarios[i].run();
-        printf("ok=1\n");
-        return 0;
-    }
-    die("no such scenario");
+    scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc == 2 ? argv[1] : NULL);
+    return 0;
 }

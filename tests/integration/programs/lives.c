@@ -370,10 +370,7 @@ static void signals(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } scenarios[] = {
+    static const struct scenario scenarios[] = {
         {"forks", forks}, {"vforks", vforks},        {"spawns", spawns},
         {"execs", execs}, {"daemon", become_daemon}, {"cancels", cancels},
         {"storm", storm}, {"plugins", plugins},      {"signals", signals},
@@ -388,14 +385,8 @@ int main(int argc, char **argv)
         printf("ok=1\n");
         return 0;
     }
-    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-        if (argc < 2 || strcmp(argv[1], scenarios[i].name) != 0)
-            continue;
-        begin_load();
-        scenarios[i].run();
-        end_load();
-        printf("ok=1\n");
-        return 0;
-    }
-    die("no such scenario");
+    begin_load();
+    scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc > 1 ? argv[1] : NULL);
+    end_load();
+    return 0;
 }

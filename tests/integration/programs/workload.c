@@ -66,6 +66,18 @@ static unsigned char block_fill(const struct block *block)
     return (unsigned char)(((uintptr_t)block >> 4) * 31 + block->size);
 }
 
+void scenario_run(const struct scenario *scenarios, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (name == NULL || strcmp(name, scenarios[i].name) != 0)
+            continue;
+        scenarios[i].run();
+        printf("ok=1\n");
+        return;
+    }
+    die("no such scenario");
+}
+
 struct block *block_new(size_t size, size_t *ret_held)
 {
     struct block *block = malloc(size);

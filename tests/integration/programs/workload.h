@@ -18,6 +18,14 @@ double now_s(void);
 void sleep_s(double seconds);
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* One of the things that a program does, by its name on the command line. */
+struct scenario {
+    const char *name;
+    void (*run)(void);
+};
+/* Of `count`, runs the one of that name, and says ok=1; ends the program where there is none. */
+void scenario_run(const struct scenario *scenarios, size_t count, const char *name);
+
 /* One block of a set, linked through the blocks themselves so that the set costs nothing more. */
 struct block {
     struct block *next;

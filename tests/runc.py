@@ -1,4 +1,4 @@
-"""One service of a Debian root in an OCI container, by runc, under limits of memory and CPU."""
+"""Runs a command in a container, by runc, under limits of memory and CPU."""
 
 import contextlib
 import glob
@@ -14,7 +14,6 @@ PATIENCE = 60   # seconds
 
 
 def wait_until(what, condition):
-    """Waits for a condition."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
@@ -23,51 +22,53 @@ def wait_until(what, condition):
 
 
 class Container:
-    """Runs a command as a user, by the ids of the user, his group and more groups; use as a context."""
+    """root: a directory. ids: of the user, his group and more groups. env and mounts go on top.
+    share: {kind of namespace: the file of the one to be in}, None for the machine's. Use as a
+    context."""
 
-    def __init__(self, root, command, ids, mib, cpus):
-        self.root, self.mib = root, mib
-        self.name = f"plim_packages_{os.getpid()}_{time.monotonic_ns()}"
+    def __init__(self, root, command, *, ids=(0, 0), env=None, cwd="/", mounts=(), readonly=False, share=None,
+                 mib=100, cpus=1.0):
+        self.name = f"plim_tests_{os.getpid()}_{time.monotonic_ns()}"
+        variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(env or {})}
+        namespaces = {**dict.fromkeys(("pid", "ipc", "uts", "mount", "network", "cgroup"), ""), **(share or {})}
         self.config = {
             "ociVersion": "1.0.2",
             "process": {
-                "terminal": False, "cwd": "/", "args": command,
-                "user": {"uid": ids[0], "gid": ids[1], "additionalGids": ids[2:]},
-                "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"],
+                "terminal": False, "cwd": cwd, "args": command, "noNewPrivileges": True,
+                "user": {"uid": ids[0], "gid": ids[1], "additionalGids": list(ids[2:])},
+                "env": [f"{name}={value}" for name, value in variables.items()],
             },
-            "root": {"path": root.path},
+            "root": {"path": root, "readonly": readonly},
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc"},
                 {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]},
                 {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-                {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["mode=1777"]},
+                {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["mode=1777", "size=64m"]},
                 {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]},
+                *mounts,
             ],
             "linux": {
                 "cgroupsPath": f"/{self.name}",
-                "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network", "cgroup")],
-                "resources": {
-                    "memory": {"limit": mib << 20, "swap": mib << 20},
-                    "cpu": {"quota": int(cpus * 100000), "period": 100000},
-                },
+                "namespaces": [{"type": kind, **({"path": path} if path else {})}
+                               for kind, path in namespaces.items() if path is not None],
+                "resources": {"memory": {"limit": mib << 20, "swap": mib << 20},
+                              "cpu": {"quota": int(cpus * 100000), "period": 100000}},
             },
         }
 
     def __enter__(self):
-        self.work = tempfile.mkdtemp(prefix="plim_packages_")
+        self.work = tempfile.mkdtemp(prefix="plim_runc_")
         with open(f"{self.work}/config.json", "w", encoding="utf-8") as file:
             json.dump(self.config, file)
-        self.log = open(f"{self.work}/log", "w+", encoding="utf-8")
-        # --keep: the counters are read before the cgroup goes.
-        self.process = subprocess.Popen(
-            self.runc("run", "--keep", "--bundle", self.work, self.name),
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        with open(f"{self.work}/log", "wb") as log:
+            # --keep: the counters are read before the cgroup goes.
+            self.process = subprocess.Popen(self.runc("run", "--keep", "--bundle", self.work, self.name),
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
     def __exit__(self, *_):
         subprocess.run(self.runc("delete", "--force", self.name), check=False, capture_output=True)
         self.process.wait(timeout=PATIENCE)
-        self.log.close()
         for group in self.groups():
             with contextlib.suppress(OSError):
                 os.rmdir(group)
@@ -79,6 +80,11 @@ class Container:
     def groups(self):
         return glob.glob(f"/sys/fs/cgroup/{self.name}") + glob.glob(f"/sys/fs/cgroup/*/{self.name}")
 
+    def pid(self):
+        """Of its first process, as numbered here."""
+        state = subprocess.run(self.runc("state", self.name), check=True, capture_output=True, text=True)
+        return json.loads(state.stdout)["pid"]
+
     def inside(self, *command):
         """Runs one more command inside, as the same user; returns what it said."""
         return subprocess.run(self.runc("exec", self.name, *command), check=True, text=True,
@@ -87,10 +93,14 @@ class Container:
     def is_running(self):
         return self.process.poll() is None
 
-    def stop(self, signum=signal.SIGTERM):
-        """Asks the service to end; returns its exit status."""
-        subprocess.run(self.runc("kill", self.name, str(int(signum))), check=True, capture_output=True)
+    def status(self):
+        """Exit status once it has ended."""
         return self.process.wait(timeout=PATIENCE)
+
+    def stop(self, signum=signal.SIGTERM):
+        """Asks it to end; returns its exit status."""
+        subprocess.run(self.runc("kill", self.name, str(int(signum))), check=True, capture_output=True)
+        return self.status()
 
     def kills(self):
         """How many of its processes the kernel has killed for memory."""
@@ -103,6 +113,5 @@ class Container:
         raise AssertionError(f"no count of kills for {self.name}")
 
     def said(self):
-        self.log.flush()
-        with open(self.log.name, encoding="utf-8", errors="replace") as file:
+        with open(f"{self.work}/log", encoding="utf-8", errors="replace") as file:
             return file.read()[-3000:]

@@ -25,6 +25,22 @@ static bool fits_meanwhile(size_t size)
     return true;
 }
 
+/* What other threads are to do after a look. */
+static void after_look(const struct governor_input *in, const struct governor_decision *d)
+{
+    control_notice();
+    if (!watcher_runs() && record_due(&runtime.options, d->level, in->now_ns))
+        record_now(&runtime.options, in->now_ns);
+    if (d->heap_matters || notify_outer() != NULL)
+        watcher_start();
+    if (d->ask > 0)
+        watcher_ask(d->ask);
+    if (d->callbacks_due || d->level_changed)
+        watcher_wake();
+    else if (d->watch_after_ns != UINT64_MAX)
+        watcher_wake_by(in->now_ns + d->watch_after_ns);
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -40,17 +56,7 @@ static bool look(size_t size)
     if (in.request > 0 && in.request < in.limits.hard)
         look_granted(in.now_ns, in.committed, in.request);
     lock_release(&runtime.look_lock);
-    control_notice();
-    if (!watcher_runs() && record_due(&runtime.options, d.level, in.now_ns))
-        record_now(&runtime.options, in.now_ns);
-    if (d.heap_matters || notify_outer() != NULL)
-        watcher_start();
-    if (d.ask > 0)
-        watcher_ask(d.ask);
-    if (d.callbacks_due || d.level_changed)
-        watcher_wake();
-    else if (d.watch_after_ns != UINT64_MAX)
-        watcher_wake_by(in.now_ns + d.watch_after_ns);
+    after_look(&in, &d);
     return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
 }
 
@@ -93,6 +99,23 @@ void runtime_flush(void)
     int saved_errno = errno;
     thread_state.inside = true;
     flush();
+    thread_state.inside = false;
+    errno = saved_errno;
+}
+
+void runtime_freed(void)
+{
+    struct governor_input in;
+    struct governor_decision d;
+    uint64_t from = atomic_load_explicit(&runtime.look_freed, memory_order_relaxed);
+    if (!runtime_ready() || thread_state.inside || arenas_free() < from ||
+        !lock_try(&runtime.look_lock))
+        return;
+    int saved_errno = errno;
+    thread_state.inside = true;
+    look_locked(0, false, &in, &d);
+    lock_release(&runtime.look_lock);
+    after_look(&in, &d);
     thread_state.inside = false;
     errno = saved_errno;
 }

@@ -164,13 +164,25 @@ static void find_new_arenas(void)
     }
 }
 
+static uint64_t all_active(void)
+{
+    uint64_t active = 0;
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
+        active += arena_active(i);
+    return active;
+}
+
 void arenas_read(struct arenas_pages *ret)
 {
     find_new_arenas();
     *ret = (struct arenas_pages){.committed = account_committed()};
-    for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        ret->active += arena_active(i);
+    ret->active = all_active();
     ret->dirty = u64_less(ret->committed, ret->active);
+}
+
+uint64_t arenas_free(void)
+{
+    return u64_less(account_committed(), all_active());
 }
 
 uint64_t arenas_allocated(void)

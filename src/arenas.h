@@ -19,6 +19,8 @@ struct arenas_pages {
 };
 /* A few loads per arena, no lock. Any thread. */
 void arenas_read(struct arenas_pages *ret);
+/* Bytes of free pages, those of arenas that no look has found yet among them. No lock. */
+uint64_t arenas_free(void);
 /* Bytes in live allocations, by jemalloc's statistics; refreshes them (microseconds an arena). */
 uint64_t arenas_allocated(void);
 

@@ -157,6 +157,13 @@ static bool matters(const struct governor_input *in)
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
+/* A burst of frees shows in no count of pages taken: whose it is must look by itself. */
+static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
+{
+    uint64_t left = u64_less(in->dirty, purge);
+    return shares_room(in) ? u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard) : 0;
+}
+
 static bool listened_to(const struct governor_input *in)
 {
     return in->listeners || (in->heard && matters(in));
@@ -167,7 +174,7 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
 {
     const struct limits *l = &in->limits;
     bool can_give = in->dirty >= purge_worth(l->hard) || listened_to(in);
-    if (in->usage >= l->soft && can_give)
+    if (in->usage >= (shares_room(in) ? l->low : l->soft) && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
@@ -222,6 +229,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .decay_ms = decay_for(g, in),
         /* A request beyond the room may fail, and then commits nothing. */
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
+        .look_freed = look_freed(in, purge),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = needed(in) >= l->soft,

@@ -36,6 +36,7 @@ struct governor_decision {
     bool flush_caches;   /* threads empty their caches when they next look */
     int64_t decay_ms;    /* age at which jemalloc gives free pages back by itself; -1: its own */
     uint64_t look_after; /* committed bytes until the next look */
+    uint64_t look_freed; /* free pages from which on a freeing thread looks; 0: it never does */
     bool heap_matters;   /* there should be a watcher thread */
     bool dormant;        /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */

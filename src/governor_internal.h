@@ -42,6 +42,21 @@ static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes
     return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
 
+/* Others take from the same room, and nothing here shows how fast: other processes of the group, or
+ * mappings of our own. */
+static inline bool shares_room(const struct governor_input *in)
+{
+    return in->limits.source == LIMITS_CGROUP && in->usage >= in->limits.hard / 2 &&
+           in->committed + in->committed / 4 < in->usage;
+}
+
+/* Free pages that we may keep from them: only we can give them back, and may get no CPU when they
+ * are needed. Nothing from the line on where purging starts, below it our part of the room. */
+static inline uint64_t free_allowance(const struct governor_input *in)
+{
+    return own_share(in, u64_less(in->limits.low, in->usage + possible_request(in)));
+}
+
 /* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
  */
 static inline uint64_t wall(const struct limits *l)

@@ -46,6 +46,12 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && in->dirty >= purge_worth(l->hard);
 }
 
+static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)
+{
+    uint64_t beyond = shares_room(in) ? u64_less(in->dirty, free_allowance(in)) : 0;
+    return beyond >= purge_worth(in->limits.hard) && g->budget_ns > 0 ? beyond : 0;
+}
+
 static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
@@ -57,9 +63,9 @@ static uint64_t foreseen_purge(const struct governor *g, const struct governor_i
 /*
  * Free pages to give back. Below the critical line only as much as brings usage under the line
  * where purging starts, within the CPU budget or, just past the soft limit, with what may be
- * overdrawn of it: what stays is reused without page faults. Past the critical line, or where what
- * is committed leads there, a kill is near: whatever it costs, but still no more than leads back
- * below the soft limit.
+ * overdrawn of it: what stays is reused without page faults; where others share the room, all
+ * beyond what may be kept from them. Past the critical line, or where what is committed leads
+ * there, a kill is near: whatever it costs, but still no more than leads back below the soft limit.
  */
 uint64_t governor_purge(const struct governor *g, const struct governor_input *in)
 {
@@ -74,7 +80,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
         return u64_clamp(foreseen(in) - l->soft, purge_worth(l->hard), at_once);
     }
     if (projected < l->low)
-        return foreseen_purge(g, in);
+        return u64_max(foreseen_purge(g, in), shared_purge(g, in));
     if (in->dirty < purge_worth(l->hard))
         return 0;
     uint64_t want = projected - l->low + spare(l);
@@ -83,5 +89,5 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
             return 0;
         want = projected - l->soft;
     }
-    return u64_max(own_share(in, want), purge_worth(l->hard));
+    return u64_max(u64_max(own_share(in, want), purge_worth(l->hard)), shared_purge(g, in));
 }

@@ -151,6 +151,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     }
     if (ret->purge > 0)
         (void)purge(ret->purge);
+    atomic_store_explicit(&runtime.look_freed, ret->look_freed, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);
     if (ret->level_changed)
         set_level(ret->level);

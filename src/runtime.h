@@ -94,6 +94,8 @@ struct runtime {
     _Atomic uint64_t stop_at;
     /* Bytes of large requests so granted since the last look. */
     _Atomic uint64_t meanwhile;
+    /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. By looks. */
+    _Atomic uint64_t look_freed;
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;
@@ -146,6 +148,13 @@ static inline bool runtime_flush_wanted(void)
 }
 /* Has the calling thread do so. Keeps errno. */
 void runtime_flush(void);
+/* Freeing threads are to look once there is much to give back. */
+static inline bool runtime_freed_wanted(void)
+{
+    return atomic_load_explicit(&runtime.look_freed, memory_order_relaxed) != 0;
+}
+/* Has the calling thread do so, if there is. Keeps errno. */
+void runtime_freed(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */

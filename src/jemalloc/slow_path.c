@@ -132,11 +132,14 @@ void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool z
 }
 
 /* Every 64 KiB or so that a thread allocates or frees, also if its cache serves all of it: so no
- * thread keeps a full cache for long once it should be emptied. */
+ * thread keeps a full cache for long once it should be emptied, nor what it has freed from others
+ * that need the room. */
 void event(void *tsd, void *what)
 {
     if (unlikely(runtime_flush_wanted()))
         runtime_flush();
+    if (unlikely(runtime_freed_wanted()))
+        runtime_freed();
     je_te_event_trigger(tsd, what);
 }
 

@@ -67,6 +67,17 @@ Test(hardships, memory_is_touched_long_after_it_was_allocated)
     expect_survived(box, &run);
 }
 
+/* Others take from the same room: by the time that they need it, who has freed it may get no CPU.
+ */
+Test(hardships, what_is_freed_at_once_beside_a_mapping_is_given_back_at_once)
+{
+    struct box *box = new_box();
+    struct run run = run_scenario(box, "freed_beside", "PLIMSOLL_THREAD=off");
+    expect_survived(box, &run);
+    double left = run_number(&run, "free_mib");
+    cr_expect(left >= 0 && left < 10, "%s", run_describe(&run));
+}
+
 /* Each of them is small beside the limit, all together are not. */
 Test(hardships, idle_children_hold_the_free_pages)
 {

@@ -131,23 +131,66 @@ Test(governor, few_free_pages_are_not_worth_a_purge)
     cr_expect_eq(purge_at(l.critical, 64 * KiB - 1, 0), 0u);
 }
 
-Test(governor, purge_keeps_to_the_own_share_of_a_group)
+/* One of eight processes that are alike. */
+static struct governor_input one_of_a_group(uint64_t usage, uint64_t dirty)
+{
+    struct governor_input in = input_at(hard, usage, dirty);
+    in.committed = usage / 8;
+    return in;
+}
+
+static uint64_t group_purge(uint64_t usage, uint64_t dirty)
+{
+    struct governor g = new_governor();
+    struct governor_input in = one_of_a_group(0, 0);
+    let_rest(&g, &in);
+    in = one_of_a_group(usage, dirty);
+    in.now_ns += 60 * NS_PER_S;
+    return look_at(&g, &in).purge;
+}
+
+Test(governor, from_where_purging_starts_nothing_is_kept_from_others_of_a_group)
 {
     const struct limits l = cgroup_limits(hard);
-    const unsigned siblings = 8;
+    for (uint64_t usage = l.low; usage < l.critical; usage += 8 * MiB)
+        cr_assert_geq(group_purge(usage, 50 * MiB), 50 * MiB, "%zu MiB", (size_t)(usage / MiB));
+    cr_expect_eq(group_purge(l.low, 3 * MiB), 0, "not worth the calls");
+}
+
+Test(governor, below_that_its_part_of_the_room_is_kept)
+{
+    const struct limits l = cgroup_limits(hard);
+    cr_expect_eq(group_purge(hard / 2 - MiB, 50 * MiB), 0, "there is room for all");
+    for (uint64_t usage = hard / 2; usage < l.low; usage += 8 * MiB) {
+        uint64_t left = 60 * MiB - u64_min(group_purge(usage, 60 * MiB), 60 * MiB);
+        cr_assert_geq(left, (l.low - usage) / 8);
+        cr_assert_leq(left, (l.low - usage) / 4 + 4 * MiB, "and no more");
+    }
     struct governor g = new_governor();
-    struct governor_input in = input_at(hard, 0, 0);
+    struct governor_input alone = input_at(hard, l.low - MiB, 0);
+    let_rest(&g, &alone);
+    alone.usage = alone.committed = l.low - MiB;
+    alone.dirty = 100 * MiB;
+    cr_expect_eq(look_at(&g, &alone).purge, 0, "alone it sees all growth itself");
+}
+
+Test(governor, a_burst_of_frees_is_looked_at_where_others_need_the_room)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = one_of_a_group(0, 0);
     let_rest(&g, &in);
-    in.usage = l.critical - 1;
-    in.committed = in.usage / siblings;
-    in.dirty = in.committed;
-    uint64_t all = in.usage - l.low + of_percent(hard, 10);
-    uint64_t purge = look_at(&g, &in).purge;
-    cr_expect_geq(purge * siblings, all, "together they give enough");
-    cr_expect_leq(purge, 2 * all / siblings, "none gives more than twice its share");
-    in.committed = in.usage;
-    in.dirty = in.usage;
-    cr_expect_geq(look_at(&g, &in).purge, all - MiB, "alone: everything");
+    in = one_of_a_group(l.soft, 20 * MiB);
+    in.now_ns += 60 * NS_PER_S;
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect(d.look_freed > 0 && d.look_freed <= 8 * MiB, "%zu", (size_t)d.look_freed);
+    in = one_of_a_group(hard / 2 - MiB, 20 * MiB);
+    cr_expect_eq(look_at(&g, &in).look_freed, 0, "far from the limit nothing is watched");
+    in = input_at(hard, l.soft, 20 * MiB);
+    cr_expect_eq(look_at(&g, &in).look_freed, 0, "alone");
+    in = one_of_a_group(l.soft, 20 * MiB);
+    in.limits.source = LIMITS_MACHINE;
+    cr_expect_eq(look_at(&g, &in).look_freed, 0, "nobody set that limit");
 }
 
 Test(governor, nothing_is_given_up_for_a_request_that_no_purge_can_make_possible)

@@ -4,6 +4,7 @@
  *   hardships chroot          an empty root directory, then changing size classes
  *   hardships large_request   a cache of 150 MiB, then a request of 150 MiB
  *   hardships touched_late    memory allocated at once and touched later, among free pages
+ *   hardships freed_beside    much is freed at once, beside a mapping that takes most of the room
  *   hardships idle_children   children that hold free pages and sleep, a parent that needs them
  *   hardships shrink          a block made smaller when there is no room left
  *   hardships reused_number   the pressure descriptor closed, its number given to a file
@@ -210,6 +211,24 @@ static void touched_late(void)
     check_and_free(kept);
 }
 
+/* --- freed beside a mapping --- */
+
+static void freed_beside(void)
+{
+    enum { MAPPED_MIB = 140, HEAP_MIB = 50 };
+    struct plim_stats stats = {.size = sizeof(stats)};
+    struct block *none = NULL;
+    char *mapped =
+        mmap(NULL, MAPPED_MIB * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        die("mmap failed");
+    memset(mapped, 1, MAPPED_MIB * MIB);
+    sleep_s(2); /* gathers CPU time that may be spent purging */
+    leave_holes(HEAP_MIB * MIB, 16 * 1024, SIZE_MAX, &none);
+    plim_stats(&stats); /* nothing has been allocated since */
+    printf("free_mib=%.1f\n", (double)(stats.committed - stats.active) / (double)MIB);
+}
+
 /* --- idle children --- */
 
 enum { CHILDREN = 8 };
@@ -396,10 +415,15 @@ static void fork_and_purge(void)
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"descriptors", descriptors},     {"chroot", change_root},
-        {"large_request", large_request}, {"touched_late", touched_late},
-        {"idle_children", idle_children}, {"shrink", shrink},
-        {"reused_number", reused_number}, {"fork_and_purge", fork_and_purge},
+        {"descriptors", descriptors},
+        {"chroot", change_root},
+        {"large_request", large_request},
+        {"touched_late", touched_late},
+        {"freed_beside", freed_beside},
+        {"idle_children", idle_children},
+        {"shrink", shrink},
+        {"reused_number", reused_number},
+        {"fork_and_purge", fork_and_purge},
     };
     setlinebuf(stdout);
     if (!plim_present())

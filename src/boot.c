@@ -265,6 +265,7 @@ __attribute__((constructor(101))) static void on_load(void)
 {
     struct options again;
     runtime_configure();
+    log_begin();
     bool known = environment_known;
     read_options(&again, complain);
     if (!known)

@@ -9,6 +9,14 @@
 /* Written at boot; relaxed, as a late reader only prints a line more or less. */
 static _Atomic int wanted = LOG_WARN;
 
+/* Written once, while the program is loaded. */
+static struct sys_file at_start;
+
+void log_begin(void)
+{
+    (void)sys_file_adopt(&at_start, 2); /* closed: nothing is known */
+}
+
 void log_set_level(enum log_level level)
 {
     atomic_store_explicit(&wanted, (int)level, memory_order_relaxed);
@@ -30,7 +38,8 @@ void log_line(enum log_level level, const char *text)
     fmt_str(&f, text);
     f.cap++;
     fmt_str(&f, "\n");
-    sys_write_gently(2, line, f.len);
+    if (sys_takes_lines(2, &at_start))
+        sys_write_gently(2, line, f.len);
 }
 
 static const char *reason(int rc)

@@ -1,5 +1,8 @@
 /*
  * One line on stderr, in one write, without stdio: "plimsoll: " and the text.
+ *
+ * A program that closes its first descriptors may get a file of data, or a connection, under the
+ * number 2. No line goes there: see log_line().
  */
 #ifndef PLIM_LOG_H
 #define PLIM_LOG_H
@@ -7,8 +10,11 @@
 #include "fmt.h"
 #include "options.h"
 
+/* What standard error is now, and so may be later too. */
+void log_begin(void);
 void log_set_level(enum log_level level);
 bool log_wanted(enum log_level level);
+/* Only to what stderr was at log_begin(), or what looks as if somebody made it stderr since. */
 void log_line(enum log_level level, const char *text);
 /* A directory that the user named cannot be used: "NAME: bad value "DIR" (why), expected a
  * directory to write to; <instead>". rc: -errno. */

@@ -56,6 +56,10 @@ bool sys_file_is_ours(const struct sys_file *file);
 /* Writes if that neither blocks nor raises SIGPIPE, and not at all otherwise. */
 void sys_write_gently(int fd, const void *buf, size_t len);
 
+/* Was that descriptor given out for lines of text, as far as can be seen? Yes if it names `known`,
+ * is written to only or at the end only, a pipe or a terminal. */
+bool sys_takes_lines(int fd, const struct sys_file *known);
+
 /* Pipes and sockets (sys_pipe.c). */
 /* The end to write to of a new pipe, non-blocking, at a high number. Who may reach it by /proc may
  * open the other end, whoever the program has become since. */

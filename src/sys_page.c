@@ -2,10 +2,12 @@
 #include "sys_internal.h"
 
 #include <fcntl.h>
+#include <linux/major.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 int sys_create(const char *path)
 {
@@ -135,6 +137,31 @@ uint64_t sys_inode(const char *path)
 {
     struct stat st;
     return SYS_CALL(SYS_newfstatat, AT_FDCWD, path, &st, 0) < 0 ? 0 : (uint64_t)st.st_ino;
+}
+
+static bool is_terminal(const struct stat *st)
+{
+    const unsigned number = major(st->st_rdev);
+    return S_ISCHR(st->st_mode) && (number == TTY_MAJOR || number == TTYAUX_MAJOR ||
+                                    (number >= UNIX98_PTY_SLAVE_MAJOR &&
+                                     number < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT));
+}
+
+/* Data and connections are opened to be read as well; nobody reads from where lines go. Asks no
+ * more than filters of system calls allow (isatty, or a socket's family). */
+bool sys_takes_lines(int fd, const struct sys_file *known)
+{
+    struct stat st;
+    long flags = SYS_CALL(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0)
+        return false;
+    if ((flags & O_ACCMODE) == O_WRONLY || (flags & O_APPEND) != 0)
+        return true;
+    if (SYS_CALL(SYS_fstat, fd, &st) != 0)
+        return false;
+    bool same = known->fd_plus_1 != 0 && (uint64_t)st.st_dev == known->dev &&
+                (uint64_t)st.st_ino == known->ino;
+    return same || S_ISFIFO(st.st_mode) || is_terminal(&st);
 }
 
 uint32_t sys_pid(void)

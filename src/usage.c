@@ -57,7 +57,7 @@ static void close_level(struct usage_level *level)
 static void derive_limits(struct usage *u)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < u->memory.level_count && n < USAGE_LEVELS; i++) {
+    for (unsigned i = 0; i < u->memory.level_count; i++) {
         const struct cgroup_level *from = &u->memory.levels[i];
         uint64_t hard = u64_min(from->hard, from->high);
         if (hard >= u->ram)

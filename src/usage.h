@@ -10,7 +10,9 @@
 
 #include "limits.h"
 
-enum { USAGE_LEVELS = 8 }; /* limited levels followed; the tightest ones, if there are more */
+/* Limited levels followed: all that are known. Which one binds is for the room below its limit to
+ * say, not for the limit, and that changes from look to look: none can be left out beforehand. */
+enum { USAGE_LEVELS = CGROUP_LEVELS_MAX };
 
 struct usage_level {
     size_t path_len;

@@ -17,6 +17,7 @@ struct file {
     const char *path, *text;
     size_t len;
     int kind, open_error, read_error;
+    unsigned opened;
 };
 
 static struct {
@@ -30,6 +31,8 @@ static struct {
     } open[OPEN_MAX];
     unsigned mappings;
 } fake;
+
+static uint64_t ram = 16 * GiB;
 
 static bool word(const char **at, const char *text)
 {
@@ -95,6 +98,21 @@ void fake_chunk(size_t len)
     fake.chunk = len;
 }
 
+unsigned fake_opened(const char *name)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < fake.count; i++) {
+        const char *base = strrchr(fake.files[i].path, '/') + 1;
+        sum += strcmp(base, name) == 0 ? fake.files[i].opened : 0;
+    }
+    return sum;
+}
+
+void fake_ram(uint64_t bytes)
+{
+    ram = bytes;
+}
+
 void fake_end(void)
 {
     for (unsigned i = 0; i < OPEN_MAX; i++)
@@ -124,7 +142,7 @@ static int relation(const struct file *file, const char *path, size_t len)
 int sys_open(const char *path, int flags)
 {
     unsigned slot = 0;
-    const struct file *found = NULL;
+    struct file *found = NULL;
     bool dir = false;
     path = below_root(path);
     size_t len = strlen(path);
@@ -148,6 +166,8 @@ int sys_open(const char *path, int flags)
         slot++;
     if (slot == OPEN_MAX)
         return -EMFILE;
+    if (found != NULL)
+        found->opened++;
     fake.open[slot].file = dir ? NULL : found;
     fake.open[slot].dir = strndup(path, len);
     fake.open[slot].at = 0;
@@ -295,7 +315,7 @@ uint64_t sys_now_ns(void)
 
 uint64_t sys_ram_bytes(void)
 {
-    return 16 * GiB;
+    return ram;
 }
 
 unsigned sys_affinity_cpus(void)

@@ -1,6 +1,7 @@
 /*
- * Files that exist in the fuzzer's input only: stands in for the file calls of src/sys.h, so that
- * what reads /proc and cgroups can be fed with any tree, a hundred thousand of them a second.
+ * Files that exist in the input of a fuzzer, or of a unit test, only: stands in for the file calls
+ * of src/sys.h, so that what reads /proc and cgroups can be fed with any tree, a hundred thousand
+ * of them a second.
  *
  * The input has the form of tests/fixtures/cgroup-cases, with a few words more:
  *
@@ -24,6 +25,10 @@
 void fake_begin(const uint8_t *data, size_t len);
 /* From now on, whatever the input says; 0: whole reads. */
 void fake_chunk(size_t len);
+/* How often files of that name have been opened since fake_begin(). */
+unsigned fake_opened(const char *name);
+/* RAM of the machine from now on: 16 GiB at first. */
+void fake_ram(uint64_t bytes);
 /* Aborts if a descriptor or a mapping was left behind. */
 void fake_end(void);
 

@@ -1,0 +1,106 @@
+/* Which limits are followed, and how they are kept up to date, on a kernel made up for it. */
+#include "usage.h"
+
+#include "../fuzz/fake_files.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct usage usage;
+
+/* --- the made-up kernel --- */
+
+static char files[16 * 1024];
+static size_t files_len;
+
+static void add_file(const char *path, const char *text)
+{
+    int n =
+        snprintf(files + files_len, sizeof(files) - files_len, "@@ tree file %s\n%s\n", path, text);
+    cr_assert(n > 0 && (size_t)n < sizeof(files) - files_len);
+    files_len += (size_t)n;
+}
+
+static void add_number(const char *dir, const char *name, uint64_t value)
+{
+    char path[512], text[32] = "max";
+    snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", dir, name);
+    if (value != UNLIMITED)
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    add_file(path, text);
+}
+
+static void add_level(const char *dir, uint64_t limit, uint64_t charge)
+{
+    add_number(dir, "memory.max", limit);
+    add_number(dir, "memory.current", charge);
+}
+
+/* Begins anew: a process in that cgroup of a machine that has v2 only. */
+static void process_in(const char *dir)
+{
+    char line[512];
+    files_len = 0;
+    snprintf(line, sizeof(line), "0::%s", dir);
+    add_file("/proc/self/cgroup", line);
+    add_file("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw");
+    add_file("/proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB");
+}
+
+/* From now on the kernel has the files that were added. */
+static void kernel_begin(void)
+{
+    fake_begin((const uint8_t *)files, files_len);
+}
+
+static void usage_begin(void)
+{
+    struct options options;
+    options_parse(NULL, &options, NULL, NULL);
+    kernel_begin();
+    usage_init(&usage, &options);
+}
+
+static struct usage_sample look(void)
+{
+    struct usage_sample sample;
+    usage_read(&usage, 0, 0, true, &sample);
+    return sample;
+}
+
+TestSuite(usage_refresh, .fini = fake_end);
+
+/* --- which level binds --- */
+
+enum { DEEP = 12 };
+
+/* A chain of cgroups that all have a limit: the leaf 1 GiB, each above it 1 GiB more. One of them,
+ * 0 the topmost, is charged all but 10 MiB of its limit, the others little. */
+static void deep_chain(int full)
+{
+    char dir[256] = "";
+    for (int i = 0; i < DEEP; i++)
+        strcat(dir, "/below");
+    process_in(dir);
+    for (int i = DEEP - 1; i >= 0; i--) {
+        uint64_t limit = (uint64_t)(DEEP - i) * GiB;
+        add_level(dir, limit, i == full ? limit - 10 * MiB : 100 * MiB);
+        *strrchr(dir, '/') = '\0';
+    }
+}
+
+Test(usage_refresh, level_with_the_least_room_binds_however_many_have_limits)
+{
+    for (int full = 0; full < DEEP; full++) {
+        deep_chain(full);
+        usage_begin();
+        struct usage_sample sample = look();
+        cr_expect_eq(sample.limits.hard, (uint64_t)(DEEP - full) * GiB, "level %d", full);
+        cr_expect_eq(sample.usage, sample.limits.hard - 10 * MiB, "level %d", full);
+        usage_close_files(&usage);
+        fake_end();
+        memset(&usage, 0, sizeof(usage));
+    }
+    kernel_begin();
+}

@@ -195,9 +195,24 @@ static void fork_parent(void)
         lock_release(&runtime.look_lock);
 }
 
+/* Most children allocate little and end: they are not worth a look, unless the heap mattered in the
+ * parent or the limit is near. Nor is any process looked at before its first MiB; where there is
+ * less room, dozens of children are to fit into it before they look. */
+static void look_in_child(bool watched)
+{
+    uint64_t usage = atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed);
+    uint64_t room =
+        runtime.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(runtime.limits.low, usage);
+    if (watched || atomic_load_explicit(&runtime.level, memory_order_relaxed) != PLIM_NORMAL)
+        account_look_now();
+    else
+        account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
+}
+
 /* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
 static void fork_child(void)
 {
+    bool watched = watcher_runs() || atomic_load(&runtime.listeners);
     thread_state.inside = thread_state.fork_was_inside;
     atomic_store_explicit(&runtime.held, 0, memory_order_relaxed); /* they were the parent's */
     reclaimers_fork_child();
@@ -212,9 +227,9 @@ static void fork_child(void)
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
         return;
     arenas_fork_child();
-    usage_forget_membership(&runtime.usage);
-    runtime.refreshed_ns = 1; /* long ago */
-    account_look_now();
+    usage_close_files(&runtime.usage);
+    runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
+    look_in_child(watched);
 }
 
 /* The first call came before libc knew the environment: what it decided by the defaults is changed,

@@ -21,10 +21,13 @@ static uint64_t text_digest(const char *s)
     return h;
 }
 
+/* The same text means another cgroup in another namespace. */
 static uint64_t membership_digest(void)
 {
     char text[2048];
-    return sys_read_file("/proc/self/cgroup", text, sizeof(text)) < 0 ? 0 : text_digest(text);
+    if (sys_read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+        return 0;
+    return text_digest(text) ^ sys_inode("/proc/self/ns/cgroup");
 }
 
 /* The user's bytes count for the nearest limit only: further up, siblings are charged as well. */
@@ -65,7 +68,8 @@ static void derive_limits(struct usage *u)
         struct usage_level *level = &u->levels[n];
         if (n >= u->level_count || level->path_len != from->path_len) {
             close_level(level);
-            level->reclaimable = level->limit_seen = 0;
+            level->reclaimable = 0;
+            level->limit_seen = from->hard;
             level->charge = level->charge_committed = 0;
         }
         level->path_len = from->path_len;
@@ -149,12 +153,14 @@ void usage_refresh(struct usage *u)
 {
     uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
+    bool moved = membership != 0 && membership != u->membership;
     struct cgroup_memory *next = &u->next_memory;
-    int rc =
-        u->cgroup.memory.version == 0 ? -ENOENT : cgroup_read_memory("", &u->cgroup.memory, next);
+    int rc = moved || u->cgroup.memory.version == 0
+                 ? -ENOENT
+                 : cgroup_read_memory("", &u->cgroup.memory, next);
     if (rc == 0 && (!next->denied || u->memory.denied)) /* else rights were given up since */
         u->memory = *next;
-    if ((membership != 0 && membership != u->membership) || rc == -ENOENT || rc == -ENODEV)
+    if (rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
     derive_limits(u);
     u->refresh_cost_ns = sys_now_ns() - start;
@@ -163,12 +169,6 @@ void usage_refresh(struct usage *u)
 uint64_t usage_refresh_after(const struct usage *u)
 {
     return u64_clamp(u->refresh_cost_ns * refresh_share, refresh_min_ns, refresh_max_ns);
-}
-
-void usage_forget_membership(struct usage *u)
-{
-    usage_close_files(u);
-    u->membership = 0;
 }
 
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)

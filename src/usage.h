@@ -33,7 +33,7 @@ struct usage {
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
     struct cgroup_memory next_memory; /* while limits are read anew: too large for small stacks */
     uint64_t ram;
-    uint64_t membership; /* digest of /proc/self/cgroup when resolved */
+    uint64_t membership; /* digest of /proc/self/cgroup and of its namespace when resolved */
     uint64_t resolved;   /* how often `cgroup` has been resolved */
     unsigned level_count;
     struct usage_level levels[USAGE_LEVELS];
@@ -65,8 +65,6 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
 /* What the levels allow together, and what is left of it: of each its limit less its usage, the
  * smallest counts. memory.stat is read where that is cheap. */
 void usage_memory(struct usage *u, struct memory_size *ret);
-/* After fork: it may be moved to another cgroup; the next refresh resolves anew. */
-void usage_forget_membership(struct usage *u);
 /* After fork, or when going to sleep for long: holds no descriptors. */
 void usage_close_files(struct usage *u);
 

@@ -40,7 +40,7 @@ static void read_usage(uint32_t choice)
         else
             usage_refresh(&u);
     }
-    usage_forget_membership(&u);
+    usage_close_files(&u);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

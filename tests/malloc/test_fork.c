@@ -163,6 +163,41 @@ Test(fork, children_of_a_process_over_its_limit, .timeout = 600)
     fork_often(5);
 }
 
+static uint64_t looks_so_far(void)
+{
+    struct plim_stats stats = {.size = sizeof(stats)};
+    return plim_stats(&stats) == 0 ? stats.looks : 0;
+}
+
+static void use(size_t bytes)
+{
+    for (size_t used = 0; used < bytes; used += 3000)
+        memset(malloc(3000), 1, 3000);
+}
+
+/* Far from its limit, and the parent has no watcher. */
+Test(fork, child_looks_once_it_has_allocated_more_than_a_little, .timeout = 300)
+{
+    use(12 * MIB);
+    cr_assert_eq(plim_set_limit(1024 * MIB), 0);
+    free(malloc(2 * MIB)); /* looks */
+    struct plim_stats stats = {.size = sizeof(stats)};
+    struct plim_limits limits = {.size = sizeof(limits)};
+    cr_assert(plim_stats(&stats) == 0 && plim_limits(&limits) == 0);
+    if (stats.usage > limits.hard / 4)
+        cr_skip_test("the machine, or the cgroup of the tests, is not far from its limit");
+    pid_t pid = fork();
+    if (pid == 0) {
+        uint64_t before = looks_so_far();
+        use(MIB / 8);
+        if (before == 0 || looks_so_far() != before)
+            _exit(8);
+        use(3 * MIB);
+        _exit(looks_so_far() > before ? 0 : 9);
+    }
+    assert_child_ends_well(pid);
+}
+
 /* --- reclaimers --- */
 
 struct in_call {

@@ -104,3 +104,62 @@ Test(usage_refresh, level_with_the_least_room_binds_however_many_have_limits)
     }
     kernel_begin();
 }
+
+/* --- what one refresh costs --- */
+
+/* Reads of limits, and of the mounts: what resolving anew takes besides. */
+static void expect_reads(unsigned limits, unsigned mounts)
+{
+    cr_expect_eq(fake_opened("memory.max"), limits, "%u, not %u", fake_opened("memory.max"),
+                 limits);
+    cr_expect_eq(fake_opened("mountinfo"), mounts);
+}
+
+static void two_groups(const char *own)
+{
+    process_in(own);
+    add_level("/here", GiB, 100 * MiB);
+    add_level("/there", 2 * GiB, 100 * MiB);
+}
+
+Test(usage_refresh, forked_child_that_was_not_moved_resolves_nothing)
+{
+    two_groups("/here");
+    usage_begin();
+    fake_end();
+    kernel_begin();
+    usage_close_files(&usage); /* as a child does */
+    usage_refresh(&usage);
+    expect_reads(1, 0);
+    cr_expect_eq(look().limits.hard, GiB);
+    expect_reads(2, 0);
+}
+
+Test(usage_refresh, forked_child_that_was_moved_reads_the_new_limits_once)
+{
+    two_groups("/here");
+    usage_begin();
+    fake_end();
+    two_groups("/there");
+    kernel_begin();
+    usage_close_files(&usage);
+    usage_refresh(&usage);
+    expect_reads(1, 1);
+    cr_expect_eq(look().limits.hard, 2 * GiB);
+    expect_reads(2, 1);
+}
+
+Test(usage_refresh, limit_changed_between_refresh_and_look_is_seen)
+{
+    two_groups("/here");
+    usage_begin();
+    fake_end();
+    two_groups("/there");
+    kernel_begin();
+    usage_refresh(&usage);
+    fake_end();
+    process_in("/there");
+    add_level("/there", 512 * MiB, 100 * MiB);
+    kernel_begin();
+    cr_expect_eq(look().limits.hard, 512 * MiB);
+}

@@ -139,10 +139,19 @@ static void open_files(struct usage *u)
     (void)limits_changed(u);
 }
 
+/* A virtual machine may be given memory, or have it taken, while it runs. */
+static void read_ram(struct usage *u)
+{
+    uint64_t ram = sys_ram_bytes();
+    if (ram != UNLIMITED) /* else what was known stays */
+        u->ram = ram;
+}
+
 void usage_init(struct usage *u, const struct options *options)
 {
     u->options = *options;
-    u->ram = sys_ram_bytes();
+    u->ram = UNLIMITED;
+    read_ram(u);
     u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
     resolve(u, membership_digest());
     derive_limits(u);
@@ -162,6 +171,7 @@ void usage_refresh(struct usage *u)
         u->memory = *next;
     if (rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);
+    read_ram(u);
     derive_limits(u);
     u->refresh_cost_ns = sys_now_ns() - start;
 }

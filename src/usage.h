@@ -32,7 +32,7 @@ struct usage {
     struct cgroup_memory memory;
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
     struct cgroup_memory next_memory; /* while limits are read anew: too large for small stacks */
-    uint64_t ram;
+    uint64_t ram;                     /* of the machine */
     uint64_t membership; /* digest of /proc/self/cgroup and of its namespace when resolved */
     uint64_t resolved;   /* how often `cgroup` has been resolved */
     unsigned level_count;
@@ -51,7 +51,7 @@ struct usage_sample {
 
 /* Resolves and reads limits. */
 void usage_init(struct usage *u, const struct options *options);
-/* Reads limits anew; resolves anew if the process was moved or its cgroup is gone. */
+/* Reads limits and RAM anew; resolves anew if the process was moved or its cgroup is gone. */
 void usage_refresh(struct usage *u);
 /* How long after one refresh the next is worth its cost: 20 ms to 1 s. */
 uint64_t usage_refresh_after(const struct usage *u);

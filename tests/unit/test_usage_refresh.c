@@ -71,6 +71,45 @@ static struct usage_sample look(void)
 
 TestSuite(usage_refresh, .fini = fake_end);
 
+/* --- memory of the machine --- */
+
+Test(usage_refresh, machine_that_is_given_memory_has_it_as_its_limit)
+{
+    process_in("/");
+    fake_ram(GiB);
+    usage_begin();
+    cr_expect_eq(look().limits.source, LIMITS_MACHINE);
+    cr_expect_eq(look().limits.hard, GiB);
+    fake_ram(4 * GiB);
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.hard, 4 * GiB);
+    fake_ram(UNLIMITED); /* cannot be read */
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.hard, 4 * GiB);
+    fake_ram(2 * GiB);
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.hard, 2 * GiB);
+}
+
+/* The cgroup's limit and the machine's memory: the smaller one counts, whichever that is just now.
+ */
+Test(usage_refresh, limit_above_the_memory_at_the_start_counts_once_there_is_more)
+{
+    process_in("/here");
+    add_level("/here", 3 * GiB, 100 * MiB);
+    fake_ram(GiB);
+    usage_begin();
+    cr_expect_eq(look().limits.source, LIMITS_MACHINE);
+    fake_ram(4 * GiB);
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.source, LIMITS_CGROUP);
+    cr_expect_eq(look().limits.hard, 3 * GiB);
+    cr_expect_eq(look().usage, 100 * MiB);
+    fake_ram(2 * GiB);
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.source, LIMITS_MACHINE);
+}
+
 /* --- which level binds --- */
 
 enum { DEEP = 12 };

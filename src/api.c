@@ -128,7 +128,7 @@ PLIM_EXPORT int plim_set_limit(uint64_t bytes)
 {
     if (!runtime_ready())
         return -ENOSYS;
-    control_set_limit(bytes);
+    (void)control_set_limit(bytes);
     return 0;
 }
 

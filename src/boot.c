@@ -293,6 +293,7 @@ __attribute__((constructor(101))) static void on_load(void)
     atomic_store(&runtime.pid, sys_pid());
     atomic_store(&runtime.late, true);
     notify_begin(&runtime.options);
+    capacity_complain();
     start_watching(&runtime.options);
     if (runtime.options.stats == STATS_DIR && runtime_ready())
         look_first();

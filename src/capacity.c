@@ -6,6 +6,8 @@
  */
 #include "runtime.h"
 
+#include "log.h"
+
 #include <errno.h>
 
 static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
@@ -37,6 +39,29 @@ static void read_memory(void)
     uint64_t cost = end - start + runtime.usage.refresh_cost_ns;
     uint64_t wait = u64_clamp(cost * memory_share, memory_min_ns, memory_max_ns);
     atomic_store_explicit(&runtime.memory.next_ns, end + wait, memory_order_relaxed);
+}
+
+/* Of the nearest limit, for which alone bytes count. */
+void capacity_complain(void)
+{
+    const struct usage *u = &runtime.usage;
+    char line[256];
+    struct fmt f = FMT_INIT(line);
+    lock_take(&runtime.look_lock);
+    uint64_t bytes = u->options.limit_kind == LIMIT_BYTES ? u->options.limit : 0;
+    uint64_t hard = u->level_count > 0 ? u->levels[0].hard : u->ram;
+    uint64_t soft = u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+    lock_release(&runtime.look_lock);
+    if (bytes < hard)
+        return;
+    fmt_str(&f, "PLIMSOLL_LIMIT: ");
+    fmt_bytes(&f, bytes);
+    fmt_str(&f, " is too much, expected less than the hard limit of ");
+    fmt_bytes(&f, hard);
+    fmt_str(&f, "; ");
+    fmt_bytes(&f, soft);
+    fmt_str(&f, " is used, 98 % of that");
+    log_line(LOG_WARN, line);
 }
 
 void capacity_init(void)

@@ -11,13 +11,17 @@
 /* As PLIMSOLL_LIMIT has it. */
 static const uint64_t limit_min = MiB;
 
-void control_set_limit(uint64_t bytes)
+uint64_t control_set_limit(uint64_t bytes)
 {
+    const struct usage *u = &runtime.usage;
     lock_take(&runtime.look_lock);
     usage_set_soft(&runtime.usage, &runtime.options, bytes);
+    /* Bytes count for the nearest level. */
+    uint64_t soft = u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
     lock_release(&runtime.look_lock);
     account_look_now();
     watcher_wake();
+    return soft;
 }
 
 static bool is_pending(const struct page_mailbox *m)
@@ -39,8 +43,7 @@ static int64_t limit(uint64_t bytes)
 {
     if (bytes != 0 && (bytes < limit_min || bytes > INT64_MAX))
         return -EINVAL;
-    control_set_limit(bytes);
-    return 0;
+    return (int64_t)u64_min(control_set_limit(bytes), INT64_MAX);
 }
 
 /* A path that ends, and does not depend on where this process stands. */

@@ -13,7 +13,7 @@ void control_notice(void);
 /* Executes it and answers. On the watcher, no lock held. */
 void control_serve(struct page_mailbox *mailbox);
 
-/* Another soft limit from now on; 0: what PLIMSOLL_LIMIT says. */
-void control_set_limit(uint64_t bytes);
+/* Another soft limit from now on; 0: what PLIMSOLL_LIMIT says. Returns the one in force. */
+uint64_t control_set_limit(uint64_t bytes);
 
 #endif

@@ -14,7 +14,7 @@
       "soft limit: a share of the hard limit, or bytes; off: never reclaim")                       \
     X(ON_LIMIT, "PLIMSOLL_ON_LIMIT", "throttle", "none, throttle, fail, abort",                    \
       "at the hard limit with nothing left to reclaim: throttle waits, bounded; fail gives "       \
-      "ENOMEM to large requests; abort ends the program")                                          \
+      "ENOMEM to requests of 1 MiB and more; abort ends the program")                              \
     X(RECLAIM_CPU, "PLIMSOLL_RECLAIM_CPU", "5%", "0.1% to 100%",                                   \
       "cap on the share of one CPU's time spent reclaiming, except to prevent a kill")             \
     X(PROFILE, "PLIMSOLL_PROFILE", "balanced", "relaxed, balanced, tight",                         \

@@ -160,7 +160,7 @@ _Static_assert((int)PAGE_FIELD_COUNT <= (int)PAGE_FIELDS_MAX, "room for all fiel
 enum page_command {
     PAGE_COMMAND_NONE,
     PAGE_COMMAND_PURGE,   /* result: bytes given back */
-    PAGE_COMMAND_LIMIT,   /* argument: bytes, 0 for what PLIMSOLL_LIMIT says */
+    PAGE_COMMAND_LIMIT,   /* argument: bytes, 0 for what PLIMSOLL_LIMIT says; result: in force */
     PAGE_COMMAND_PROFILE, /* path: the file to write a heap profile to */
 };
 

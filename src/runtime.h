@@ -162,6 +162,8 @@ void runtime_configure(void);
 
 /* Both for the first time. Call with nothing else running, or with look_lock held. */
 void capacity_init(void);
+/* One line where PLIMSOLL_LIMIT is more than there is. */
+void capacity_complain(void);
 /* min(affinity, quota) at present. Once configured; any thread, signal handlers too. */
 unsigned runtime_cpus(void);
 /* What PLIMSOLL_REPORT is to tell. Configures if nothing has; never waits; signal handlers too. */

@@ -23,8 +23,9 @@ static const struct cmd_flag flags[] = {
 
 static const char details[] =
     "  purge            give the heap's free pages back to the kernel\n"
-    "  limit BYTES      another soft limit, from 1Mi on, until it ends or gets the next;\n"
-    "                   auto: what PLIMSOLL_LIMIT says\n"
+    "  limit BYTES      another soft limit, from 1Mi on, until it ends or gets the next; more\n"
+    "                   than 98 % of the hard limit counts as that; auto: what PLIMSOLL_LIMIT\n"
+    "                   says\n"
     "  profile FILE     write a heap profile to FILE, which must not be there; for this the\n"
     "                   process must have been started with PLIMSOLL_HEAP_PROFILE\n\n"
     "The process's watcher thread does it: one that is stopped or has none cannot. Its own\n"
@@ -165,6 +166,12 @@ static void say_failed(const struct order *order, int64_t result)
                                                : "it does not say why");
 }
 
+/* Earlier libraries answered with 0. */
+static uint64_t soft_in_force(const struct order *order, int64_t result)
+{
+    return result > 0 ? (uint64_t)result : order->request.argument;
+}
+
 static void print_done(const struct order *order, int64_t result, bool json)
 {
     if (json) {
@@ -177,7 +184,7 @@ static void print_done(const struct order *order, int64_t result, bool json)
             json_object_set_new(o, "soft_limit_bytes",
                                 order->request.argument == 0
                                     ? json_string("auto")
-                                    : json_number(order->request.argument));
+                                    : json_number(soft_in_force(order, result)));
         if (order->request.command == PAGE_COMMAND_PROFILE)
             json_object_set_new(o, "path", json_text(order->request.path));
         json_print(o);
@@ -189,7 +196,10 @@ static void print_done(const struct order *order, int64_t result, bool json)
     } else if (order->request.argument == 0) {
         printf("the soft limit is again what PLIMSOLL_LIMIT says\n");
     } else {
-        printf("the soft limit is now %s\n", words_bytes(order->request.argument));
+        uint64_t soft = soft_in_force(order, result);
+        printf("the soft limit is now %s%s\n", words_bytes(soft),
+               soft < order->request.argument ? ", 98 % of the hard limit: more does not count"
+                                              : "");
     }
 }
 

@@ -108,7 +108,10 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (path != NULL)
         return show(path, &wish);
-    cmd_say("report: FILE is missing, expected: plimsoll report %s", self->synopsis);
+    cmd_say(
+        "report: FILE is missing, expected: plimsoll report %s (plimsoll status names the pages "
+        "of processes that died)",
+        self->synopsis);
     return EXIT_USAGE;
 }
 

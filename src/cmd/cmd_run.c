@@ -89,6 +89,8 @@ static int cannot_find_library(const char *given, int rc, const char *path)
 {
     if (rc == -EINVAL)
         cmd_say("run: cannot preload \"%s\": its path has a blank or a colon in it", path);
+    else if (rc == -ELIBBAD)
+        cmd_say("run: cannot preload \"%s\": it is no shared library of this machine", path);
     else if (given != NULL)
         cmd_say("run: cannot read the library \"%s\": %s", given, strerror(-rc));
     else

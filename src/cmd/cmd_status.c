@@ -107,12 +107,17 @@ static void print_elsewhere(const struct pages *pages)
            last->view.pid, last->comm, age, last->path);
 }
 
+static void print_none(const struct pages *pages)
+{
+    puts(pages->elsewhere_count == 0 ? "No process with a stats page."
+                                     : "No process of this pid namespace with a stats page.");
+}
+
 static void print_all(struct pages *pages)
 {
     char line[TABLE_WIDTH];
     if (pages->count == 0)
-        puts(pages->elsewhere_count == 0 ? "No process with a stats page."
-                                         : "No process of this pid namespace with a stats page.");
+        print_none(pages);
     table_sort(pages, COLUMN_HEADROOM, false);
     for (size_t i = 0; i < pages->count; i++) {
         if (i == 0) {
@@ -142,11 +147,26 @@ static void print(const struct request *r, struct pages *pages)
     } else if (one != NULL) {
         print_one(one, pages->now_ns);
     } else if (r->recommend) {
+        if (pages->count == 0)
+            print_none(pages);
         for (size_t i = 0; i < pages->count; i++)
             print_limit(&pages->list[i]);
     } else {
         print_all(pages);
     }
+}
+
+static void say_no_page(uint64_t pid, const struct pages *pages)
+{
+    for (size_t i = 0; i < pages->dead_count; i++)
+        if (pages->dead[i].view.pid == pid) {
+            cmd_say("status: process %" PRIu64 " is gone; what it left behind: plimsoll report %s",
+                    pid, pages->dead[i].path);
+            return;
+        }
+    cmd_say("status: no stats page of process %" PRIu64 ", expected a process under Plimsoll "
+            "with a heap of 2 MiB or more",
+            pid);
 }
 
 static int run(const struct cmd_verb *self, int argc, char **argv)
@@ -174,9 +194,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
         rc = -ESRCH;
     if (rc == -ESRCH)
-        cmd_say("status: no stats page of process %" PRIu64 ", expected a process under Plimsoll "
-                "with a heap of 2 MiB or more",
-                request.pid);
+        say_no_page(request.pid, &pages);
     else if (rc < 0)
         cmd_say("status: cannot read the stats pages: %s", strerror(-rc));
     else

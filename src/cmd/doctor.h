@@ -69,6 +69,7 @@ struct doctor_level {
 struct doctor_dir {
     char path[OPTION_PATH_MAX]; /* "": none is named, or none of several can be written to */
     int rc;                     /* 0, or -errno: why it cannot be written to */
+    bool untold;                /* we may not look into the process's file system */
     uint64_t free;              /* bytes; UNLIMITED if unknown */
 };
 

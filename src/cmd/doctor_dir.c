@@ -58,6 +58,18 @@ static int read_rights(int pid, struct rights *ret)
     return 0;
 }
 
+/* Its root may be followed only with its rights. */
+static bool is_closed_to_us(int pid)
+{
+    char root[64];
+    (void)snprintf(root, sizeof(root), "/proc/%d/root", pid);
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool closed = fd < 0 && (errno == EACCES || errno == EPERM);
+    if (fd >= 0)
+        (void)close(fd);
+    return closed;
+}
+
 static int may_write(int dir)
 {
     return faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -errno;
@@ -97,6 +109,7 @@ void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret)
     int dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
         ret->rc = -errno;
+        ret->untold = pid > 0 && is_closed_to_us(pid);
         return;
     }
     if (fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0) /* some have no size of their own */

@@ -62,11 +62,28 @@ static void judge_preload(struct diagnosis *d)
                    "process %d is statically linked: nothing can be preloaded into it; link it to "
                    "libplimsoll.a",
                    pid);
-    doctor_add(d, DOCTOR_WARNING, DOCTOR_PRELOAD,
-               "process %d does not have libplimsoll.so loaded%s", pid,
+    /* A static one is told of above, and may have the library in it. */
+    doctor_add(d, p->preload_asked && !p->is_static ? DOCTOR_PROBLEM : DOCTOR_WARNING,
+               DOCTOR_PRELOAD, "process %d does not have libplimsoll.so loaded%s", pid,
                p->preload_asked ? ", though LD_PRELOAD names it: see what the dynamic linker said "
                                   "on its stderr"
                                 : "");
+}
+
+static void say_untold(struct diagnosis *d, enum doctor_topic topic, const struct doctor_dir *dir)
+{
+    doctor_add(
+        d, DOCTOR_NOTE, topic,
+        "whether process %d can write to %s cannot be told without its rights: run doctor as "
+        "its user or root",
+        d->request.pid, dir->path);
+}
+
+/* Else only once the heap holds 2 MiB. */
+static bool has_page_from_the_start(const struct options *o)
+{
+    return o->stats == STATS_DIR || o->thread == THREAD_ON ||
+           (o->thread == THREAD_AUTO && (o->record_dir[0] != '\0' || o->heap_profile > 0));
 }
 
 static void judge_stats(struct diagnosis *d)
@@ -75,6 +92,8 @@ static void judge_stats(struct diagnosis *d)
     if (d->options.stats == STATS_OFF)
         doctor_add(d, DOCTOR_NOTE, DOCTOR_STATS,
                    "PLIMSOLL_STATS is off: top, status, metrics and ctl cannot see the process");
+    else if (p->stats.untold && !p->page_mapped)
+        say_untold(d, DOCTOR_STATS, &p->stats);
     else if (p->stats.rc != 0 && !p->page_mapped)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
                    "no stats page: %s cannot be written to (%s); set PLIMSOLL_STATS to a directory "
@@ -84,6 +103,11 @@ static void judge_stats(struct diagnosis *d)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
                    "no stats page: %s has %s left, and each process takes %s", p->stats.path,
                    words_bytes(p->stats.free), words_bytes(sizeof(struct page)));
+    else if (p->preloaded && !p->page_mapped && !has_page_from_the_start(&d->options))
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_STATS,
+                   "process %d has no stats page: there is none before the heap holds 2 MiB; if it "
+                   "does, its stderr says why, with PLIMSOLL_LOG=info",
+                   d->request.pid);
     else if (p->preloaded && !p->page_mapped)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
                    "process %d has no stats page: its stderr says why, with PLIMSOLL_LOG=info",
@@ -100,6 +124,8 @@ static void judge_record(struct diagnosis *d)
     if (d->options.record_dir[0] == '\0')
         doctor_add(d, DOCTOR_NOTE, DOCTOR_RECORD,
                    "PLIMSOLL_RECORD is off: nothing is left to read after a kill");
+    else if (record->untold)
+        say_untold(d, DOCTOR_RECORD, record);
     else if (record->rc != 0)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_RECORD,
                    "PLIMSOLL_RECORD: %s cannot be written to (%s): no record will be left",

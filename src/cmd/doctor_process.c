@@ -189,7 +189,7 @@ static void read_stats_dir(const struct options *o, int pid, struct doctor_dir *
         if (dirs[i][0] == '\0')
             continue;
         doctor_gather_dir(pid, dirs[i], ret);
-        if (ret->rc == 0)
+        if (ret->rc == 0 || ret->untold)
             return;
     }
 }

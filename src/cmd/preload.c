@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,24 @@ static bool find_near_command(char *path, size_t len)
     return false;
 }
 
+static bool read_header(const char *path, ElfW(Ehdr) * ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool whole = fd >= 0 && read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+    if (fd >= 0)
+        (void)close(fd);
+    return whole && memcmp(ret->e_ident, ELFMAG, SELFMAG) == 0;
+}
+
+/* Of what is none the dynamic linker only says so, and starts the program without it. */
+static bool is_library(const char *path)
+{
+    ElfW(Ehdr) file, own;
+    return read_header(path, &file) && file.e_type == ET_DYN &&
+           (!read_header("/proc/self/exe", &own) ||
+            (file.e_machine == own.e_machine && file.e_ident[EI_CLASS] == own.e_ident[EI_CLASS]));
+}
+
 int preload_find(const char *given, char *path, size_t len)
 {
     if (given != NULL) {
@@ -67,7 +86,9 @@ int preload_find(const char *given, char *path, size_t len)
     } else if (!find_near_command(path, len) && !try_dir(CMD_LIBDIR, "", path, len)) {
         return -ENOENT;
     }
-    return strpbrk(path, " :") != NULL ? -EINVAL : 0;
+    if (strpbrk(path, " :") != NULL)
+        return -EINVAL;
+    return given != NULL && !is_library(path) ? -ELIBBAD : 0;
 }
 
 /* The value if entry is "name=value", else NULL. */

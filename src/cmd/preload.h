@@ -10,7 +10,8 @@
  * The library to preload, as an absolute path: `given` if not NULL, else beside the command, in the
  * build tree around it, in lib beside its directory (one that another user put there is passed by),
  * or where it was installed to. 0 or -errno: -ENOENT there is none, -EINVAL the dynamic linker
- * cannot take that path (blank or colon in it).
+ * cannot take that path (blank or colon in it), -ELIBBAD `given` is no shared library of this
+ * machine.
  */
 int preload_find(const char *given, char *path, size_t len);
 

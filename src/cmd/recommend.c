@@ -58,8 +58,8 @@ void recommend(const struct process *p, struct recommendation *ret)
     uint64_t heap = v[PAGE_PEAK_ACTIVE];
     *ret = (struct recommendation){
         .heap = heap,
-        /* Far from its limit the heap is looked at whenever it has grown by an eighth, or 4 MiB; it
-         * never had more in use than it held. */
+        /* Far from its limit the heap is looked at whenever it has grown by a sixteenth, or 2 MiB:
+         * twice that. It never had more in use than it held. */
         .unseen = u64_min(u64_less(v[PAGE_PEAK_COMMITTED], heap), u64_max(heap / 8, 4 * MiB)),
         .share = purge_share(&p->view),
     };

@@ -21,8 +21,8 @@ enum report_cause {
 /* How it ended, as far as can be told. */
 enum report_end {
     REPORT_GOING_ON, /* a record, or a page whose process runs */
-    REPORT_KILLED,   /* a page that was left behind at the limit: by the kernel, most probably */
-    REPORT_GONE,     /* a page that was left behind away from it */
+    REPORT_KILLED,   /* a page left behind at level critical and near the limit: by the kernel */
+    REPORT_GONE,     /* a page that was left behind otherwise: killed, or _exit */
     REPORT_REFUSED,  /* a record from just before PLIMSOLL_ON_LIMIT=abort ended the program */
     REPORT_UNTOLD,   /* a page of another pid namespace: it may run */
 };
@@ -47,8 +47,8 @@ struct verdict {
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;
     bool cannot_meet;
     bool at_limit; /* usage at the end was nine tenths of the hard limit or more */
-    /* Usage that nothing could give back, at its highest; and the limit under which that stays
-     * below the soft limit. */
+    /* Usage without the free pages of this heap, at its highest; and the limit under which that
+     * stays below the soft limit. */
     uint64_t needed, needed_limit;
 };
 

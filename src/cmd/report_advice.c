@@ -2,6 +2,8 @@
 #include "report.h"
 
 #include "../fmt.h"
+#include "../limits.h"
+#include "figures.h"
 #include "words.h"
 
 #include <stdarg.h>
@@ -13,7 +15,7 @@ static const char *what_ended(const struct flight *f, const struct verdict *v)
     case REPORT_KILLED:
         return "was most probably killed by the kernel at its memory limit";
     case REPORT_GONE:
-        return "is gone; it was not at its memory limit when last seen";
+        return "ended without cleaning up (killed, or _exit)";
     case REPORT_REFUSED:
         return "ended itself at its memory limit (PLIMSOLL_ON_LIMIT=abort)";
     case REPORT_UNTOLD:
@@ -37,7 +39,7 @@ static const char *what_grew(enum report_cause cause)
     case REPORT_FREE:
         return "free pages of the heap";
     case REPORT_OUTSIDE:
-        return "memory outside the heap";
+        return "memory outside its heap";
     case REPORT_REQUEST:
     case REPORT_UNKNOWN:
         break;
@@ -54,6 +56,10 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
     fmt_u64(&line, f->pid);
     fmt_str(&line, ") ");
     fmt_str(&line, what_ended(f, v));
+    if (v->end == REPORT_GONE) {
+        fmt_str(&line, "; when last seen it was at level ");
+        fmt_str(&line, level_word(f->values[PAGE_LEVEL]));
+    }
     if (v->cause == REPORT_REQUEST) {
         fmt_str(&line, ": it asked for ");
         fmt_bytes(&line, v->request);
@@ -108,8 +114,9 @@ static void advise_live(const struct flight *f, const struct verdict *v, struct 
         say(a, "See which functions hold it: jeprof --text PROGRAM %s", f->profile);
     else
         say(a,
-            "To see which functions hold it, run the program with PLIMSOLL_HEAP_PROFILE=512Ki: a "
-            "heap profile is then written beside each record.");
+            "To see which functions hold it, run the program with PLIMSOLL_HEAP_PROFILE=512Ki and "
+            "PLIMSOLL_RECORD=DIR: a heap profile is then written beside each record%s.",
+            f->from_page ? "; look there, if both were set" : "");
     if (f->reclaimers_known && f->reclaimer_count == 0)
         say(a, "The program gave Plimsoll nothing to let go of: a cache of its own can be made to "
                "shrink with plim_reclaimer_add().");
@@ -120,15 +127,26 @@ static void advise_live(const struct flight *f, const struct verdict *v, struct 
             words_bytes(v->freed), words_bytes(v->asked));
 }
 
+/* What others use counts as well. */
+static bool in_cgroup(const struct flight *f)
+{
+    return f->values[PAGE_SOURCE] == LIMITS_CGROUP;
+}
+
 static void advise_outside(const struct flight *f, struct advice *a)
 {
     const struct record_resident *r = &f->resident;
     uint64_t apart = u64_less(r->anonymous, f->values[PAGE_COMMITTED]);
-    say(a, "It did not go through malloc, so Plimsoll could not give any of it back.");
+    if (in_cgroup(f))
+        say(a, "It is of other processes of the cgroup, or not from malloc: this process's heap "
+               "could not give any of it back.");
+    else
+        say(a, "It did not go through malloc, so Plimsoll could not give any of it back.");
     if (!f->resident_known)
         say(a,
             "Candidates: mmap by the program or its runtime (Java, Go, V8, thread stacks), files "
-            "in /dev/shm or another tmpfs, other processes of the same cgroup.");
+            "in /dev/shm or another tmpfs%s.",
+            in_cgroup(f) ? ", other processes of the same cgroup" : "");
     else if (r->shared > apart && r->shared > 16 * MiB)
         say(a, "%s of it is shared memory of this process (/dev/shm, memfd, System V).",
             words_bytes(r->shared));
@@ -163,9 +181,14 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
             words_bytes(v->needed_limit));
         break;
     case REPORT_UNKNOWN:
-        say(ret, "Nothing here says that memory was what went wrong.");
+        if (v->end != REPORT_KILLED && v->end != REPORT_GONE)
+            say(ret, "Nothing here says that memory was what went wrong.");
         break;
     }
+    if (v->end == REPORT_GONE)
+        say(ret, "How it ended cannot be told from this: in a group the kernel may kill a process "
+                 "that never saw level critical. Its log (dmesg, journalctl -k) and the exit "
+                 "status know.");
     if (v->hard != UNLIMITED && v->dirty_end > v->hard / 10 && v->cause != REPORT_FREE)
         say(ret, "At the end %s of free pages had not been given back.", words_bytes(v->dirty_end));
     if (!f->from_page && !f->complete)

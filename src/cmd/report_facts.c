@@ -1,6 +1,7 @@
 /* What the report says, in words and figures, see report.h. */
 #include "report.h"
 
+#include "../limits.h"
 #include "words.h"
 
 #include <stdarg.h>
@@ -83,7 +84,10 @@ static void facts_memory(const struct out *o, const struct flight *f, const stru
     fact(o, "Heap in use", "%s", words_bytes(active));
     fact(o, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
     if (v->usage != UNLIMITED)
-        fact(o, "Outside the heap", "%s", words_bytes(u64_less(v->usage, committed)));
+        fact(o, "Outside the heap", "%s%s", words_bytes(u64_less(v->usage, committed)),
+             f->values[PAGE_SOURCE] == LIMITS_CGROUP
+                 ? ": of other processes of the cgroup, or not from malloc"
+                 : "");
 }
 
 static void facts_rise(const struct out *o, const struct verdict *v)
@@ -140,7 +144,7 @@ static void facts_needed(const struct out *o, const struct verdict *v)
     if (v->needed == UNLIMITED)
         return;
     group(o, "What would have been needed");
-    fact(o, "In use at most", "%s, which nothing could give back", words_bytes(v->needed));
+    fact(o, "In use at most", "%s, without the free pages of this heap", words_bytes(v->needed));
     fact(o, "So at least a limit of", "%s, which has its soft limit there",
          words_bytes(v->needed_limit));
     if (v->still_rising && v->rate >= 1)

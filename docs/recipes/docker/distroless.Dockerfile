@@ -23,7 +23,7 @@ COPY --from=build /service /service
 # For PLIMSOLL_RECORD: a volume that is mounted here takes over its owner.
 COPY --from=build --chown=65532:65532 /records /var/lib/plimsoll
 # ENV sets it for every process of the container, also for those that kubectl exec starts.
-ENV LD_PRELOAD=/usr/lib/libplimsoll.so.0
+ENV LD_PRELOAD=libplimsoll.so.0
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/service"]

@@ -18,7 +18,7 @@ RUN apt-get update && \
     apt-get install -y --no-install-recommends redis-server && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=plimsoll /out/usr/lib/libplimsoll.so.0 /usr/lib/libplimsoll.so.0
-ENV LD_PRELOAD=/usr/lib/libplimsoll.so.0
+ENV LD_PRELOAD=libplimsoll.so.0
 USER redis
 EXPOSE 6379
 ENTRYPOINT ["redis-server", "--save", "", "--appendonly", "no", "--dir", "/tmp"]

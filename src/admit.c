@@ -25,6 +25,10 @@ static bool fits_meanwhile(size_t size)
     return true;
 }
 
+/* While others take from the same room, so many free pages are looked at so often. */
+static const uint64_t freed_worth = MiB;
+static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
+
 /* What other threads are to do after a look. */
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
 {
@@ -103,13 +107,21 @@ void runtime_flush(void)
     errno = saved_errno;
 }
 
+/* Much more is free than at the last look, or others may have used up since what room there was. */
+static bool freed_due(void)
+{
+    uint64_t free = arenas_free();
+    uint64_t looked = atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed);
+    if (free >= atomic_load_explicit(&runtime.look_freed, memory_order_relaxed))
+        return true;
+    return free >= freed_worth && sys_now_ns() - looked >= freed_pause_ns;
+}
+
 void runtime_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    uint64_t from = atomic_load_explicit(&runtime.look_freed, memory_order_relaxed);
-    if (!runtime_ready() || thread_state.inside || arenas_free() < from ||
-        !lock_try(&runtime.look_lock))
+    if (!runtime_ready() || thread_state.inside || !freed_due() || !lock_try(&runtime.look_lock))
         return;
     int saved_errno = errno;
     thread_state.inside = true;

@@ -27,6 +27,8 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
         .budget_at_ns = now_ns,
         .pass_wait_ns = pass_wait_min_ns,
     };
+    /* A process may be born into a group that is short of memory. */
+    g->budget_ns = governor_budget_most(g);
 }
 
 static uint64_t level_begin(const struct limits *l, enum plim_level level)
@@ -174,7 +176,7 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
 {
     const struct limits *l = &in->limits;
     bool can_give = in->dirty >= purge_worth(l->hard) || listened_to(in);
-    if (in->usage >= (shares_room(in) ? l->low : l->soft) && can_give)
+    if ((in->usage >= l->soft || shares_room(in)) && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;

@@ -85,6 +85,13 @@ static inline uint64_t foreseen(const struct governor_input *in)
     return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
 }
 
+/* The share of two seconds. Twice that may be overdrawn, so that any two seconds see four times the
+ * cap at most. */
+static inline int64_t governor_budget_most(const struct governor *g)
+{
+    return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
+}
+
 /* Lets the budget grow with the time that has passed. */
 void governor_refill(struct governor *g, uint64_t now_ns);
 /* Bytes of free pages to give back now; UINT64_MAX: all. */

@@ -14,17 +14,10 @@ static uint64_t spare(const struct limits *l)
     return u64_min(percent(l->hard, 1), 16 * MiB);
 }
 
-/* The share of two seconds. Twice that may be overdrawn, so that any two seconds see four times the
- * cap at most. */
-static int64_t budget_most(const struct governor *g)
-{
-    return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
-}
-
 void governor_refill(struct governor *g, uint64_t now_ns)
 {
     uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
-    int64_t most = budget_most(g);
+    int64_t most = governor_budget_most(g);
     g->budget_ns += (int64_t)u64_share(passed, g->reclaim_cpu, 100 * 1000);
     if (g->budget_ns > most)
         g->budget_ns = most;
@@ -85,7 +78,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
         return 0;
     uint64_t want = projected - l->low + spare(l);
     if (g->budget_ns <= 0) {
-        if (projected < overdraft_line(l) || g->budget_ns <= -2 * budget_most(g))
+        if (projected < overdraft_line(l) || g->budget_ns <= -2 * governor_budget_most(g))
             return 0;
         want = projected - l->soft;
     }

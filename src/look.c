@@ -85,6 +85,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
     runtime.limits = sample.limits;
     atomic_store_explicit(&runtime.counters.usage, sample.usage, memory_order_relaxed);
     counter_add(&runtime.counters.looks, 1);
+    atomic_store_explicit(&runtime.looked_ns, now, memory_order_relaxed);
 }
 
 static uint64_t purge(uint64_t bytes)

@@ -291,6 +291,7 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.pid, sys_pid());
+    watcher_measure();
     atomic_store(&runtime.late, true);
     notify_begin(&runtime.options);
     capacity_complain();

@@ -13,27 +13,6 @@
 /* The lock is held for microseconds, unless its holder was preempted or purges much. */
 static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 
-/* Whether that has changed. */
-static bool report_meets(enum governor_meets meets)
-{
-    char text[200];
-    struct fmt f = FMT_INIT(text);
-    if (meets == GOVERNOR_SAME)
-        return false;
-    atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
-    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
-                                         : "meets the limit again: usage ");
-    fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
-    fmt_str(&f, ", soft limit ");
-    fmt_bytes(&f, runtime.limits.soft);
-    fmt_str(&f, ", hard limit ");
-    fmt_bytes(&f, runtime.limits.hard);
-    if (meets == GOVERNOR_CANNOT)
-        fmt_str(&f, "; what is left is in use");
-    log_line(LOG_WARN, text);
-    return true;
-}
-
 /* What one look of the watcher found. */
 struct watch {
     struct governor_input in;
@@ -62,8 +41,7 @@ static bool watch_look(struct watch *w)
     look_locked(0, true, &w->in, &w->d);
     follow_events(&w->in.limits);
     arenas_age();
-    if (report_meets(governor_meets(&runtime.governor, &w->in)))
-        stats_publish(&w->in);
+    look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();

@@ -1,0 +1,134 @@
+/*
+ * How the watcher comes to run, or not, in a box of 256 MiB.
+ *   starting reclaim       a reclaimer is called, and uses nearly all the stack that it is
+ * promised; built with more and less of thread-local variables (TLS_KIB) starting impossible
+ * RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the limit cannot be met
+ * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
+ * Needs the library.
+ */
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
+#include "workload.h"
+
+#include <grp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if !defined(TLS_KIB)
+#define TLS_KIB 1
+#endif
+
+enum { NOBODY = 65534, DEEP = 900 * 1024 };
+
+static const size_t MIB = 1048576;
+/* For what must happen sooner or later. */
+static const double patience_s = 60;
+
+static _Thread_local volatile char of_each_thread[TLS_KIB * 1024];
+
+static _Atomic int calls;
+
+static struct plim_stats stats_now(void)
+{
+    struct plim_stats stats = {.size = sizeof(stats)};
+    plim_stats(&stats);
+    return stats;
+}
+
+static void add_reclaimer(plim_reclaim_fn *fn)
+{
+    if (plim_reclaimer_add("test", fn, NULL, PLIM_MEDIUM) < 0)
+        die("cannot add a reclaimer");
+}
+
+static void *must_have(size_t size)
+{
+    void *block = malloc(size);
+    if (!block)
+        die("malloc failed");
+    memset(block, 1, size);
+    return block;
+}
+
+/* --- reclaim --- */
+
+static size_t go_deep(const struct plim_pressure *p, void *arg)
+{
+    volatile char frame[DEEP];
+    (void)p, (void)arg;
+    for (size_t i = 0; i < DEEP; i += 1024)
+        frame[i] = of_each_thread[i % sizeof(of_each_thread)];
+    atomic_fetch_add(&calls, frame[0] == 0);
+    return 0;
+}
+
+static void reclaim(void)
+{
+    add_reclaimer(go_deep);
+    for (double start = now_s(); atomic_load(&calls) == 0 && now_s() - start < patience_s;)
+        (void)plim_reclaim(1024 * MIB);
+    printf("called=%d\n", atomic_load(&calls) > 0);
+}
+
+/* --- impossible --- */
+
+static size_t give_nothing(const struct plim_pressure *p, void *arg)
+{
+    (void)p, (void)arg;
+    atomic_fetch_add(&calls, 1);
+    return 0;
+}
+
+static void have_no_threads(void)
+{
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || setgroups(0, NULL) != 0 ||
+        setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        die("cannot give up rights");
+}
+
+/* Each of them could have been served, had anybody let go of what there is. */
+static int refused_of(int count)
+{
+    int refused = 0;
+    for (int i = 0; i < count; i++) {
+        void *block = malloc(100 * MIB);
+        refused += block == NULL;
+        free(block);
+    }
+    return refused;
+}
+
+static void impossible(void)
+{
+    have_no_threads();
+    add_reclaimer(give_nothing);
+    for (int i = 0; i < 232; i++)
+        must_have(MIB);
+    int refused = refused_of(10);
+    printf("refused=%d throttled_s=%.3f\n", refused, (double)stats_now().throttle_ns / 1e9);
+    uint32_t cannot = 0;
+    for (double start = now_s(); !cannot && now_s() - start < patience_s; sleep_s(0.05)) {
+        must_have(16 * 1024); /* a heap that does not grow is not looked at */
+        cannot = stats_now().cannot_meet_limit;
+    }
+    printf("cannot_meet=%u calls=%d\n", cannot, atomic_load(&calls));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario scenarios[] = {
+        {"reclaim", reclaim},
+        {"impossible", impossible},
+    };
+    setlinebuf(stdout);
+    if (!plim_present())
+        die("needs the library");
+    scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc == 2 ? argv[1] : NULL);
+    return 0;
+}

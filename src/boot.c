@@ -127,7 +127,7 @@ void runtime_configure(void)
     log_set_level(runtime.options.log);
     if (runtime.options.enabled) {
         usage_init(&runtime.usage, &runtime.options);
-        runtime.affinity = sys_affinity_cpus();
+        runtime.affinity = sys_affinity(&runtime.cpus_at_start);
         runtime.millicpus = UNLIMITED;
         capacity_init();
         build_conf(&settings);

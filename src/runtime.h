@@ -69,10 +69,11 @@ struct watcher {
 };
 
 struct runtime {
-    _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
-    _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
-    struct options options;    /* written at boot, read only after */
-    unsigned affinity;         /* CPUs that the first thread might use; likewise */
+    _Atomic uint32_t phase;        /* enum phase; released by the booting thread */
+    _Atomic uint32_t boot_tid;     /* who boots: its own calls pass through */
+    struct options options;        /* written at boot, read only after */
+    struct cpu_mask cpus_at_start; /* which the first thread might use; likewise */
+    unsigned affinity;             /* how many they are */
     /* Usable CPUs, and when they were counted: under look_lock, read by all, who need no order. */
     _Atomic unsigned cpus;
     _Atomic uint64_t cpus_read_ns;
@@ -202,8 +203,9 @@ bool watcher_is_expected(void);
 /* What it needs to know of the program to make a thread; at the start, with nothing else running.
  */
 void watcher_measure(void);
-/* A detached thread with all signals blocked, and with the stack that reclaimers are promised;
- * 0 or what pthread_create() says. */
+/* A detached thread with all signals blocked, with the stack that reclaimers are promised, of the
+ * usual scheduling class and on the CPUs that the process started with, if it may; 0 or what
+ * pthread_create() says. */
 int watcher_create_thread(void *(*body)(void *), uint32_t turn);
 /* It could not be made. Programs without reclaimers do well without it; others hear of it once. */
 void watcher_report_missing(int rc);

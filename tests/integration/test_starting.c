@@ -71,3 +71,26 @@ Test(starting, a_watcher_that_cannot_be_started_is_told_of_and_not_waited_for)
     cr_expect(times(run.err, "the watcher thread could not be started") == 1, "%s", run.err);
     cr_expect(times(run.err, "cannot meet the limit") == 1, "%s", run.err);
 }
+
+/* In no box: where groups of processes share real time, a new one has none. */
+static void expect_ordinary_threads(const char *scenario)
+{
+    struct run run = run_in((struct run_spec){.preload = harness_library(),
+                                              .argv = ARGV(harness_program("starting"), scenario)},
+                            TIMEOUT_S);
+    if (run_number(&run, "denied") == 1)
+        cr_skip_test("this machine does not allow it: %s", run_describe(&run));
+    cr_expect(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(run_number(&run, "threads") == 2, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "ordinary") == 2, "%s", run_describe(&run));
+}
+
+Test(starting, a_thread_of_the_idle_class_on_one_cpu_hands_neither_on)
+{
+    expect_ordinary_threads("idle_class");
+}
+
+Test(starting, a_real_time_thread_on_one_cpu_hands_neither_on)
+{
+    expect_ordinary_threads("real_time");
+}

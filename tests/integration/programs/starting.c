@@ -3,6 +3,8 @@
  *   starting reclaim       a reclaimer is called, and uses nearly all the stack that it is
  * promised; built with more and less of thread-local variables (TLS_KIB) starting impossible
  * RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the limit cannot be met
+ *   starting idle_class    a SCHED_IDLE thread on the last CPU has the watcher started
+ *   starting real_time     a SCHED_FIFO thread there has
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
  * Needs the library.
  */
@@ -11,7 +13,11 @@
 
 #include "workload.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <grp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,11 +126,103 @@ static void impossible(void)
     printf("cannot_meet=%u calls=%d\n", cannot, atomic_load(&calls));
 }
 
+/* --- idle_class, real_time --- */
+
+/* Which CPUs the process started with. */
+static cpu_set_t at_start;
+
+static cpu_set_t last_cpu(void)
+{
+    cpu_set_t one;
+    int last = CPU_SETSIZE - 1;
+    CPU_ZERO(&one);
+    while (!CPU_ISSET(last, &at_start))
+        last--;
+    CPU_SET(last, &one);
+    return one;
+}
+
+/* Takes that class and CPU, and has the watcher started. */
+static void *start_as(void *policy)
+{
+    int wanted = *(int *)policy;
+    const struct sched_param param = {.sched_priority = wanted == SCHED_FIFO};
+    cpu_set_t one = last_cpu();
+    bool denied = sched_setscheduler(0, wanted, &param) != 0;
+    if (denied && errno != EPERM)
+        die("no such class");
+    printf("denied=%d\n", denied);
+    if (denied)
+        return NULL;
+    if (sched_setaffinity(0, sizeof(one), &one) != 0)
+        die("cannot be pinned");
+    add_reclaimer(give_nothing);
+    return policy;
+}
+
+/* Of the threads but the first; false: it has ended. */
+static bool inspect(const char *tid, int *ret_policy, bool *ret_everywhere)
+{
+    cpu_set_t now;
+    pid_t number = (pid_t)strtol(tid, NULL, 10);
+    if (number == getpid() || sched_getaffinity(number, sizeof(now), &now) != 0)
+        return false;
+    *ret_policy = sched_getscheduler(number);
+    *ret_everywhere = CPU_EQUAL(&now, &at_start) != 0;
+    return true;
+}
+
+/* Until the watcher and the thread that stands by are all that there is besides this one. */
+static void report_threads(void)
+{
+    int count = 0, ordinary = 0, policy;
+    bool everywhere;
+    for (double start = now_s(); count != 2 && now_s() - start < patience_s; sleep_s(0.02)) {
+        DIR *dir = opendir("/proc/self/task");
+        if (!dir)
+            die("no /proc/self/task");
+        count = ordinary = 0;
+        (void)plim_reclaim(1024 * MIB);
+        for (struct dirent *entry; (entry = readdir(dir));) {
+            if (entry->d_name[0] == '.' || !inspect(entry->d_name, &policy, &everywhere))
+                continue;
+            count++;
+            ordinary += policy == SCHED_OTHER && everywhere;
+        }
+        closedir(dir);
+    }
+    printf("threads=%d ordinary=%d\n", count, ordinary);
+}
+
+static void have_it_started(int policy_of_starter)
+{
+    pthread_t thread;
+    void *started;
+    if (sched_getaffinity(0, sizeof(at_start), &at_start) != 0 ||
+        pthread_create(&thread, NULL, start_as, &policy_of_starter) != 0 ||
+        pthread_join(thread, &started) != 0)
+        die("no thread");
+    if (started)
+        report_threads();
+}
+
+static void idle_class(void)
+{
+    have_it_started(SCHED_IDLE);
+}
+
+static void real_time(void)
+{
+    have_it_started(SCHED_FIFO);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
         {"reclaim", reclaim},
         {"impossible", impossible},
+        {"idle_class", idle_class},
+        {"real_time", real_time},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -151,6 +151,7 @@ void watcher_start(void)
         watcher_report_missing(rc);
         atomic_store(&self->start_ns, sys_now_ns() + retry_ns);
         atomic_store(&self->failed, true);
+        atomic_store(&self->tid, 0);
         atomic_store(&self->state, WATCHER_NONE);
     }
 }
@@ -267,9 +268,11 @@ static uint32_t number_of(const _Atomic uint32_t *tid)
 bool watcher_pause(void)
 {
     struct watcher *self = &runtime.watcher;
-    uint32_t state = atomic_load(&self->state);
-    if ((state != WATCHER_STARTING && state != WATCHER_RUNNING) ||
-        atomic_load(&runtime.pid) != sys_pid())
+    uint32_t state = WATCHER_NONE;
+    while (atomic_load(&runtime.pid) == sys_pid() &&
+           (state = atomic_load(&self->state)) == WATCHER_STARTING)
+        sys_yield(); /* until it runs, or could not be started */
+    if (state != WATCHER_RUNNING)
         return false; /* none, or in another process */
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
     if (tid == sys_tid() || !atomic_compare_exchange_strong(&self->state, &state, WATCHER_PAUSED))

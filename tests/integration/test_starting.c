@@ -94,3 +94,10 @@ Test(starting, a_real_time_thread_on_one_cpu_hands_neither_on)
 {
     expect_ordinary_threads("real_time");
 }
+
+Test(starting, namespaces_are_entered_while_it_cannot_be_started)
+{
+    struct run run = start("starting", "failing", NULL);
+    cr_expect(run_number(&run, "waited") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "entered") == 1, "%s", run_describe(&run));
+}

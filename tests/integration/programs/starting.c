@@ -5,6 +5,8 @@
  * RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the limit cannot be met
  *   starting idle_class    a SCHED_IDLE thread on the last CPU has the watcher started
  *   starting real_time     a SCHED_FIFO thread there has
+ *   starting failing       no thread can be made, while another one enters namespaces
+ *   starting hung          a reclaimer does not return until it was asked for more
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
  * Needs the library.
  */
@@ -14,6 +16,7 @@
 #include "workload.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <pthread.h>
@@ -216,13 +219,94 @@ static void real_time(void)
     have_it_started(SCHED_FIFO);
 }
 
+/* --- failing --- */
+
+/* While set, in the place of the C library's: it waits until another thread is at setns(), and then
+ * fails. */
+static _Atomic bool fails;
+static _Atomic int waiting, entering;
+
+__attribute__((visibility("default"))) int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *arg)
+{
+    static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
+    if (!atomic_load(&fails))
+        return next(thread, attr, body, arg);
+    atomic_fetch_add(&waiting, 1);
+    for (double start = now_s(); !atomic_load(&entering) && now_s() - start < patience_s;)
+        sleep_s(0.001);
+    sleep_s(0.1); /* for the other one to come that far: it tells nobody */
+    return EAGAIN;
+}
+
+/* Of no namespace: what is tested is what happens before. */
+static void *enter_none(void *arg)
+{
+    while (!atomic_load(&waiting))
+        sleep_s(0.001);
+    atomic_fetch_add(&entering, 1);
+    return setns(-1, 0) != 0 && errno == EBADF ? arg : NULL;
+}
+
+static void failing(void)
+{
+    pthread_t thread;
+    void *entered;
+    alarm((unsigned)patience_s);
+    if (pthread_create(&thread, NULL, enter_none, &thread) != 0)
+        die("no thread");
+    atomic_store(&fails, true);
+    add_reclaimer(give_nothing);
+    pthread_join(thread, &entered);
+    printf("waited=%d entered=%d\n", atomic_load(&waiting) > 0, entered != NULL);
+}
+
+/* --- hung --- */
+
+static _Atomic bool released;
+
+static size_t hang_once(const struct plim_pressure *p, void *arg)
+{
+    (void)p, (void)arg;
+    if (atomic_fetch_add(&calls, 1) == 0) {
+        while (!atomic_load(&released))
+            sleep_s(0.001);
+    }
+    return 0;
+}
+
+static bool wakes_up_after(uint64_t wakeups)
+{
+    double start = now_s();
+    while (stats_now().watcher_wakeups <= wakeups && now_s() - start < patience_s)
+        sleep_s(0.01);
+    return stats_now().watcher_wakeups > wakeups;
+}
+
+/* The thread that stands by has taken over, and finds that the other one still calls. What it is
+ * asked for then is asked of reclaimers later. */
+static void hung(void)
+{
+    add_reclaimer(hang_once);
+    while (atomic_load(&calls) == 0)
+        (void)plim_reclaim(MIB);
+    bool over = wakes_up_after(stats_now().watcher_wakeups);
+    (void)plim_reclaim(MIB);
+    over = over && wakes_up_after(stats_now().watcher_wakeups - 1);
+    int before = atomic_load(&calls);
+    atomic_store(&released, true);
+    for (double start = now_s(); atomic_load(&calls) == before && now_s() - start < patience_s;)
+        sleep_s(0.01);
+    printf("taken_over=%d before=%d after=%d\n", over, before, atomic_load(&calls) > before);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"reclaim", reclaim},
-        {"impossible", impossible},
-        {"idle_class", idle_class},
-        {"real_time", real_time},
+        {"reclaim", reclaim},     {"impossible", impossible}, {"idle_class", idle_class},
+        {"real_time", real_time}, {"failing", failing},       {"hung", hung},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -93,6 +93,8 @@ static void pass_end(void *arg)
     struct pass *pass = arg;
     thread_state.inside = true;
     atomic_store(&runtime.watcher.pass_ns, 0);
+    if (atomic_load(&runtime.watcher.asked) > 0)
+        watcher_wake(); /* another thread watches, and could not ask meanwhile */
     if (pass->result.calls > 0)
         pass_account(pass->w, &pass->result, sys_thread_cpu_ns() - pass->cpu_ns,
                      arenas_thread_freed() - pass->freed);
@@ -161,17 +163,23 @@ uint64_t watch_once(uint32_t turn)
     report_long_pass();
     if (!watch_look(&w))
         return lock_wait_ns;
-    w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
+    uint64_t asked = atomic_exchange(&self->asked, 0);
+    w.target = u64_max(w.needed, asked);
     const struct record_job record = {
         .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
     bool recording = w.record_due && record_begin(&record);
     struct pass pass = {.w = &w, .record = recording ? &record : NULL};
-    if (w.target > 0 && pass_begin(&w))
+    bool begun = w.target > 0 && pass_begin(&w);
+    if (begun)
         reclaim_pass(&pass);
     else if (recording)
         record_end(&record);
     if (atomic_load(&self->turn) != turn)
         return 0;
+    if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
+        watcher_ask(asked);
+        return atomic_load(&self->pass_ns) == 0 ? 0 : w.d.watch_after_ns;
+    }
     if (w.target > 0 || w.d.level < PLIM_CRITICAL)
         runtime_progress();
     atomic_store(&self->served, requests);

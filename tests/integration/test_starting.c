@@ -101,3 +101,11 @@ Test(starting, namespaces_are_entered_while_it_cannot_be_started)
     cr_expect(run_number(&run, "waited") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "entered") == 1, "%s", run_describe(&run));
 }
+
+Test(starting, what_was_asked_for_during_a_pass_that_hangs_is_asked_of_the_next)
+{
+    struct run run = start("starting", "hung", NULL);
+    cr_expect(run_number(&run, "taken_over") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "before") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "after") == 1, "%s", run_describe(&run));
+}

@@ -45,6 +45,16 @@ static void after_look(const struct governor_input *in, const struct governor_de
         watcher_wake_by(in->now_ns + d->watch_after_ns);
 }
 
+/* There is no watcher to see what is left after the purge. */
+static void meets(const struct governor_input *in, const struct governor_decision *d)
+{
+    struct governor_input after = *in;
+    uint64_t purged = u64_min(d->purge, in->dirty);
+    after.dirty -= purged;
+    after.usage = u64_less(in->usage, purged);
+    look_meets(&after);
+}
+
 static bool look(size_t size)
 {
     struct governor_input in;
@@ -59,6 +69,8 @@ static bool look(size_t size)
     look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
     if (in.request > 0 && in.request < in.limits.hard)
         look_granted(in.now_ns, in.committed, in.request);
+    if (!watcher_runs() && (d.heap_matters || runtime.governor.cannot_meet))
+        meets(&in, &d);
     lock_release(&runtime.look_lock);
     after_look(&in, &d);
     return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;

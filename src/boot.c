@@ -127,7 +127,7 @@ void runtime_configure(void)
     log_set_level(runtime.options.log);
     if (runtime.options.enabled) {
         usage_init(&runtime.usage, &runtime.options);
-        runtime.affinity = sys_affinity_cpus();
+        runtime.affinity = sys_affinity(&runtime.cpus_at_start);
         runtime.millicpus = UNLIMITED;
         capacity_init();
         build_conf(&settings);
@@ -291,6 +291,7 @@ __attribute__((constructor(101))) static void on_load(void)
     je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store(&runtime.pid, sys_pid());
+    watcher_measure();
     atomic_store(&runtime.late, true);
     notify_begin(&runtime.options);
     capacity_complain();

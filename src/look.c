@@ -45,9 +45,8 @@ void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
 /* Without the watcher nobody calls them, and while one hangs no other is called. */
 unsigned runtime_reclaimers(enum plim_level level)
 {
-    return runtime.options.thread == THREAD_OFF || watcher_pass_for() >= pass_lost_ns
-               ? 0
-               : reclaimers_count(level);
+    return !watcher_is_expected() || watcher_pass_for() >= pass_lost_ns ? 0
+                                                                        : reclaimers_count(level);
 }
 
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
@@ -161,5 +160,26 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
+    stats_publish(in);
+}
+
+void look_meets(const struct governor_input *in)
+{
+    char text[200];
+    struct fmt f = FMT_INIT(text);
+    enum governor_meets meets = governor_meets(&runtime.governor, in);
+    if (meets == GOVERNOR_SAME)
+        return;
+    atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
+    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
+                                         : "meets the limit again: usage ");
+    fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
+    fmt_str(&f, ", soft limit ");
+    fmt_bytes(&f, runtime.limits.soft);
+    fmt_str(&f, ", hard limit ");
+    fmt_bytes(&f, runtime.limits.hard);
+    if (meets == GOVERNOR_CANNOT)
+        fmt_str(&f, "; what is left is in use");
+    log_line(LOG_WARN, text);
     stats_publish(in);
 }

@@ -10,6 +10,7 @@
  *   stats.c    the numbers for plim_stats() and for the stats page
  *   control.c  what other processes ask for by the stats page (plimsoll ctl)
  *   watcher.c  the thread that looks when nobody allocates
+ *   watcher_thread.c  how it is made
  *   watch.c    one look of its, and the reclaimers that it runs
  *   namespaces.c  unshare() and setns(), which it would be in the way of
  */
@@ -54,6 +55,7 @@ struct watcher {
     _Atomic uint32_t passes;   /* of reclaimers, as begun; that one sleeps on it */
     _Atomic uint64_t pass_ns;  /* when the pass that runs began; 0: none runs */
     _Atomic uint64_t start_ns; /* it could not be started: not again before */
+    _Atomic bool failed;       /* nor has it been since; by who starts it */
     _Atomic uint32_t wake;     /* counts requests to look; the watcher sleeps on it */
     /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
      * can raise. Set under the look lock. */
@@ -67,10 +69,11 @@ struct watcher {
 };
 
 struct runtime {
-    _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
-    _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
-    struct options options;    /* written at boot, read only after */
-    unsigned affinity;         /* CPUs that the first thread might use; likewise */
+    _Atomic uint32_t phase;        /* enum phase; released by the booting thread */
+    _Atomic uint32_t boot_tid;     /* who boots: its own calls pass through */
+    struct options options;        /* written at boot, read only after */
+    struct cpu_mask cpus_at_start; /* which the first thread might use; likewise */
+    unsigned affinity;             /* how many they are */
     /* Usable CPUs, and when they were counted: under look_lock, read by all, who need no order. */
     _Atomic unsigned cpus;
     _Atomic uint64_t cpus_read_ns;
@@ -178,6 +181,9 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
 /* A request of so many bytes was let through: what it will have committed shows in no count before
  * it is served. Call with look_lock held. */
 void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
+/* Says so when the limit cannot be met, or can be again, as of that look. Call with look_lock held.
+ */
+void look_meets(const struct governor_input *in);
 /* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
  * request of that size, or nearly none. false: refuse it. */
 bool at_limit(size_t size, struct governor_decision *d);
@@ -193,6 +199,17 @@ void watcher_wake_by(uint64_t ns);
 /* Starts it unless it runs or must not. */
 void watcher_start(void);
 bool watcher_runs(void);
+/* Whether there is one, or will be once there is something to do for it. */
+bool watcher_is_expected(void);
+/* What it needs to know of the program to make a thread; at the start, with nothing else running.
+ */
+void watcher_measure(void);
+/* A detached thread with all signals blocked, with the stack that reclaimers are promised, of the
+ * usual scheduling class and on the CPUs that the process started with, if it may; 0 or what
+ * pthread_create() says. */
+int watcher_create_thread(void *(*body)(void *), uint32_t turn);
+/* It could not be made. Programs without reclaimers do well without it; others hear of it once. */
+void watcher_report_missing(int rc);
 /* Has another thread stand by while a pass of reclaimers runs. */
 void watcher_stand_by(void);
 /* How long the pass of reclaimers that runs has been running; 0: none runs. */

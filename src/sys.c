@@ -298,14 +298,20 @@ uint64_t sys_ram_bytes(void)
     return (uint64_t)si.totalram * si.mem_unit;
 }
 
+unsigned sys_affinity(struct cpu_mask *ret)
+{
+    unsigned count = 0;
+    *ret = (struct cpu_mask){0};
+    (void)SYS_CALL(SYS_sched_getaffinity, 0, sizeof(*ret), ret);
+    for (size_t i = 0; i < ARRAY_LEN(ret->bits); i++)
+        count += (unsigned)__builtin_popcountl(ret->bits[i]);
+    return count > 0 ? count : 1;
+}
+
 unsigned sys_affinity_cpus(void)
 {
-    unsigned long mask[8192 / (8 * sizeof(unsigned long))];
-    long bytes = SYS_CALL(SYS_sched_getaffinity, 0, sizeof(mask), mask);
-    unsigned count = 0;
-    for (long i = 0; i < bytes / (long)sizeof(mask[0]); i++)
-        count += (unsigned)__builtin_popcountl(mask[i]);
-    return count > 0 ? count : 1;
+    struct cpu_mask mask;
+    return sys_affinity(&mask);
 }
 
 unsigned sys_tid(void)

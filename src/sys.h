@@ -132,8 +132,14 @@ uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 void sys_sleep_ns(uint64_t ns);
 void sys_yield(void);
 
-uint64_t sys_ram_bytes(void);     /* of the machine; UNLIMITED if unknown */
-unsigned sys_affinity_cpus(void); /* CPUs this thread may run on, at least 1 */
+uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
+/* CPUs, as sched_setaffinity(2) takes them. */
+struct cpu_mask {
+    unsigned long bits[8192 / (8 * sizeof(unsigned long))];
+};
+/* Those that this thread may run on; returns how many, at least 1. */
+unsigned sys_affinity(struct cpu_mask *ret);
+unsigned sys_affinity_cpus(void); /* how many alone */
 unsigned sys_tid(void);
 bool sys_on_signal_stack(void); /* which may be small */
 bool sys_is_secure(void);       /* set-uid and the like: AT_SECURE */

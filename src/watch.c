@@ -13,27 +13,6 @@
 /* The lock is held for microseconds, unless its holder was preempted or purges much. */
 static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 
-/* Whether that has changed. */
-static bool report_meets(enum governor_meets meets)
-{
-    char text[200];
-    struct fmt f = FMT_INIT(text);
-    if (meets == GOVERNOR_SAME)
-        return false;
-    atomic_store_explicit(&runtime.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
-    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
-                                         : "meets the limit again: usage ");
-    fmt_bytes(&f, atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed));
-    fmt_str(&f, ", soft limit ");
-    fmt_bytes(&f, runtime.limits.soft);
-    fmt_str(&f, ", hard limit ");
-    fmt_bytes(&f, runtime.limits.hard);
-    if (meets == GOVERNOR_CANNOT)
-        fmt_str(&f, "; what is left is in use");
-    log_line(LOG_WARN, text);
-    return true;
-}
-
 /* What one look of the watcher found. */
 struct watch {
     struct governor_input in;
@@ -62,8 +41,7 @@ static bool watch_look(struct watch *w)
     look_locked(0, true, &w->in, &w->d);
     follow_events(&w->in.limits);
     arenas_age();
-    if (report_meets(governor_meets(&runtime.governor, &w->in)))
-        stats_publish(&w->in);
+    look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
     if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
         w->live = arenas_allocated();
@@ -115,6 +93,8 @@ static void pass_end(void *arg)
     struct pass *pass = arg;
     thread_state.inside = true;
     atomic_store(&runtime.watcher.pass_ns, 0);
+    if (atomic_load(&runtime.watcher.asked) > 0)
+        watcher_wake(); /* another thread watches, and could not ask meanwhile */
     if (pass->result.calls > 0)
         pass_account(pass->w, &pass->result, sys_thread_cpu_ns() - pass->cpu_ns,
                      arenas_thread_freed() - pass->freed);
@@ -183,17 +163,23 @@ uint64_t watch_once(uint32_t turn)
     report_long_pass();
     if (!watch_look(&w))
         return lock_wait_ns;
-    w.target = u64_max(w.needed, atomic_exchange(&self->asked, 0));
+    uint64_t asked = atomic_exchange(&self->asked, 0);
+    w.target = u64_max(w.needed, asked);
     const struct record_job record = {
         .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
     bool recording = w.record_due && record_begin(&record);
     struct pass pass = {.w = &w, .record = recording ? &record : NULL};
-    if (w.target > 0 && pass_begin(&w))
+    bool begun = w.target > 0 && pass_begin(&w);
+    if (begun)
         reclaim_pass(&pass);
     else if (recording)
         record_end(&record);
     if (atomic_load(&self->turn) != turn)
         return 0;
+    if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
+        watcher_ask(asked);
+        return atomic_load(&self->pass_ns) == 0 ? 0 : w.d.watch_after_ns;
+    }
     if (w.target > 0 || w.d.level < PLIM_CRITICAL)
         runtime_progress();
     atomic_store(&self->served, requests);

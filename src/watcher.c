@@ -13,14 +13,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum watcher_state { WATCHER_NONE, WATCHER_STARTING, WATCHER_RUNNING, WATCHER_PAUSED };
 
 /* In place of a thread's number, until it tells that. */
 #define STARTED UINT32_MAX
 
-static const size_t stack_bytes = (size_t)1 << 20;
 /* One that could not be started is not tried again at every look. */
 static const uint64_t retry_ns = NS_PER_S;
 
@@ -125,25 +123,6 @@ static void *relief_main(void *arg)
     return NULL;
 }
 
-/* All signals blocked: they are the program's, and its handlers must not run here. */
-static int create_thread(void *(*body)(void *), uint32_t turn)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    int rc = pthread_attr_init(&attr);
-    if (rc != 0)
-        return rc;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, stack_bytes);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attr, body, (void *)(uintptr_t)turn);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
-}
-
 /* In a child of vfork it would be the child's, and end with it. */
 static bool may_start(void)
 {
@@ -162,15 +141,25 @@ void watcher_start(void)
     bool inside = thread_state.inside;
     thread_state.inside = true; /* what creating a thread allocates is not looked at */
     atomic_store(&self->tid, STARTED);
-    int rc = create_thread(watcher_main, atomic_fetch_add(&self->turn, 1) + 1);
+    int rc = watcher_create_thread(watcher_main, atomic_fetch_add(&self->turn, 1) + 1);
     /* This thread may be fetching blocks for its cache, which must find it as it was. */
     arenas_flush_thread_cache();
     thread_state.inside = inside;
-    if (rc != 0) { /* no memory or no right: a later look tries again */
-        log_line(LOG_INFO, "the watcher thread could not be started");
+    if (rc == 0) {
+        atomic_store(&self->failed, false);
+    } else { /* no memory or no right: a later look tries again */
+        watcher_report_missing(rc);
         atomic_store(&self->start_ns, sys_now_ns() + retry_ns);
+        atomic_store(&self->failed, true);
+        atomic_store(&self->tid, 0);
         atomic_store(&self->state, WATCHER_NONE);
     }
+}
+
+bool watcher_is_expected(void)
+{
+    return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
+           !atomic_load(&runtime.watcher.failed);
 }
 
 bool watcher_runs(void)
@@ -223,9 +212,11 @@ bool watcher_pass(uint64_t bytes, uint64_t within_ns)
 {
     struct watcher *self = &runtime.watcher;
     uint64_t end = sys_now_ns() + within_ns;
+    watcher_start();
+    if (!watcher_is_expected())
+        return false;
     watcher_ask(bytes);
     uint32_t ticket = atomic_fetch_add(&self->requests, 1) + 1;
-    watcher_start();
     watcher_wake();
     for (;;) {
         uint32_t served = atomic_load(&self->served);
@@ -253,7 +244,7 @@ void watcher_stand_by(void)
     atomic_fetch_add(&self->passes, 1);
     if (!atomic_compare_exchange_strong(&self->relief, &none, STARTED))
         (void)sys_futex_wake(&self->passes, 1);
-    else if (create_thread(relief_main, 0) != 0)
+    else if (watcher_create_thread(relief_main, 0) != 0)
         atomic_store(&self->relief, 0);
 }
 
@@ -277,9 +268,11 @@ static uint32_t number_of(const _Atomic uint32_t *tid)
 bool watcher_pause(void)
 {
     struct watcher *self = &runtime.watcher;
-    uint32_t state = atomic_load(&self->state);
-    if ((state != WATCHER_STARTING && state != WATCHER_RUNNING) ||
-        atomic_load(&runtime.pid) != sys_pid())
+    uint32_t state = WATCHER_NONE;
+    while (atomic_load(&runtime.pid) == sys_pid() &&
+           (state = atomic_load(&self->state)) == WATCHER_STARTING)
+        sys_yield(); /* until it runs, or could not be started */
+    if (state != WATCHER_RUNNING)
         return false; /* none, or in another process */
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
     if (tid == sys_tid() || !atomic_compare_exchange_strong(&self->state, &state, WATCHER_PAUSED))

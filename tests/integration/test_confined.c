@@ -49,6 +49,12 @@ Test(confined, the_system_calls_that_are_listed_are_all)
     expect_limit_known(&run);
 }
 
+Test(confined, so_they_are_where_pressure_is_told)
+{
+    struct run run = confined("strict", "PLIMSOLL_NOTIFY=systemd");
+    expect_limit_known(&run);
+}
+
 Test(confined, the_address_space_is_limited)
 {
     struct run run = confined("address_space", NULL);

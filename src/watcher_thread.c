@@ -1,0 +1,184 @@
+/*
+ * A thread of the watcher's, as it is made, see runtime.h.
+ *
+ * Whichever thread's look it is that makes it: neither that one's scheduling class nor its CPUs are
+ * for the new one, which would starve beside a control loop. Both are set only where they differ,
+ * and told by files: the system calls may be ones that a filter kills for.
+ */
+#include "runtime.h"
+
+#include "fmt.h"
+#include "log.h"
+#include "reclaimers.h"
+
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What reclaimers have, see plimsoll.h. The C library takes the thread-local variables that all
+ * threads have from it as well. */
+static const size_t stack_bytes = (size_t)1 << 20;
+/* Where that is too little, more is tried: what is kept free for libraries loaded later counts as
+ * well, and nobody tells how much that is. */
+static const size_t stack_most = (size_t)1 << 30;
+
+/* Those variables of all that is loaded at the start; written there, read only after. */
+static size_t tls_bytes;
+
+static int add_tls(struct dl_phdr_info *info, size_t size, void *sum)
+{
+    (void)size;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_TLS)
+            *(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+    }
+    return 0;
+}
+
+void watcher_measure(void)
+{
+    tls_bytes = 0;
+    (void)dl_iterate_phdr(add_tls, &tls_bytes);
+}
+
+/* Of the calling thread, from the field after the program's name on; -1: not known. */
+static long policy(void)
+{
+    enum { FIELD = 41, AFTER_NAME = 2 };
+    char text[1024];
+    uint64_t value;
+    if (sys_read_file("/proc/thread-self/stat", text, sizeof(text)) < 0)
+        return -1;
+    const char *at = strrchr(text, ')');
+    for (int field = AFTER_NAME; at != NULL && field < FIELD; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL && fmt_parse_u64(at + 1, &at, &value) == 0 ? (long)value : -1;
+}
+
+/* What its status says after `key`, as far as there is room. */
+static bool status_line(const char *key, char *text, size_t size)
+{
+    uint64_t offset = 0, found = 0;
+    size_t key_len = strlen(key);
+    long len;
+    int fd = sys_open("/proc/thread-self/status", 0);
+    if (fd < 0)
+        return false;
+    while (found == 0 && (len = sys_pread(fd, text, size - 1, offset)) > (long)key_len) {
+        text[len] = '\0';
+        const char *at = strstr(text, key);
+        found = at != NULL ? offset + (uint64_t)(at - text) + key_len : 0;
+        offset += (uint64_t)len - key_len;
+    }
+    len = found > 0 ? sys_pread(fd, text, size - 1, found) : 0;
+    sys_close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
+static unsigned hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+/* Whether the calling thread may not run everywhere that the first one might when it started. */
+static bool lacks_cpus(void)
+{
+    enum { DIGITS = 2 * sizeof(runtime.cpus_at_start.bits[0]) };
+    struct cpu_mask now = {0};
+    char text[700]; /* more than 2048 CPUs */
+    size_t digit = 0;
+    if (!status_line("\nCpus_allowed:\t", text, sizeof(text)))
+        return false;
+    size_t len = strspn(text, "0123456789abcdef,");
+    if (text[len] != '\n')
+        return true;
+    for (; len > 0; len--) { /* the last digit is that of the first four CPUs */
+        if (text[len - 1] == ',')
+            continue;
+        now.bits[digit / DIGITS] |= (unsigned long)hex_digit(text[len - 1]) << (digit % DIGITS * 4);
+        digit++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(now.bits); i++) {
+        if ((runtime.cpus_at_start.bits[i] & ~now.bits[i]) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void set_class(pthread_attr_t *attr)
+{
+    const struct sched_param none = {0};
+    pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy(attr, SCHED_OTHER);
+    pthread_attr_setschedparam(attr, &none);
+}
+
+static int create_as(bool own_class, bool own_cpus, size_t stack, void *(*body)(void *),
+                     uint32_t turn)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc = pthread_attr_init(&attr);
+    if (rc != 0)
+        return rc;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, stack);
+    if (own_class)
+        set_class(&attr);
+    if (own_cpus)
+        (void)pthread_attr_setaffinity_np(&attr, sizeof(runtime.cpus_at_start),
+                                          (const cpu_set_t *)&runtime.cpus_at_start);
+    rc = pthread_create(&thread, &attr, body, (void *)(uintptr_t)turn);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+/* What may not be had is left as it is. */
+static int create(size_t stack, void *(*body)(void *), uint32_t turn)
+{
+    struct lock *no_fork = &runtime.watcher.events.lock; /* the child would keep what is open */
+    lock_take(no_fork);
+    bool own_class = policy() > SCHED_OTHER, own_cpus = lacks_cpus();
+    lock_release(no_fork);
+    int rc = create_as(own_class, own_cpus, stack, body, turn);
+    if (own_class && own_cpus && (rc == EPERM || rc == EINVAL))
+        rc = create_as(false, true, stack, body, turn);
+    if ((own_class || own_cpus) && (rc == EPERM || rc == EINVAL))
+        rc = create_as(false, false, stack, body, turn);
+    return rc;
+}
+
+/* All signals blocked: they are the program's, and its handlers must not run here. */
+int watcher_create_thread(void *(*body)(void *), uint32_t turn)
+{
+    sigset_t all, before;
+    size_t stack = stack_bytes + tls_bytes;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = create(stack, body, turn);
+    while (rc == EINVAL && stack < stack_most)
+        rc = create(stack *= 2, body, turn);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+void watcher_report_missing(int rc)
+{
+    static _Atomic bool told; /* by whoever tries to start it */
+    char text[200];
+    struct fmt f = FMT_INIT(text);
+    bool concerns = reclaimers_count(PLIM_CRITICAL) > 0 && !atomic_load(&told);
+    fmt_str(&f, "the watcher thread could not be started (");
+    fmt_str(&f, rc == EAGAIN ? "no room for a thread" : "error ");
+    if (rc != EAGAIN)
+        fmt_i64(&f, rc);
+    fmt_str(&f,
+            concerns ? "), so reclaimers are not called; it is tried again once a second" : ")");
+    log_line(concerns ? LOG_WARN : LOG_INFO, text);
+    atomic_store(&told, atomic_load(&told) || concerns);
+}

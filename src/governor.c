@@ -7,6 +7,8 @@ static const uint64_t hysteresis_percent = 5;
 static const uint64_t watch_far_ns = NS_PER_S;
 static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
+/* How far others may get meanwhile. */
+static const uint64_t grown_in_a_second = GiB;
 /* Free pages worth a watcher's wake-up. */
 static const uint64_t dirty_worth = 2 * MiB;
 /* A heap is idle after so long without a change; longer while there is room for all. */
@@ -159,11 +161,14 @@ static bool matters(const struct governor_input *in)
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
-/* A burst of frees shows in no count of pages taken: whose it is must look by itself. */
+/* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
+ * must look by himself, where all room may be gone by the watcher's next look. */
 static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
 {
     uint64_t left = u64_less(in->dirty, purge);
-    return shares_room(in) ? u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard) : 0;
+    if (!has_company(in) || u64_less(in->limits.low, in->usage) > grown_in_a_second)
+        return 0;
+    return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
 }
 
 static bool listened_to(const struct governor_input *in)

@@ -44,10 +44,14 @@ static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes
 
 /* Others take from the same room, and nothing here shows how fast: other processes of the group, or
  * mappings of our own. */
+static inline bool has_company(const struct governor_input *in)
+{
+    return in->limits.source == LIMITS_CGROUP && in->committed + in->committed / 4 < in->usage;
+}
+
 static inline bool shares_room(const struct governor_input *in)
 {
-    return in->limits.source == LIMITS_CGROUP && in->usage >= in->limits.hard / 2 &&
-           in->committed + in->committed / 4 < in->usage;
+    return has_company(in) && in->usage >= in->limits.hard / 2;
 }
 
 /* Free pages that we may keep from them: only we can give them back, and may get no CPU when they

@@ -10,6 +10,10 @@
 /* Written once, before anything is reserved. */
 static bool avoid_huge_pages;
 
+/* jemalloc reserves more from one time to the next; from here on it is worth a look whether the
+ * kernel would bring all of it into memory. */
+static const size_t seldom_reserved = (size_t)(2 * MiB);
+
 static _Thread_local uint64_t given_back __attribute__((tls_model("initial-exec")));
 
 void pages_avoid_huge(bool avoid)
@@ -19,7 +23,8 @@ void pages_avoid_huge(bool avoid)
 
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit)
 {
-    void *p = sys_map(addr, size, alignment);
+    void *p = size > seldom_reserved && sys_maps_locked() ? sys_map_on_fault(addr, size, alignment)
+                                                          : sys_map(addr, size, alignment);
     if (p == NULL) {
         errno = ENOMEM; /* as mmap would: jemalloc's realloc relies on it */
         return NULL;
@@ -42,7 +47,7 @@ void pages_take(size_t size)
 
 int pages_give_back(void *addr, size_t size)
 {
-    int rc = pages_renew(addr, size);
+    int rc = sys_drop_pages(addr, size);
     if (rc != 0)
         return rc;
     account_add(-(int64_t)size);

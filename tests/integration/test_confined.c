@@ -95,6 +95,24 @@ Test(confined, a_mount_namespace_is_entered)
     expect_entered("setns_mount");
 }
 
+static void expect_locked(const char *scenario)
+{
+    struct run run = confined(scenario, NULL);
+    cr_expect(run_number(&run, "locked_mib") >= 32, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "resident_mib") >= 32, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
+Test(confined, all_memory_is_locked_as_it_is_mapped)
+{
+    expect_locked("locked");
+}
+
+Test(confined, all_memory_is_locked_as_it_is_touched)
+{
+    expect_locked("locked_on_fault");
+}
+
 /* Everything on the allocating thread: there is no watcher. */
 Test(confined, an_allocation_takes_less_than_8_kib_of_stack)
 {

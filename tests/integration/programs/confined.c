@@ -8,8 +8,10 @@
  *   confined no_threads      RLIMIT_NPROC of 0: no watcher can be started
  *   confined unshare_user, setns_user, setns_mount
  *                            what the kernel refuses to processes of several threads
- *   confined stacks          the deepest that an allocation goes, and the smallest threads there
- * are Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
+ *   confined stacks          how deep allocations go at most, and the smallest threads there are
+ *   confined locked, locked_on_fault
+ *                            all memory is locked, as it is mapped or as it is touched
+ * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
  * it. Needs the library.
  */
 #define PLIM_OPTIONAL
@@ -440,14 +442,63 @@ static void stacks(void)
     measure();
 }
 
+/* --- locked memory --- */
+
+static long status_kib(const char *key)
+{
+    char line[256];
+    long kib = -1;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            kib = strtol(line + strlen(key), NULL, 10);
+    }
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+static void lock_all(int flags)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | flags) != 0) {
+        printf("denied=1\n");
+        return;
+    }
+    char *live = malloc(32 * MIB);
+    if (!live)
+        die("malloc failed");
+    memset(live, 1, 32 * MIB);
+    go_on();
+    printf("locked_mib=%ld\n", status_kib("VmLck:") / 1024);
+    printf("resident_mib=%ld\n", status_kib("VmRSS:") / 1024);
+    free(live);
+}
+
+static void locked(void)
+{
+    lock_all(0);
+}
+
+static void locked_on_fault(void)
+{
+    lock_all(MCL_ONFAULT);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"setuid", change_user},          {"no_openat", refuse_openat},
-        {"strict", allow_listed_only},    {"address_space", meet_address_space},
-        {"descriptors", few_descriptors}, {"no_threads", no_threads},
-        {"unshare_user", unshare_user},   {"setns_user", setns_user},
-        {"setns_mount", setns_mount},     {"stacks", stacks},
+        {"setuid", change_user},
+        {"no_openat", refuse_openat},
+        {"strict", allow_listed_only},
+        {"address_space", meet_address_space},
+        {"descriptors", few_descriptors},
+        {"no_threads", no_threads},
+        {"unshare_user", unshare_user},
+        {"setns_user", setns_user},
+        {"setns_mount", setns_mount},
+        {"stacks", stacks},
+        {"locked", locked},
+        {"locked_on_fault", locked_on_fault},
     };
     setlinebuf(stdout);
     if (!plim_present())

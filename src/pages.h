@@ -25,5 +25,7 @@ int pages_renew(void *addr, size_t size);
 
 /* Bytes that the calling thread has given back since it began. */
 uint64_t pages_given_back(void);
+/* Bytes that the kernel did not take, of all threads. */
+uint64_t pages_refused(void);
 
 #endif

@@ -11,6 +11,7 @@
  *   confined stacks          how deep allocations go at most, and the smallest threads there are
  *   confined locked, locked_on_fault
  *                            all memory is locked, as it is mapped or as it is touched
+ *   confined no_giving_back  the kernel takes no page back, and there is more than fits
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
  * it. Needs the library.
  */
@@ -38,6 +39,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 
 enum { NOBODY = 65534 };
 
@@ -484,6 +489,41 @@ static void locked_on_fault(void)
     lock_all(MCL_ONFAULT);
 }
 
+/* --- pages stay --- */
+
+/* As where seccomp refuses madvise(2), or pages are locked on an old kernel. */
+static void no_giving_back(void)
+{
+    enum { BLOCKS = 180, LARGE = 40 };
+    static char *blocks[BLOCKS];
+    const int locked_too[] = {MADV_DONTNEED, MADV_DONTNEED_LOCKED};
+    scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW);
+    for (size_t i = 0; i < 2; i++) {
+        if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(madvise), 1,
+                             SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)locked_too[i])) != 0)
+            die("no such rule");
+    }
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(MIB);
+        if (!blocks[i])
+            die("malloc failed");
+        memset(blocks[i], 1, MIB);
+    }
+    for (int i = 0; i < BLOCKS; i += 2)
+        free(blocks[i]);
+    int served = 0, enomem = 0;
+    for (char *large; served < LARGE && !enomem; served++) {
+        large = malloc(3 * MIB); /* no hole is that large */
+        enomem = !large && errno == ENOMEM;
+        if (large)
+            memset(large, 1, 3 * MIB);
+    }
+    printf("served=%d enomem=%d\n", served, enomem);
+    printf("small=%d\n", malloc(1000) != NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
@@ -499,6 +539,7 @@ int main(int argc, char **argv)
         {"stacks", stacks},
         {"locked", locked},
         {"locked_on_fault", locked_on_fault},
+        {"no_giving_back", no_giving_back},
     };
     setlinebuf(stdout);
     if (!plim_present())

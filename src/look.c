@@ -115,9 +115,11 @@ static uint64_t purge(uint64_t bytes)
 uint64_t runtime_purge(uint64_t bytes)
 {
     bool inside = thread_state.inside;
-    if (!lock_take_within(&runtime.look_lock, look_wait_ns))
+    thread_state.inside = true; /* hooks of the program's own may allocate, signal handlers fork */
+    if (!lock_take_within(&runtime.look_lock, look_wait_ns)) {
+        thread_state.inside = inside;
         return 0;
-    thread_state.inside = true; /* hooks of the program's own may allocate */
+    }
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
     thread_state.inside = inside;

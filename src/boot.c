@@ -174,12 +174,18 @@ bool runtime_ready(void)
     return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
 }
 
+/* Another thread's purge ends within this, however much it gives back and however busy the machine.
+ */
+static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
+
 /* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for
- * ever. Within a time only, as a signal handler may fork in the middle of this thread's own look.
+ * ever. Within a time only, and a short one where a signal handler forks in the middle of this
+ * thread's own look.
  */
 static void fork_prepare(void)
 {
-    thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, NS_PER_S);
+    uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
+    thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, patience_ns);
     reclaimers_fork_prepare();
     events_fork_prepare(&runtime.watcher.events);
     thread_state.fork_was_inside = thread_state.inside;

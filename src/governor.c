@@ -14,6 +14,8 @@ static const uint64_t dirty_worth = 2 * MiB;
 /* A heap is idle after so long without a change; longer while there is room for all. */
 static const uint64_t idle_near_ns = 150 * NS_PER_MS;
 static const uint64_t idle_far_ns = 10 * NS_PER_S;
+/* Until pages that no purge got are tried for again. */
+static const uint64_t retry_after_ns = NS_PER_S;
 /* After so long the watcher of an idle heap that has nothing to give goes to sleep. */
 static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
@@ -94,8 +96,18 @@ static bool idle_purge_due(const struct governor *g, const struct governor_input
                            uint64_t idle_ns)
 {
     bool near = in->usage >= in->limits.hard / 2;
-    return in->dirty >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
+    return purgeable(in) >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
            idle_ns >= (near ? idle_near_ns : idle_far_ns);
+}
+
+/* Once in a while a purge tries for the pages that it has not got before. */
+static uint64_t purge_due(const struct governor *g, const struct governor_input *in,
+                          uint64_t idle_ns)
+{
+    struct governor_input all = *in;
+    if (in->now_ns - g->stuck_ns >= retry_after_ns)
+        all.stuck = 0;
+    return idle_purge_due(g, &all, idle_ns) ? UINT64_MAX : governor_purge(g, &all);
 }
 
 /* Shorter ages as the limit comes nearer. Few steps: each change starts jemalloc's ageing anew. */
@@ -165,7 +177,7 @@ static bool matters(const struct governor_input *in)
  * must look by himself, where all room may be gone by the watcher's next look. */
 static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
 {
-    uint64_t left = u64_less(in->dirty, purge);
+    uint64_t left = u64_less(in->dirty, u64_min(purge, purgeable(in)));
     if (!has_company(in) || u64_less(in->limits.low, in->usage) > grown_in_a_second)
         return 0;
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
@@ -180,10 +192,10 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
                                uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool can_give = in->dirty >= purge_worth(l->hard) || listened_to(in);
+    bool can_give = purgeable(in) >= purge_worth(l->hard) || listened_to(in);
     if ((in->usage >= l->soft || shares_room(in)) && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
-    if (idle_ns >= dormant_after_ns && in->dirty < dirty_worth && !listened_to(in))
+    if (idle_ns >= dormant_after_ns && purgeable(in) < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
@@ -226,8 +238,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
-    uint64_t purge = idle_purge_due(g, in, idle_ns) ? UINT64_MAX : governor_purge(g, in);
-    uint64_t after = u64_less(projected, u64_min(purge, in->dirty));
+    uint64_t purge = purge_due(g, in, idle_ns);
+    uint64_t after = u64_less(projected, u64_min(purge, purgeable(in)));
     *ret = (struct governor_decision){
         .level = level,
         .level_changed = level != g->level,

@@ -18,7 +18,8 @@ struct governor_input {
     uint64_t usage;
     uint64_t committed;
     uint64_t active;     /* pages in use */
-    uint64_t dirty;      /* free pages that a purge would give back */
+    uint64_t dirty;      /* free pages, not given back yet */
+    uint64_t stuck;      /* of them, what a purge would not give back either: governor_stuck() */
     uint64_t granted;    /* what committed will be with the large requests just granted */
     uint64_t request;    /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* registered, for the level that would be */
@@ -70,6 +71,13 @@ struct governor {
     uint64_t changed_ns;    /* when it last had changed */
     uint64_t idle_since_ns; /* the same, but an allocation that changed nothing counts too */
 
+    /* Free pages that purges do not get: locked ones on an old kernel, or where madvise is refused.
+     */
+    uint64_t stuck;
+    uint64_t stuck_ns;       /* when that was last found out */
+    uint64_t short_since_ns; /* purges give too little since; 0: they do not */
+    uint64_t refused;        /* as of the last purge that gave what was wanted */
+
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
 };
@@ -92,9 +100,21 @@ struct governor_pass {
     uint64_t freed; /* by the heap's count, not by what reclaimers say */
     uint64_t usage_before, usage_after;
     uint64_t live_before, live_after; /* bytes in live allocations */
-    uint64_t dirty_before;
+    uint64_t free_before;             /* free pages that a purge would have given */
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
+
+/* What a purge gave. Bytes. */
+struct governor_purged {
+    uint64_t now_ns;
+    uint64_t wanted;     /* as far as there were free pages */
+    uint64_t given;      /* by the calling thread */
+    uint64_t dirty_left; /* free pages now */
+    uint64_t refused;    /* that the kernel did not take, of all threads since the start */
+};
+void governor_purge_done(struct governor *g, const struct governor_purged *purged);
+/* Of that many free pages, those that purges do not get. */
+uint64_t governor_stuck(const struct governor *g, uint64_t dirty);
 
 /* CPU time went into purging. Reclaimers' is not counted: they are asked for no more than needed.
  */

@@ -6,9 +6,9 @@ static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
 /* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
-static uint64_t overhead(uint64_t usage, uint64_t dirty, uint64_t live)
+static uint64_t overhead(uint64_t usage, uint64_t free_pages, uint64_t live)
 {
-    return u64_less(u64_less(usage, dirty), live);
+    return u64_less(u64_less(usage, free_pages), live);
 }
 
 uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
@@ -22,7 +22,8 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
         return want;
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. Holes that nobody fills are no help. */
-    uint64_t holes = u64_min(g->freed, u64_less(overhead(in->usage, in->dirty, live), g->overhead));
+    uint64_t holes =
+        u64_min(g->freed, u64_less(overhead(in->usage, purgeable(in), live), g->overhead));
     if (in->now_ns - g->freed_ns >= holes_last_ns)
         holes = 0;
     uint64_t target = u64_less(want, holes);
@@ -36,7 +37,7 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
     g->freed = gave;
     g->freed_ns = pass->now_ns;
-    g->overhead = overhead(pass->usage_before, pass->dirty_before, pass->live_before);
+    g->overhead = overhead(pass->usage_before, pass->free_before, pass->live_before);
     bool useless = gave < pass->asked / 20;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
     g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
@@ -47,7 +48,7 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
 {
     bool over = in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft &&
-                in->dirty < purge_worth(in->limits.hard);
+                purgeable(in) < purge_worth(in->limits.hard);
     if (!over) {
         g->over_since_ns = 0;
         if (in->limits.source != LIMITS_NONE && in->usage < in->limits.soft) {

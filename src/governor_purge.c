@@ -7,6 +7,12 @@ static const uint64_t unseen_growth = 128 * MiB;
  * before that much can be used up. */
 static const uint64_t purge_at_once = 64 * MiB;
 
+/* Pages that another thread is about to give back are gone by then. */
+static const uint64_t in_hands_ns = 100 * NS_PER_MS;
+
+/* Less than this tells nothing about a purge. */
+static const uint64_t missing_worth = 512 * KiB;
+
 /* What a purge leaves free below the line where purging starts: until that is used up, none is due.
  * Little enough that no thread is kept for long by doing it. */
 static uint64_t spare(const struct limits *l)
@@ -29,6 +35,41 @@ void governor_spend(struct governor *g, uint64_t cpu_ns)
     g->budget_ns -= (int64_t)u64_min(cpu_ns, 60 * NS_PER_S);
 }
 
+uint64_t governor_stuck(const struct governor *g, uint64_t dirty)
+{
+    return u64_min(g->stuck, dirty);
+}
+
+/* Nearly nothing was had, time and again: not on account of other threads, which give back or reuse
+ * at the same time. */
+static bool gives_nothing(struct governor *g, const struct governor_purged *p)
+{
+    bool first = g->short_since_ns == 0 || p->now_ns - g->short_since_ns >= 2 * NS_PER_S;
+    if (p->given >= p->wanted / 8)
+        g->short_since_ns = 0;
+    else if (first)
+        g->short_since_ns = p->now_ns;
+    return g->short_since_ns != 0 && p->now_ns - g->short_since_ns >= in_hands_ns;
+}
+
+/* A purge that gives less than it wanted went through all arenas: what is left is stuck if the
+ * kernel refused some, or if the next ones give nothing either. */
+void governor_purge_done(struct governor *g, const struct governor_purged *p)
+{
+    bool all = p->wanted > u64_less(p->dirty_left + p->given, g->stuck);
+    if (u64_less(p->wanted, p->given) >= missing_worth) {
+        bool nothing = gives_nothing(g, p);
+        if (!nothing && p->refused == g->refused)
+            return;
+        g->stuck = nothing ? p->dirty_left : u64_min(p->dirty_left, p->refused);
+        g->stuck_ns = p->now_ns;
+    } else if (p->given >= missing_worth) {
+        g->stuck = all ? 0 : g->stuck;
+        g->short_since_ns = 0;
+        g->refused = p->refused;
+    }
+}
+
 /* They may even go past the limit before the next look: usage near it, and more committed than fits
  * below it. */
 static bool may_pass_unseen(const struct governor_input *in)
@@ -36,19 +77,19 @@ static bool may_pass_unseen(const struct governor_input *in)
     const struct limits *l = &in->limits;
     bool near = in->usage >= l->low ||
                 (in->usage >= l->hard / 2 && u64_less(l->hard, in->usage) < unseen_growth);
-    return near && foreseen(in) >= l->critical && in->dirty >= purge_worth(l->hard);
+    return near && foreseen(in) >= l->critical && purgeable(in) >= purge_worth(l->hard);
 }
 
 static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)
 {
-    uint64_t beyond = shares_room(in) ? u64_less(in->dirty, free_allowance(in)) : 0;
+    uint64_t beyond = shares_room(in) ? u64_less(purgeable(in), free_allowance(in)) : 0;
     return beyond >= purge_worth(in->limits.hard) && g->budget_ns > 0 ? beyond : 0;
 }
 
 static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
-    if (foreseen(in) < l->low || in->dirty < purge_worth(l->hard) || g->budget_ns <= 0)
+    if (foreseen(in) < l->low || purgeable(in) < purge_worth(l->hard) || g->budget_ns <= 0)
         return 0;
     return foreseen(in) - l->low + spare(l);
 }
@@ -64,7 +105,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
 {
     const struct limits *l = &in->limits;
     uint64_t projected = projected_usage(in);
-    if (in->dirty < 64 * KiB)
+    if (purgeable(in) < 64 * KiB)
         return 0;
     if (projected >= wall(l))
         return UINT64_MAX;
@@ -74,7 +115,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
     }
     if (projected < l->low)
         return u64_max(foreseen_purge(g, in), shared_purge(g, in));
-    if (in->dirty < purge_worth(l->hard))
+    if (purgeable(in) < purge_worth(l->hard))
         return 0;
     uint64_t want = projected - l->low + spare(l);
     if (g->budget_ns <= 0) {

@@ -5,6 +5,7 @@
 #include "control.h"
 #include "log.h"
 #include "notify.h"
+#include "pages.h"
 #include "reclaimers.h"
 #include "record.h"
 
@@ -71,6 +72,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,
+        .stuck = governor_stuck(&runtime.governor, pages.dirty),
         .request = request,
         .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
         .reclaimers = runtime_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
@@ -90,9 +92,20 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
 static uint64_t purge(uint64_t bytes)
 {
     uint64_t start = sys_thread_cpu_ns();
+    struct arenas_pages before, after;
+    arenas_read(&before);
     uint64_t freed = arenas_purge(bytes);
     uint64_t cost = sys_thread_cpu_ns() - start;
+    arenas_read(&after);
+    const struct governor_purged purged = {
+        .now_ns = sys_now_ns(),
+        .wanted = u64_min(bytes, before.dirty),
+        .given = freed,
+        .dirty_left = after.dirty,
+        .refused = pages_refused(),
+    };
     governor_spend(&runtime.governor, cost);
+    governor_purge_done(&runtime.governor, &purged);
     counter_add(&runtime.counters.reclaim_cpu_ns, cost);
     counter_add(&runtime.counters.purges, 1);
     counter_add(&runtime.counters.purged_bytes, freed);
@@ -102,9 +115,11 @@ static uint64_t purge(uint64_t bytes)
 uint64_t runtime_purge(uint64_t bytes)
 {
     bool inside = thread_state.inside;
-    if (!lock_take_within(&runtime.look_lock, look_wait_ns))
+    thread_state.inside = true; /* hooks of the program's own may allocate, signal handlers fork */
+    if (!lock_take_within(&runtime.look_lock, look_wait_ns)) {
+        thread_state.inside = inside;
         return 0;
-    thread_state.inside = true; /* hooks of the program's own may allocate */
+    }
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
     thread_state.inside = inside;

@@ -6,9 +6,11 @@
  */
 #include "je.h"
 
+#include "fmt.h"
 #include "hooks.h"
 #include "runtime.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* <jemalloc/jemalloc.h> need not be there when this is built. */
@@ -23,13 +25,14 @@ struct entry {
     bool was_inside, locked;
 };
 
-/* An arena ends: looks and purges, which deal with all of them, must not be under way. */
-static struct entry enter(bool ends_arena)
+/* An arena ends, or its pages are given back: looks and purges must not be under way, and no fork
+ * may come between, as its child would find the arena marked as being purged for ever. */
+static struct entry enter(bool works)
 {
     struct entry e = {.was_inside = thread_state.inside};
-    if (runtime_ready() && ends_arena && !e.was_inside)
+    thread_state.inside = true; /* before: a signal handler may fork */
+    if (works && !e.was_inside && runtime_ready())
         e.locked = lock_take_within(&runtime.look_lock, look_wait_ns);
-    thread_state.inside = true;
     return e;
 }
 
@@ -40,24 +43,64 @@ static void leave(struct entry e)
         lock_release(&runtime.look_lock);
 }
 
-static bool names_end(const char *name)
+/* What is done to an arena; the last two only where they are set. */
+static const char *const work[] = {"destroy", "reset",          "purge",
+                                   "decay",   "dirty_decay_ms", "muzzy_decay_ms"};
+enum { ONLY_WHEN_SET = 4 };
+
+static bool is_work(size_t which, bool sets)
 {
-    const char *last = strrchr(name, '.');
-    return strncmp(name, "arena.", 6) == 0 &&
-           (strcmp(last, ".destroy") == 0 || strcmp(last, ".reset") == 0);
+    return which < ONLY_WHEN_SET || (which < ARRAY_LEN(work) && sets);
 }
 
-static bool mib_is(const size_t *mib, const char *name)
+static bool name_works(const char *name, bool sets)
 {
-    size_t found[3], len = ARRAY_LEN(found);
-    return je_mallctlnametomib(name, found, &len) == 0 && found[0] == mib[0] && found[2] == mib[2];
+    const char *last = strrchr(name, '.');
+    size_t i = 0;
+    if (strncmp(name, "arena.", 6) != 0)
+        return false;
+    while (i < ARRAY_LEN(work) && strcmp(last + 1, work[i]) != 0)
+        i++;
+    return is_work(i, sets);
+}
+
+/* The first and last parts of "arena.<i>.<work>" as jemalloc numbers them; the last plus one, 0:
+ * not known yet. Whoever finds them writes the same. */
+static _Atomic size_t arena_part, work_parts[ARRAY_LEN(work)];
+
+static void find_work_parts(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(work); i++) {
+        char name[32];
+        size_t found[3] = {0}, len = ARRAY_LEN(found);
+        struct fmt f = FMT_INIT(name);
+        fmt_str(&f, "arena.0.");
+        fmt_str(&f, work[i]);
+        if (je_mallctlnametomib(name, found, &len) != 0)
+            continue;
+        atomic_store_explicit(&arena_part, found[0], memory_order_relaxed);
+        atomic_store_explicit(&work_parts[i], found[2] + 1, memory_order_release);
+    }
+}
+
+static bool mib_works(const size_t *mib, size_t len, bool sets)
+{
+    size_t i = 0;
+    if (len != 3)
+        return false;
+    if (atomic_load_explicit(&work_parts[ARRAY_LEN(work) - 1], memory_order_acquire) == 0)
+        find_work_parts();
+    while (i < ARRAY_LEN(work) &&
+           atomic_load_explicit(&work_parts[i], memory_order_relaxed) != mib[2] + 1)
+        i++;
+    return mib[0] == atomic_load_explicit(&arena_part, memory_order_relaxed) && is_work(i, sets);
 }
 
 /* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
-    struct entry e = enter(names_end(name));
+    struct entry e = enter(name_works(name, newp != NULL));
 #ifdef PLIM_JEMALLOC_SHARED
     struct je_extent_hooks *ours = &hooks;
     if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
@@ -81,9 +124,7 @@ PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)
 PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
                              void *newp, size_t newlen)
 {
-    bool action = miblen == 3 && oldp == NULL && newp == NULL;
-    struct entry e =
-        enter(action && (mib_is(mib, "arena.0.destroy") || mib_is(mib, "arena.0.reset")));
+    struct entry e = enter(mib_works(mib, miblen, newp != NULL));
     int rc = je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
     leave(e);
     return rc;

@@ -5,10 +5,18 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 /* Written once, before anything is reserved. */
 static bool avoid_huge_pages;
+
+/* jemalloc reserves more from one time to the next; from here on it is worth a look whether the
+ * kernel would bring all of it into memory. */
+static const size_t seldom_reserved = (size_t)(2 * MiB);
+
+/* Written wherever pages are given back, read by looks. Relaxed: only a count. */
+static _Atomic uint64_t refused;
 
 static _Thread_local uint64_t given_back __attribute__((tls_model("initial-exec")));
 
@@ -19,7 +27,8 @@ void pages_avoid_huge(bool avoid)
 
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit)
 {
-    void *p = sys_map(addr, size, alignment);
+    void *p = size > seldom_reserved && sys_maps_locked() ? sys_map_on_fault(addr, size, alignment)
+                                                          : sys_map(addr, size, alignment);
     if (p == NULL) {
         errno = ENOMEM; /* as mmap would: jemalloc's realloc relies on it */
         return NULL;
@@ -42,9 +51,11 @@ void pages_take(size_t size)
 
 int pages_give_back(void *addr, size_t size)
 {
-    int rc = pages_renew(addr, size);
-    if (rc != 0)
+    int rc = sys_drop_pages(addr, size);
+    if (rc != 0) {
+        atomic_fetch_add_explicit(&refused, size, memory_order_relaxed);
         return rc;
+    }
     account_add(-(int64_t)size);
     given_back += size;
     return 0;
@@ -53,6 +64,11 @@ int pages_give_back(void *addr, size_t size)
 int pages_renew(void *addr, size_t size)
 {
     return sys_madvise(addr, size, MADV_DONTNEED);
+}
+
+uint64_t pages_refused(void)
+{
+    return atomic_load_explicit(&refused, memory_order_relaxed);
 }
 
 uint64_t pages_given_back(void)

@@ -17,12 +17,15 @@ void pages_avoid_huge(bool avoid);
  * once. NULL if there is none. */
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit);
 void pages_take(size_t size);
-/* 0, or -errno: locked pages stay, and stay counted. */
+/* 0, or -errno: what the kernel does not take stays, and stays counted. */
 int pages_give_back(void *addr, size_t size);
-/* Hands pages to the kernel that remain in use: they read as zero from then on. 0 or -errno. */
+/* Hands pages to the kernel that remain in use: they read as zero from then on. 0 or -errno: who
+ * locked them wants them in memory. */
 int pages_renew(void *addr, size_t size);
 
 /* Bytes that the calling thread has given back since it began. */
 uint64_t pages_given_back(void);
+/* Bytes that the kernel did not take, of all threads. */
+uint64_t pages_refused(void);
 
 #endif

@@ -169,47 +169,6 @@ void sys_write_gently(int fd, const void *buf, size_t len)
     (void)SYS_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(sigpipe));
 }
 
-static void *map_raw(void *hint, size_t len)
-{
-    /* Only reserved: programs map far more than they touch, and the kernel is not to count it. */
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    long p = SYS_CALL(SYS_mmap, hint, len, PROT_READ | PROT_WRITE, flags, -1, 0L);
-    return p < 0 && p > -4096 ? NULL : (void *)p;
-}
-
-void *sys_map(void *hint, size_t len, size_t align)
-{
-    char *p = map_raw(hint, len);
-    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
-        return p;
-    sys_unmap(p, len);
-    if (len > SIZE_MAX - align)
-        return NULL;
-    p = map_raw(NULL, len + align);
-    if (p == NULL)
-        return NULL;
-    size_t lead = (size_t)(-(uintptr_t)p & (align - 1));
-    if (lead > 0)
-        sys_unmap(p, lead);
-    if (align > lead)
-        sys_unmap(p + lead + len, align - lead);
-    return p + lead;
-}
-
-void sys_unmap(void *addr, size_t len)
-{
-    (void)SYS_CALL(SYS_munmap, addr, len);
-}
-
-int sys_madvise(void *addr, size_t len, int advice)
-{
-    int rc, tries = 8; /* "temporarily unavailable": a page not given back is not asked for again */
-    do
-        rc = (int)SYS_RETRY(SYS_madvise, addr, len, advice);
-    while (rc == -EAGAIN && --tries > 0);
-    return rc;
-}
-
 static struct timespec to_timespec(uint64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};

@@ -114,10 +114,17 @@ int sys_one_user(uint32_t *ret_uid);
 bool sys_process_exists(uint32_t pid); /* or is a zombie */
 bool sys_thread_exists(uint32_t tid);  /* in this process, as long as the kernel knows of it */
 
-/* Memory. len and align in bytes, powers of two where the kernel wants it. */
+/* Memory (sys_memory.c). len and align in bytes, powers of two where the kernel wants it. */
 void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */
+/* Does the program lock all that is mapped (mlockall with MCL_FUTURE)? The kernel then brings it
+ * into memory at once. */
+bool sys_maps_locked(void);
+/* As sys_map(); there, pages are locked as they are touched. */
+void *sys_map_on_fault(void *hint, size_t len, size_t align);
 void sys_unmap(void *addr, size_t len);
 int sys_madvise(void *addr, size_t len, int advice);
+/* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
+int sys_drop_pages(void *addr, size_t len);
 
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
 int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);

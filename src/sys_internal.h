@@ -1,4 +1,4 @@
-/* How sys.c and sys_page.c call the kernel. */
+/* How sys*.c call the kernel. */
 #ifndef PLIM_SYS_INTERNAL_H
 #define PLIM_SYS_INTERNAL_H
 

@@ -101,6 +101,33 @@ Test(confined, a_mount_namespace_is_entered)
     expect_entered("setns_mount");
 }
 
+static void expect_locked(const char *scenario)
+{
+    struct run run = confined(scenario, NULL);
+    cr_expect(run_number(&run, "locked_mib") >= 32, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "resident_mib") >= 32, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
+Test(confined, all_memory_is_locked_as_it_is_mapped)
+{
+    expect_locked("locked");
+}
+
+Test(confined, all_memory_is_locked_as_it_is_touched)
+{
+    expect_locked("locked_on_fault");
+}
+
+/* Free pages are no room then: a request is refused before the kernel kills. */
+Test(confined, the_kernel_takes_no_page_back)
+{
+    struct run run = confined("no_giving_back", "PLIMSOLL_ON_LIMIT=fail");
+    cr_expect(run_number(&run, "enomem") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "served") > 5, "too early: %s", run_describe(&run));
+    cr_expect(run_number(&run, "small") == 1, "%s", run_describe(&run));
+}
+
 /* Everything on the allocating thread: there is no watcher. */
 Test(confined, an_allocation_takes_less_than_8_kib_of_stack)
 {

@@ -121,7 +121,7 @@ Test(errno_, free_of_locked_pages_leaves_it_alone)
         if (mlock(p, size) != 0)
             cr_skip_test("pages cannot be locked here");
         errno = MARK;
-        free(p); /* the kernel refuses to drop them */
+        free(p); /* an old kernel refuses to drop them */
         cr_assert_eq(errno, MARK, "%zu bytes: %d", size, errno);
         p = calloc(1, size);
         for (size_t i = 0; i < size; i++)

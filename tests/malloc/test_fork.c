@@ -14,6 +14,11 @@
 #define MIB ((size_t)1 << 20)
 
 extern char **environ;
+/* <jemalloc/jemalloc.h> need not be there. */
+extern int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+extern int mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
+extern int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
+                        size_t newlen);
 
 static _Atomic bool stop;
 
@@ -204,6 +209,97 @@ struct in_call {
     _Atomic unsigned calls;
     _Atomic int child_status; /* -1: none yet */
 };
+
+/* --- while the program purges through jemalloc's own controls --- */
+
+static void purge_by_name(void)
+{
+    (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
+
+static void purge_by_number(void)
+{
+    static size_t mib[3], len = 3;
+    if (mib[0] == 0 && mib[2] == 0)
+        (void)mallctlnametomib("arena.4096.purge", mib, &len);
+    (void)mallctlbymib(mib, len, NULL, NULL, NULL, 0);
+}
+
+static void age_at_once(void)
+{
+    ssize_t ms = 0;
+    (void)mallctl("arena.0.dirty_decay_ms", NULL, NULL, &ms, sizeof(ms));
+    ms = 10000;
+    (void)mallctl("arena.0.dirty_decay_ms", NULL, NULL, &ms, sizeof(ms));
+}
+
+enum { BLOCKS = 256 };
+
+static void use_and_free(void)
+{
+    char *blocks[BLOCKS];
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(MIB / 16);
+        if (blocks[i] == NULL)
+            abort();
+        memset(blocks[i], 1, MIB / 16);
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+}
+
+static void *keep_purging(void *purge)
+{
+    while (!atomic_load(&stop)) {
+        use_and_free();
+        ((void (*)(void))purge)();
+    }
+    return NULL;
+}
+
+/* Whether a child gets rid of its free pages. */
+static _Noreturn void child_gives_back(void)
+{
+    struct plim_stats stats = {.size = sizeof(stats)};
+    alarm(100);
+    use_and_free();
+    purge_by_name();
+    use_and_free();
+    purge_by_name();
+    if (plim_stats(&stats) != 0)
+        _exit(2);
+    _exit(stats.committed > stats.active + 4 * MIB ? 3 : 0);
+}
+
+static void fork_while_purging(void (*purge)(void))
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, keep_purging, (void *)purge), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        usleep(1000 + 97 * (i % 50)); /* anywhere in what the thread does */
+        pid_t pid = fork();
+        if (pid == 0)
+            child_gives_back();
+        assert_child_ends_well(pid);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+}
+
+Test(fork, child_gives_pages_back_though_the_parent_was_purging, .timeout = 300)
+{
+    fork_while_purging(purge_by_name);
+}
+
+Test(fork, child_gives_pages_back_though_the_parent_was_purging_by_number, .timeout = 300)
+{
+    fork_while_purging(purge_by_number);
+}
+
+Test(fork, child_gives_pages_back_though_the_parent_was_ageing, .timeout = 300)
+{
+    fork_while_purging(age_at_once);
+}
 
 static size_t fork_inside(const struct plim_pressure *p, void *arg)
 {

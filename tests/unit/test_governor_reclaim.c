@@ -25,7 +25,7 @@ static void pass(struct governor *g, const struct governor_input *in, uint64_t a
         .usage_after = in->usage - freed,
         .live_before = in->usage - in->dirty,
         .live_after = in->usage - in->dirty - freed,
-        .dirty_before = in->dirty,
+        .free_before = in->dirty,
     };
     governor_pass_done(g, &p);
 }

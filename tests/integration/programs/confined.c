@@ -8,8 +8,11 @@
  *   confined no_threads      RLIMIT_NPROC of 0: no watcher can be started
  *   confined unshare_user, setns_user, setns_mount
  *                            what the kernel refuses to processes of several threads
- *   confined stacks          the deepest that an allocation goes, and the smallest threads there
- * are Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
+ *   confined stacks          how deep allocations go at most, and the smallest threads there are
+ *   confined locked, locked_on_fault
+ *                            all memory is locked, as it is mapped or as it is touched
+ *   confined no_giving_back  the kernel takes no page back, and there is more than fits
+ * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
  * it. Needs the library.
  */
 #define PLIM_OPTIONAL
@@ -36,6 +39,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 
 enum { NOBODY = 65534 };
 
@@ -502,14 +509,99 @@ static void stacks(void)
     measure();
 }
 
+/* --- locked memory --- */
+
+static long status_kib(const char *key)
+{
+    char line[256];
+    long kib = -1;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            kib = strtol(line + strlen(key), NULL, 10);
+    }
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+static void lock_all(int flags)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | flags) != 0) {
+        printf("denied=1\n");
+        return;
+    }
+    char *live = malloc(32 * MIB);
+    if (!live)
+        die("malloc failed");
+    memset(live, 1, 32 * MIB);
+    go_on();
+    printf("locked_mib=%ld\n", status_kib("VmLck:") / 1024);
+    printf("resident_mib=%ld\n", status_kib("VmRSS:") / 1024);
+    free(live);
+}
+
+static void locked(void)
+{
+    lock_all(0);
+}
+
+static void locked_on_fault(void)
+{
+    lock_all(MCL_ONFAULT);
+}
+
+/* --- pages stay --- */
+
+/* As where seccomp refuses madvise(2), or pages are locked on an old kernel. */
+static void no_giving_back(void)
+{
+    enum { BLOCKS = 180, LARGE = 40 };
+    static char *blocks[BLOCKS];
+    const int locked_too[] = {MADV_DONTNEED, MADV_DONTNEED_LOCKED};
+    scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW);
+    for (size_t i = 0; i < 2; i++) {
+        if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(madvise), 1,
+                             SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)locked_too[i])) != 0)
+            die("no such rule");
+    }
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(MIB);
+        if (!blocks[i])
+            die("malloc failed");
+        memset(blocks[i], 1, MIB);
+    }
+    for (int i = 0; i < BLOCKS; i += 2)
+        free(blocks[i]);
+    int served = 0, enomem = 0;
+    for (char *large; served < LARGE && !enomem; served++) {
+        large = malloc(3 * MIB); /* no hole is that large */
+        enomem = !large && errno == ENOMEM;
+        if (large)
+            memset(large, 1, 3 * MIB);
+    }
+    printf("served=%d enomem=%d\n", served, enomem);
+    printf("small=%d\n", malloc(1000) != NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"setuid", change_user},          {"no_openat", refuse_openat},
-        {"strict", allow_listed_only},    {"address_space", meet_address_space},
-        {"descriptors", few_descriptors}, {"no_threads", no_threads},
-        {"unshare_user", unshare_user},   {"setns_user", setns_user},
-        {"setns_mount", setns_mount},     {"stacks", stacks},
+        {"setuid", change_user},
+        {"no_openat", refuse_openat},
+        {"strict", allow_listed_only},
+        {"address_space", meet_address_space},
+        {"descriptors", few_descriptors},
+        {"no_threads", no_threads},
+        {"unshare_user", unshare_user},
+        {"setns_user", setns_user},
+        {"setns_mount", setns_mount},
+        {"stacks", stacks},
+        {"locked", locked},
+        {"locked_on_fault", locked_on_fault},
+        {"no_giving_back", no_giving_back},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -1,0 +1,93 @@
+/* Address space and pages, see sys.h. */
+#include "sys_internal.h"
+
+#include <sys/mman.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+static void *map_raw(void *hint, size_t len, int prot)
+{
+    /* Only reserved: programs map far more than they touch, and the kernel is not to count it. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    long p = SYS_CALL(SYS_mmap, hint, len, prot, flags, -1, 0L);
+    return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+static void *map_aligned(void *hint, size_t len, size_t align, int prot)
+{
+    char *p = map_raw(hint, len, prot);
+    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+        return p;
+    sys_unmap(p, len);
+    if (len > SIZE_MAX - align)
+        return NULL;
+    p = map_raw(NULL, len + align, prot);
+    if (p == NULL)
+        return NULL;
+    size_t lead = (size_t)(-(uintptr_t)p & (align - 1));
+    if (lead > 0)
+        sys_unmap(p, lead);
+    if (align > lead)
+        sys_unmap(p + lead + len, align - lead);
+    return p + lead;
+}
+
+void *sys_map(void *hint, size_t len, size_t align)
+{
+    return map_aligned(hint, len, align, PROT_READ | PROT_WRITE);
+}
+
+/* A page of it tells. */
+bool sys_maps_locked(void)
+{
+    const size_t page = 4096;
+    void *p = sys_map(NULL, page, 1);
+    if (p == NULL)
+        return false;
+    bool locked = sys_madvise(p, page, MADV_DONTNEED) == -EINVAL;
+    sys_unmap(p, page);
+    return locked;
+}
+
+/* Nothing is brought into pages that may not be touched, nor when locked pages that wait for their
+ * first touch become accessible. */
+void *sys_map_on_fault(void *hint, size_t len, size_t align)
+{
+    void *p = map_aligned(hint, len, align, PROT_NONE);
+    if (p == NULL)
+        return NULL;
+    long locked = SYS_CALL(SYS_mlock2, p, len, MLOCK_ONFAULT);
+    long opened = SYS_CALL(SYS_mprotect, p, len, (long)(PROT_READ | PROT_WRITE));
+    if (opened != 0) {
+        sys_unmap(p, len);
+        return NULL;
+    }
+    if (locked != 0) /* the right to lock was given up since */
+        (void)sys_drop_pages(p, len);
+    return p;
+}
+
+void sys_unmap(void *addr, size_t len)
+{
+    (void)SYS_CALL(SYS_munmap, addr, len);
+}
+
+int sys_madvise(void *addr, size_t len, int advice)
+{
+    int rc, tries = 8; /* "temporarily unavailable": a page not given back is not asked for again */
+    do
+        rc = (int)SYS_RETRY(SYS_madvise, addr, len, advice);
+    while (rc == -EAGAIN && --tries > 0);
+    return rc;
+}
+
+int sys_drop_pages(void *addr, size_t len)
+{
+    int rc = sys_madvise(addr, len, MADV_DONTNEED);
+    return rc == -EINVAL ? sys_madvise(addr, len, MADV_DONTNEED_LOCKED) : rc;
+}

@@ -99,7 +99,7 @@ struct runtime {
     _Atomic uint64_t meanwhile;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. By looks. */
     _Atomic uint64_t look_freed;
-    _Atomic uint64_t looked_ns; /* when the last one was */
+    _Atomic uint64_t looked_ns;   /* when the last one was */
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
     _Atomic uint32_t cannot_meet;

@@ -1,6 +1,7 @@
 /* Address space and pages, see sys.h. */
 #include "sys_internal.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #ifndef MADV_DONTNEED_LOCKED
@@ -86,8 +87,26 @@ int sys_madvise(void *addr, size_t len, int advice)
     return rc;
 }
 
+/* Emulators may know nothing of that advice and say that they took it: pages that are not zero then
+ * would be given out as zeroed. */
+static bool drops_locked_pages(void)
+{
+    const size_t page = 4096;
+    static _Atomic int known; /* 1: yes, -1: no */
+    int found = atomic_load_explicit(&known, memory_order_relaxed);
+    volatile char *p = found == 0 ? sys_map(NULL, page, 1) : NULL;
+    if (p == NULL)
+        return found > 0;
+    *p = 1;
+    found = sys_madvise((void *)(uintptr_t)p, page, MADV_DONTNEED_LOCKED) == 0 && *p == 0 ? 1 : -1;
+    sys_unmap((void *)(uintptr_t)p, page);
+    atomic_store_explicit(&known, found, memory_order_relaxed);
+    return found > 0;
+}
+
 int sys_drop_pages(void *addr, size_t len)
 {
     int rc = sys_madvise(addr, len, MADV_DONTNEED);
-    return rc == -EINVAL ? sys_madvise(addr, len, MADV_DONTNEED_LOCKED) : rc;
+    return rc == -EINVAL && drops_locked_pages() ? sys_madvise(addr, len, MADV_DONTNEED_LOCKED)
+                                                 : rc;
 }

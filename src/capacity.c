@@ -50,7 +50,7 @@ void capacity_complain(void)
     lock_take(&runtime.look_lock);
     uint64_t bytes = u->options.limit_kind == LIMIT_BYTES ? u->options.limit : 0;
     uint64_t hard = u->level_count > 0 ? u->levels[0].hard : u->ram;
-    uint64_t soft = u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+    uint64_t soft = usage_soft(u);
     lock_release(&runtime.look_lock);
     if (bytes < hard)
         return;

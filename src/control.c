@@ -13,11 +13,9 @@ static const uint64_t limit_min = MiB;
 
 uint64_t control_set_limit(uint64_t bytes)
 {
-    const struct usage *u = &runtime.usage;
     lock_take(&runtime.look_lock);
     usage_set_soft(&runtime.usage, &runtime.options, bytes);
-    /* Bytes count for the nearest level. */
-    uint64_t soft = u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+    uint64_t soft = usage_soft(&runtime.usage);
     lock_release(&runtime.look_lock);
     account_look_now();
     watcher_wake();

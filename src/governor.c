@@ -96,7 +96,7 @@ static bool idle_purge_due(const struct governor *g, const struct governor_input
                            uint64_t idle_ns)
 {
     bool near = in->usage >= in->limits.hard / 2;
-    return purgeable(in) >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
+    return governor_purgeable(in) >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
            idle_ns >= (near ? idle_near_ns : idle_far_ns);
 }
 
@@ -177,7 +177,7 @@ static bool matters(const struct governor_input *in)
  * must look by himself, where all room may be gone by the watcher's next look. */
 static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
 {
-    uint64_t left = u64_less(in->dirty, u64_min(purge, purgeable(in)));
+    uint64_t left = u64_less(in->dirty, u64_min(purge, governor_purgeable(in)));
     if (!has_company(in) || u64_less(in->limits.low, in->usage) > grown_in_a_second)
         return 0;
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
@@ -192,10 +192,10 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
                                uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool can_give = purgeable(in) >= purge_worth(l->hard) || listened_to(in);
+    bool can_give = governor_purgeable(in) >= purge_worth(l->hard) || listened_to(in);
     if ((in->usage >= l->soft || shares_room(in)) && can_give)
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
-    if (idle_ns >= dormant_after_ns && purgeable(in) < dirty_worth && !listened_to(in))
+    if (idle_ns >= dormant_after_ns && governor_purgeable(in) < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* Past the middle a burst elsewhere may need within the second what becomes free here. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
@@ -239,7 +239,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
     uint64_t purge = purge_due(g, in, idle_ns);
-    uint64_t after = u64_less(projected, u64_min(purge, purgeable(in)));
+    uint64_t after = u64_less(projected, u64_min(purge, governor_purgeable(in)));
     *ret = (struct governor_decision){
         .level = level,
         .level_changed = level != g->level,

@@ -30,6 +30,12 @@ struct governor_input {
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 
+/* Free pages that a purge gives back. */
+static inline uint64_t governor_purgeable(const struct governor_input *in)
+{
+    return u64_less(in->dirty, in->stuck);
+}
+
 struct governor_decision {
     enum plim_level level;
     bool level_changed;

@@ -22,16 +22,10 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* Free pages that a purge gives back. */
-static inline uint64_t purgeable(const struct governor_input *in)
-{
-    return u64_less(in->dirty, in->stuck);
-}
-
 /* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = u64_less(in->usage, purgeable(in));
+    uint64_t used = u64_less(in->usage, governor_purgeable(in));
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 

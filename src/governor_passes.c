@@ -23,7 +23,7 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. Holes that nobody fills are no help. */
     uint64_t holes =
-        u64_min(g->freed, u64_less(overhead(in->usage, purgeable(in), live), g->overhead));
+        u64_min(g->freed, u64_less(overhead(in->usage, governor_purgeable(in), live), g->overhead));
     if (in->now_ns - g->freed_ns >= holes_last_ns)
         holes = 0;
     uint64_t target = u64_less(want, holes);
@@ -48,7 +48,7 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
 {
     bool over = in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft &&
-                purgeable(in) < purge_worth(in->limits.hard);
+                governor_purgeable(in) < purge_worth(in->limits.hard);
     if (!over) {
         g->over_since_ns = 0;
         if (in->limits.source != LIMITS_NONE && in->usage < in->limits.soft) {

@@ -77,19 +77,19 @@ static bool may_pass_unseen(const struct governor_input *in)
     const struct limits *l = &in->limits;
     bool near = in->usage >= l->low ||
                 (in->usage >= l->hard / 2 && u64_less(l->hard, in->usage) < unseen_growth);
-    return near && foreseen(in) >= l->critical && purgeable(in) >= purge_worth(l->hard);
+    return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
 static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)
 {
-    uint64_t beyond = shares_room(in) ? u64_less(purgeable(in), free_allowance(in)) : 0;
+    uint64_t beyond = shares_room(in) ? u64_less(governor_purgeable(in), free_allowance(in)) : 0;
     return beyond >= purge_worth(in->limits.hard) && g->budget_ns > 0 ? beyond : 0;
 }
 
 static uint64_t foreseen_purge(const struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
-    if (foreseen(in) < l->low || purgeable(in) < purge_worth(l->hard) || g->budget_ns <= 0)
+    if (foreseen(in) < l->low || governor_purgeable(in) < purge_worth(l->hard) || g->budget_ns <= 0)
         return 0;
     return foreseen(in) - l->low + spare(l);
 }
@@ -105,7 +105,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
 {
     const struct limits *l = &in->limits;
     uint64_t projected = projected_usage(in);
-    if (purgeable(in) < 64 * KiB)
+    if (governor_purgeable(in) < 64 * KiB)
         return 0;
     if (projected >= wall(l))
         return UINT64_MAX;
@@ -115,7 +115,7 @@ uint64_t governor_purge(const struct governor *g, const struct governor_input *i
     }
     if (projected < l->low)
         return u64_max(foreseen_purge(g, in), shared_purge(g, in));
-    if (purgeable(in) < purge_worth(l->hard))
+    if (governor_purgeable(in) < purge_worth(l->hard))
         return 0;
     uint64_t want = projected - l->low + spare(l);
     if (g->budget_ns <= 0) {

@@ -28,6 +28,7 @@ enum {
     PAGE_FIELDS_MAX = 128, /* room for values; the rest is reserved */
     PAGE_SAMPLES = 1024,   /* a power of two */
     PAGE_SAMPLE_UNIT = 4096,
+    PAGE_LEVEL_CRITICAL = 3, /* of PAGE_LEVEL, as plim_level() has it */
 };
 
 enum page_unit {

@@ -78,7 +78,7 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
     case PAGE_LIVES:
         break;
     case PAGE_DEAD:
-        if (view->values[PAGE_LEVEL] >= 3 && !is_old(s, at))
+        if (view->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL && !is_old(s, at))
             sweep_keep(s, &s->evidence, name, at);
         else
             sweep_remove(s, name);

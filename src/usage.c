@@ -188,6 +188,11 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
     derive_limits(u);
 }
 
+uint64_t usage_soft(const struct usage *u)
+{
+    return u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+}
+
 void usage_close_files(struct usage *u)
 {
     for (unsigned i = 0; i < USAGE_LEVELS; i++)

@@ -57,6 +57,8 @@ void usage_refresh(struct usage *u);
 uint64_t usage_refresh_after(const struct usage *u);
 /* Another soft limit; 0 bytes: what `options` of usage_init said. */
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
+/* The soft limit in force where bytes count: at the nearest level. */
+uint64_t usage_soft(const struct usage *u);
 /* The present usage, before a request of that size. A known limit that was changed is seen at once.
  * may_block: memory.stat may be read even where
  * that is slow; else an estimate from `committed` stands in. */

@@ -70,10 +70,10 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .asked = w->needed,
         .freed = freed,
         .usage_before = w->in.usage,
-        .usage_after = u64_less(in.usage, u64_less(in.dirty, in.stuck)),
+        .usage_after = u64_less(in.usage, governor_purgeable(&in)),
         .live_before = w->live,
         .live_after = arenas_allocated(),
-        .free_before = u64_less(w->in.dirty, w->in.stuck),
+        .free_before = governor_purgeable(&w->in),
     };
     governor_pass_done(&runtime.governor, &pass);
     lock_release(&runtime.look_lock);

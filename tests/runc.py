@@ -10,15 +10,7 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE = 60   # seconds
-
-
-def wait_until(what, condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE} s: {what}")
-        time.sleep(0.05)
+from waiting import PATIENCE
 
 
 class Container:

@@ -5,8 +5,6 @@
 
 /* A request this long before the end may be what ended it. */
 static const uint64_t request_counts_ns = 5 * NS_PER_S;
-/* As plim_level() has it. */
-static const uint64_t level_critical = 3;
 /* A rise that is less than this is none. */
 static const uint64_t rise_min = 1 * MiB;
 
@@ -151,7 +149,8 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
     case PAGE_DEAD:
         break;
     }
-    return v->at_limit && f->values[PAGE_LEVEL] >= level_critical ? REPORT_KILLED : REPORT_GONE;
+    return v->at_limit && f->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL ? REPORT_KILLED
+                                                                       : REPORT_GONE;
 }
 
 /* The limit that has its soft limit at `needed`, by the share that the soft limit has now. */

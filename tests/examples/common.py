@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(TESTS)
@@ -14,8 +13,7 @@ sys.path.append(os.path.join(TESTS, "programs"))
 from box import Box, controller
 from setting import Setting
 from tap import Skip, Tap
-
-PATIENCE = 60  # seconds that any wait may take
+from waiting import wait_until
 
 paths = {}
 
@@ -82,12 +80,3 @@ class Workplace(Setting):
 def numbers(text):
     """key=number pairs as a dict, the last one if there are many."""
     return {key: int(value) for key, value in re.findall(r"(\w+)=(-?\d+)", text)}
-
-
-def wait_for(what, holds):
-    """Asks again and again, with patience."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited in vain: {what}")
-        time.sleep(0.01)

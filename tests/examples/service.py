@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 
-from common import Box, Skip, Workplace, controller, numbers, paths, wait_for
+from common import Box, Skip, Workplace, controller, numbers, paths, wait_until
 
 MIB = 1 << 20
 LIMIT_MIB = 192
@@ -109,15 +109,15 @@ def sheds():
     with Box(LIMIT_MIB) as box, Service(box, paths["library"]) as service, Ballast(box) as ballast:
         assert service.ready() == 200 and service.work()[0] == 200
         ballast.fill_to(92)  # MEDIUM is from 90 on, CRITICAL from 95
-        wait_for("work is refused at MEDIUM", lambda: service.work()[0] == 503)
+        wait_until("work is refused at MEDIUM", lambda: service.work()[0] == 503)
         assert int(service.work()[1]["Retry-After"]) > 0
         assert service.ready() == 200 and answer(service.port, "/")[0] == 200
         ballast.fill_to(97)
-        wait_for("not ready at CRITICAL", lambda: service.ready() == 503)
+        wait_until("not ready at CRITICAL", lambda: service.ready() == 503)
         assert answer(service.port, "/")[0] == 200
         ballast.fill_to(0)
-        wait_for("ready again", lambda: service.ready() == 200)
-        wait_for("works again", lambda: service.work()[0] == 200)
+        wait_until("ready again", lambda: service.ready() == 200)
+        wait_until("works again", lambda: service.work()[0] == 200)
         assert box.kills() == 0
 
 
@@ -150,12 +150,12 @@ def allocates_nothing():
         assert before > 0
         statuses = {answer(0, "/ready", probe)[0] for _ in range(100)}
         ballast.fill_to(97)
-        wait_for("not ready", lambda: answer(0, "/ready", probe)[0] == 503)
+        wait_until("not ready", lambda: answer(0, "/ready", probe)[0] == 503)
         statuses |= {answer(0, "/ready", probe)[0] for _ in range(100)}
         assert statuses == {200, 503}, statuses
         assert counter.value() == before, f"{counter.value() - before} calls of malloc"
         ballast.fill_to(0)
-        wait_for("works again", lambda: service.work()[0] == 200)
+        wait_until("works again", lambda: service.work()[0] == 200)
         assert counter.value() > before, "nothing is counted"
         probe.close()
 
@@ -175,10 +175,10 @@ def drains():
         before = in_use(box)
         client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         client.request("GET", "/work?mib=64&ms=4000")
-        wait_for("the request is worked on", lambda: in_use(box) > before + 60 * MIB)
+        wait_until("the request is worked on", lambda: in_use(box) > before + 60 * MIB)
         service.process.send_signal(signal.SIGTERM)
-        wait_for("not ready", lambda: service.ready() == 503)
-        wait_for("no connection is taken", lambda: refuses(service.port))
+        wait_until("not ready", lambda: service.ready() == 503)
+        wait_until("no connection is taken", lambda: refuses(service.port))
         assert service.process.poll() is None, "it ended with a request to be finished"
         got = client.getresponse()
         assert (got.status, got.read()) == (200, b"used 64 MiB, ends in x\n")

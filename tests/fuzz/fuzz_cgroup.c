@@ -7,17 +7,10 @@
 #include "../../src/cmd/preload.h"
 
 #include "fake_files.h"
+#include "input.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* Only asked of this machine, never of a captured tree. */
 int preload_find(const char *given, char *path, size_t len)

@@ -6,12 +6,11 @@
 #include "../../src/control.h"
 #include "../../src/heap_profile.h"
 #include "../../src/runtime.h"
+#include "input.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct runtime runtime;
 struct gate gate;
@@ -24,12 +23,6 @@ static struct {
     size_t then_len;
     unsigned executed, woken;
 } own;
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* The other process goes on writing. */
 static void meanwhile(void)
@@ -54,6 +47,11 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
     hold(bytes == 0 || (bytes >= MiB && bytes <= INT64_MAX));
     hold(atomic_load(&runtime.look_lock.word) == 1);
     meanwhile();
+}
+
+uint64_t usage_soft(const struct usage *u)
+{
+    return u->alone.soft;
 }
 
 /* Not the mailbox's own text: that may change under it. */

@@ -5,19 +5,10 @@
  */
 #include "../../src/fmt.h"
 #include "../../src/options.h"
+#include "input.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-enum { ENTRIES_MAX = 64 };
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* One line, whatever stood in the variable, with all that a complaint has to tell. */
 static void check_line(void *count, const char *line)
@@ -84,24 +75,17 @@ static void numbers(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    const char *entries[ENTRIES_MAX + 1];
+    struct entries entries;
     struct options options;
-    size_t count = 0;
     unsigned complaints = 0;
-    char *copy = malloc(len + 1);
-    hold(copy != NULL);
-    memcpy(copy, data, len);
-    copy[len] = '\0';
-    for (size_t at = 0; at < len && count < ENTRIES_MAX; at += strlen(copy + at) + 1)
-        entries[count++] = copy + at;
-    entries[count] = NULL;
-    options_parse(entries, &options, check_line, &complaints);
+    entries_of(&entries, data, len);
+    options_parse(entries.list, &options, check_line, &complaints);
     check(&options);
-    hold(complaints <= count);
-    for (size_t i = 0; i < count; i++) {
-        const char *equals = strchr(entries[i], '=');
-        numbers(equals != NULL ? equals + 1 : entries[i]);
+    hold(complaints <= entries.count);
+    for (size_t i = 0; i < entries.count; i++) {
+        const char *equals = strchr(entries.list[i], '=');
+        numbers(equals != NULL ? equals + 1 : entries.list[i]);
     }
-    free(copy);
+    free(entries.copy);
     return 0;
 }

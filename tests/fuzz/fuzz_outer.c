@@ -4,6 +4,7 @@
  * text to be written, a NUL. Built with clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/outer.h"
+#include "input.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,20 +12,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static struct {
     uint8_t type, opens, reads, revents;
     bool is_open;
     unsigned char written[PRESSURE_WRITE_MAX];
     size_t written_len;
 } own;
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* --- what outer.c calls --- */
 

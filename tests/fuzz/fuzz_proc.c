@@ -8,17 +8,10 @@
 #include "../../src/usage.h"
 
 #include "fake_files.h"
+#include "input.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void read_usage(uint32_t choice)
 {

@@ -4,6 +4,7 @@
  * with clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/cmd/doctor.h"
+#include "input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,21 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 FILE *__real_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode);
 
-enum { PID = 999999999, ENTRIES_MAX = 64 };
+enum { PID = 999999999 };
 
 static int memory = -1; /* the input, as a file */
-
-static void hold(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool is_asked(const char *path)
 {
@@ -90,18 +84,11 @@ static void check_text(const char *text, size_t size)
 
 static void gather(struct diagnosis *d, const uint8_t *data, size_t len)
 {
-    const char *entries[ENTRIES_MAX + 1];
-    size_t count = 0;
-    char *copy = malloc(len + 1);
-    hold(copy != NULL);
-    memcpy(copy, data, len);
-    copy[len] = '\0';
-    for (size_t at = 0; at < len && count < ENTRIES_MAX; at += strlen(copy + at) + 1)
-        entries[count++] = copy + at;
-    entries[count] = NULL;
-    options_parse(entries, &d->options, NULL, NULL);
-    doctor_gather_environment(entries, &d->process);
-    free(copy);
+    struct entries entries;
+    entries_of(&entries, data, len);
+    options_parse(entries.list, &d->options, NULL, NULL);
+    doctor_gather_environment(entries.list, &d->process);
+    free(entries.copy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

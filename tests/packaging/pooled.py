@@ -6,7 +6,7 @@ import sys
 
 from tap import ROOT
 
-from runc import wait_until
+from waiting import wait_until
 
 sys.path += [os.path.join(ROOT, "bench/lib"), os.path.join(ROOT, "bench")]
 # pylint: disable=wrong-import-position

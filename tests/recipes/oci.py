@@ -5,8 +5,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import runc  # pylint: disable=wrong-import-position
-
-wait_until = runc.wait_until
+from waiting import wait_until  # pylint: disable=wrong-import-position,unused-import
 
 
 def ids_of(root, user):

@@ -7,7 +7,6 @@
 #include "soak.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +16,6 @@
 enum { CHUNK = 256 << 10 };
 
 static char chunk[CHUNK];
-
-void stop(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(3);
-}
 
 static void rest(long ms)
 {

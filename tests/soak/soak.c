@@ -11,7 +11,6 @@
 #include "soak.h"
 
 #include <malloc.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +23,6 @@ extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size
     __attribute__((weak));
 
 static const uint64_t patience_ns = 5000000000u;
-
-void stop(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(3);
-}
 
 void *own_memory(size_t bytes)
 {

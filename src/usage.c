@@ -2,6 +2,7 @@
 #include "usage.h"
 
 #include "fmt.h"
+#include "read_ahead.h"
 
 #include <errno.h>
 #include <string.h>
@@ -151,6 +152,7 @@ void usage_init(struct usage *u, const struct options *options)
 {
     u->options = *options;
     u->ram = UNLIMITED;
+    u->read_ahead = read_ahead_default;
     read_ram(u);
     u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
     resolve(u, membership_digest());
@@ -210,6 +212,14 @@ static void read_stat(struct usage *u, struct usage_level *level)
     u->stat_cost_ns = u64_max(cost, u->stat_cost_ns - u->stat_cost_ns / 8);
 }
 
+/* The last of the page cache cannot be dropped where readers have it on the way. No more than an
+ * eighth of the limit: a large window would leave a small limit no room at all. */
+static uint64_t used_of(const struct usage *u, const struct usage_level *level, uint64_t charge)
+{
+    uint64_t on_the_way = u64_min(u->read_ahead, level->hard / 8);
+    return u64_less(charge, u64_less(level->reclaimable, on_the_way));
+}
+
 /* How far the level's usage is past its soft limit; negative: room. */
 static int64_t excess(const struct usage_sample *s)
 {
@@ -228,14 +238,14 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
         return true; /* far even with everything counted */
     if (may_block || u->stat_cost_ns < stat_cheap_ns) {
         read_stat(u, level);
-        ret->usage = u64_less(charge, level->reclaimable);
+        ret->usage = used_of(u, level, charge);
         level->anchor_usage = ret->usage;
         level->anchor_committed = committed;
         return true;
     }
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
     uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
-    ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
+    ret->usage = u64_min(charge, u64_max(grown, used_of(u, level, charge)));
     return true;
 }
 
@@ -299,6 +309,10 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
                 struct usage_sample *ret)
 {
     struct usage_sample best = {.limits.source = LIMITS_NONE}, s;
+    if (may_block && u->level_count > 0 && !u->read_ahead_known) {
+        u->read_ahead = read_ahead_largest();
+        u->read_ahead_known = true;
+    }
     if (limits_changed(u))
         usage_refresh(u);
     for (unsigned i = 0; i < u->level_count; i++) {

@@ -2,8 +2,8 @@
  * How much is used, of which limit: acquires what the governor decides on.
  *
  * Of all cgroup levels that carry a limit, the one with the least room binds. Usage is the kernel's
- * charge there, less what the kernel would drop by itself; an estimate where the charge cannot be
- * read. One caller at a time.
+ * charge there, less what the kernel would drop by itself: the page cache but for a read-ahead
+ * window (read_ahead.h). An estimate where the charge cannot be read. One caller at a time.
  */
 #ifndef PLIM_USAGE_H
 #define PLIM_USAGE_H
@@ -41,6 +41,8 @@ struct usage {
     struct sys_file alone_file;
     uint64_t stat_cost_ns; /* of reading memory.stat: the dearest lately */
     uint64_t refresh_cost_ns;
+    uint64_t read_ahead;   /* bytes of page cache that the kernel may not be able to drop */
+    bool read_ahead_known; /* as the machine has it, not just as usual */
     unsigned binding;
 };
 

@@ -144,6 +144,88 @@ Test(usage_refresh, level_with_the_least_room_binds_however_many_have_limits)
     kernel_begin();
 }
 
+/* --- page cache --- */
+
+static void add_window(const char *device, const char *kib)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/sys/class/bdi/%s/read_ahead_kb", device);
+    add_file(path, kib);
+}
+
+/* A group at its limit, with that much page cache. */
+static void group_with_cache(uint64_t limit, uint64_t cache)
+{
+    char text[64];
+    process_in("/here");
+    add_level("/here", limit, limit);
+    snprintf(text, sizeof(text), "inactive_file %llu", (unsigned long long)cache);
+    add_file("/sys/fs/cgroup/here/memory.stat", text);
+}
+
+Test(usage_refresh, page_cache_counts_as_room_but_for_the_largest_read_ahead)
+{
+    group_with_cache(GiB, 300 * MiB);
+    add_window("253:0", "128");
+    add_window("254:0", "8192");
+    add_window("0:42", "4096");
+    usage_begin();
+    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
+}
+
+Test(usage_refresh, less_page_cache_than_the_read_ahead_is_no_room)
+{
+    group_with_cache(GiB, 5 * MiB);
+    add_window("254:0", "8192");
+    usage_begin();
+    cr_expect_eq(look().usage, GiB);
+}
+
+Test(usage_refresh, read_ahead_keeps_an_eighth_of_the_limit_at_most)
+{
+    group_with_cache(64 * MiB, 40 * MiB);
+    add_window("0:30", "15360"); /* as NFS had it */
+    usage_begin();
+    cr_expect_eq(look().usage, 64 * MiB - 40 * MiB + 8 * MiB);
+}
+
+static void expect_default_window(void)
+{
+    usage_begin();
+    cr_expect_eq(look().usage, GiB - 300 * MiB + 128 * KiB);
+}
+
+Test(usage_refresh, read_ahead_is_the_usual_one_where_it_cannot_be_read)
+{
+    group_with_cache(GiB, 300 * MiB);
+    expect_default_window();
+}
+
+Test(usage_refresh, read_ahead_that_makes_no_sense_is_passed_over)
+{
+    group_with_cache(GiB, 300 * MiB);
+    add_window("0:1", "-1");
+    add_window("0:2", "99999999999999999999");
+    add_window("0:3", "18446744073709551615");
+    add_window("0:4", "0");
+    expect_default_window();
+}
+
+/* An allocating thread waits for one file at most. */
+Test(usage_refresh, only_the_watcher_reads_what_the_devices_have)
+{
+    struct usage_sample sample;
+    group_with_cache(GiB, 300 * MiB);
+    add_window("254:0", "8192");
+    usage_begin();
+    usage_read(&usage, 0, 0, false, &sample);
+    cr_expect_eq(sample.usage, GiB - 300 * MiB + 128 * KiB);
+    cr_expect_eq(fake_opened("read_ahead_kb"), 0);
+    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
+    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
+    cr_expect_eq(fake_opened("read_ahead_kb"), 1);
+}
+
 /* --- what one refresh costs --- */
 
 /* Reads of limits, and of the mounts: what resolving anew takes besides. */

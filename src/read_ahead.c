@@ -1,0 +1,50 @@
+/* Reads the devices' windows, see read_ahead.h. */
+#include "read_ahead.h"
+
+#include "fmt.h"
+#include "sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* A machine with many containers has one for each of their file systems. */
+enum { DEVICES_MAX = 64 };
+
+#define DEVICES "/sys/class/bdi"
+
+static uint64_t window_of(const char *device)
+{
+    char path[512], text[32];
+    uint64_t kib;
+    struct fmt f = FMT_INIT(path);
+    fmt_str(&f, DEVICES "/");
+    fmt_str(&f, device);
+    fmt_str(&f, "/read_ahead_kb");
+    if (sys_read_file(path, text, sizeof(text)) < 0 || fmt_parse_u64(text, NULL, &kib) < 0 ||
+        kib > UNLIMITED / KiB)
+        return 0;
+    return kib * KiB;
+}
+
+uint64_t read_ahead_largest(void)
+{
+    _Alignas(8) char buf[2048];
+    uint64_t largest = read_ahead_default;
+    unsigned left = DEVICES_MAX;
+    long got;
+    int dir = sys_open(DEVICES, O_RDONLY | O_DIRECTORY);
+    while (dir >= 0 && left > 0 && (got = sys_getdents(dir, buf, sizeof(buf))) > 0) {
+        for (long at = 0; at < got && left > 0;) {
+            const struct dirent64 *entry = (const void *)(buf + at);
+            at += entry->d_reclen;
+            if (entry->d_name[0] == '.')
+                continue;
+            largest = u64_max(largest, window_of(entry->d_name));
+            left--;
+        }
+    }
+    if (dir >= 0)
+        sys_close(dir);
+    return largest;
+}

@@ -126,6 +126,13 @@ static int64_t decay_for(const struct governor *g, const struct governor_input *
     return far >> near_shift;
 }
 
+/* Under a large limit a heap looks as it grows: the limit may be lowered to an eighth above what is
+ * used. */
+static uint64_t grown_by(const struct governor_input *in, unsigned parts)
+{
+    return u64_max(in->committed, 32 * MiB) / parts;
+}
+
 /* An eighth of the room to the kernel's limit, but never across the next line unseen. */
 static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 {
@@ -138,9 +145,7 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
-    /* Under a large limit a heap looks as it grows: the limit may be lowered to a tenth above what
-     * is used. */
-    return u64_min(step, u64_max(2 * MiB, in->committed / 16));
+    return u64_min(step, grown_by(in, 16));
 }
 
 /*
@@ -203,14 +208,16 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     return foreseen(in) >= l->hard / 2 && heeded ? watch_near_ns : watch_far_ns;
 }
 
-/* Half of the room up to the wall. Behind it threads would get past one look after the other, each
- * time by half of what is left. */
+/* Half of the room up to the wall: behind it threads would get past one look after the other, each
+ * time by half of what is left. And half a step: who looks may get no CPU for long, and the limit
+ * be lowered in that time. */
 uint64_t governor_meanwhile(const struct governor_input *in)
 {
     uint64_t promised = u64_less(in->granted, in->committed) + in->request;
     if (in->limits.source == LIMITS_NONE)
         return (uint64_t)INT64_MAX / 2;
-    return u64_less(u64_less(wall(&in->limits), in->usage), promised) / 2;
+    uint64_t room = u64_less(u64_less(wall(&in->limits), in->usage), promised);
+    return u64_min(room / 2, grown_by(in, 32));
 }
 
 static void look_unlimited(struct governor *g, struct governor_decision *ret)

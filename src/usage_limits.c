@@ -1,0 +1,186 @@
+/*
+ * Which limits there are, see usage.h: those of the cgroup's levels, or else the machine's or the
+ * process's own. Followed when they change, and when the process is moved.
+ */
+#include "read_ahead.h"
+#include "usage_internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Refreshing takes no more than a 256th of the time. */
+static const uint64_t refresh_share = 256;
+static const uint64_t refresh_min_ns = 20 * NS_PER_MS, refresh_max_ns = NS_PER_S;
+
+static uint64_t text_digest(const char *s)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (; *s != '\0'; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+/* The same text means another cgroup in another namespace. */
+static uint64_t membership_digest(void)
+{
+    char text[2048];
+    if (sys_read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+        return 0;
+    return text_digest(text) ^ sys_inode("/proc/self/ns/cgroup");
+}
+
+/* The user's bytes count for the nearest limit only: further up, siblings are charged as well. */
+static struct limits level_limits(const struct usage *u, unsigned index, uint64_t hard)
+{
+    struct options o = u->options;
+    if (index > 0 && o.limit_kind == LIMIT_BYTES) {
+        o.limit_kind = LIMIT_PERCENT;
+        o.limit = 90 * 1000;
+    }
+    return limits_from_hard(LIMITS_CGROUP, hard, &o);
+}
+
+/* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
+static struct limits limits_alone(const struct usage *u)
+{
+    if (u->options.limit_kind != LIMIT_BYTES)
+        return limits_from_hard(LIMITS_MACHINE, u->ram, &u->options);
+    uint64_t hard = u->options.limit < UNLIMITED / 10 ? u->options.limit * 10 / 9 : UNLIMITED;
+    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, u->ram), &u->options);
+}
+
+static void close_level(struct usage_level *level)
+{
+    sys_file_close(&level->charge_file);
+    sys_file_close(&level->stat_file);
+    sys_file_close(&level->limit_file);
+}
+
+static void derive_limits(struct usage *u)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < u->memory.level_count; i++) {
+        const struct cgroup_level *from = &u->memory.levels[i];
+        uint64_t hard = u64_min(from->hard, from->high);
+        if (hard >= u->ram)
+            continue; /* the machine ends before it does */
+        struct usage_level *level = &u->levels[n];
+        if (n >= u->level_count || level->path_len != from->path_len) {
+            close_level(level);
+            level->reclaimable = 0;
+            level->limit_seen = from->hard;
+            level->charge = level->charge_committed = 0;
+        }
+        level->path_len = from->path_len;
+        level->hard = hard;
+        level->limits = level_limits(u, n, hard);
+        n++;
+    }
+    u->level_count = n;
+    struct limits alone = limits_alone(u);
+    if (alone.source != u->alone.source)
+        sys_file_close(&u->alone_file); /* each source reads a file of its own */
+    u->alone = alone;
+}
+
+/* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot), where
+ * all that could be had is a guess. */
+static void resolve(struct usage *u, uint64_t membership)
+{
+    bool guess = membership == 0 && u->cgroup.memory.version != 0;
+    if (guess || cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
+        cgroup_read_memory("", &u->next_cgroup.memory, &u->next_memory) < 0)
+        return;
+    usage_close_files(u);
+    u->level_count = 0;
+    u->membership = membership;
+    u->cgroup = u->next_cgroup;
+    u->resolved++;
+    u->memory = u->next_memory;
+}
+
+bool usage_limits_changed(struct usage *u)
+{
+    bool changed = false;
+    for (unsigned i = 0; i < u->level_count; i++) {
+        struct usage_level *level = &u->levels[i];
+        uint64_t limit;
+        if (cgroup_read_limit("", &u->cgroup.memory, level->path_len, &level->limit_file, &limit) <
+            0)
+            continue;
+        changed |= limit != level->limit_seen;
+        level->limit_seen = limit;
+    }
+    return changed;
+}
+
+/* A daemon may change its root, or use up its descriptors, before it has grown enough to be looked
+ * at. */
+static void open_files(struct usage *u)
+{
+    for (unsigned i = 0; i < u->level_count; i++)
+        (void)usage_charge(u, &u->levels[i], 0);
+    (void)usage_limits_changed(u);
+}
+
+/* A virtual machine may be given memory, or have it taken, while it runs. */
+static void read_ram(struct usage *u)
+{
+    uint64_t ram = sys_ram_bytes();
+    if (ram != UNLIMITED) /* else what was known stays */
+        u->ram = ram;
+}
+
+void usage_init(struct usage *u, const struct options *options)
+{
+    u->options = *options;
+    u->ram = UNLIMITED;
+    u->read_ahead = read_ahead_default;
+    read_ram(u);
+    u->memory = (struct cgroup_memory){.hard = UNLIMITED, .high = UNLIMITED, .swap = UNLIMITED};
+    resolve(u, membership_digest());
+    derive_limits(u);
+    open_files(u);
+}
+
+void usage_refresh(struct usage *u)
+{
+    uint64_t start = sys_now_ns();
+    uint64_t membership = membership_digest();
+    bool moved = membership != 0 && membership != u->membership;
+    struct cgroup_memory *next = &u->next_memory;
+    int rc = moved || u->cgroup.memory.version == 0
+                 ? -ENOENT
+                 : cgroup_read_memory("", &u->cgroup.memory, next);
+    if (rc == 0 && (!next->denied || u->memory.denied)) /* else rights were given up since */
+        u->memory = *next;
+    if (rc == -ENOENT || rc == -ENODEV)
+        resolve(u, membership);
+    read_ram(u);
+    derive_limits(u);
+    u->refresh_cost_ns = sys_now_ns() - start;
+}
+
+uint64_t usage_refresh_after(const struct usage *u)
+{
+    return u64_clamp(u->refresh_cost_ns * refresh_share, refresh_min_ns, refresh_max_ns);
+}
+
+void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
+{
+    u->options.limit_kind = bytes == 0 ? original->limit_kind : LIMIT_BYTES;
+    u->options.limit = bytes == 0 ? original->limit : bytes;
+    derive_limits(u);
+}
+
+uint64_t usage_soft(const struct usage *u)
+{
+    return u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+}
+
+void usage_close_files(struct usage *u)
+{
+    for (unsigned i = 0; i < USAGE_LEVELS; i++)
+        close_level(&u->levels[i]);
+    sys_file_close(&u->alone_file);
+}

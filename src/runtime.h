@@ -10,7 +10,10 @@
  *   stats.c    the numbers for plim_stats() and for the stats page
  *   control.c  what other processes ask for by the stats page (plimsoll ctl)
  *   watcher.c  the thread that looks when nobody allocates
- *   watcher_thread.c  how it is made
+ *   watcher_ask.c     what other threads want of it
+ *   watcher_relief.c  the one that stands by while reclaimers run
+ *   watcher_pause.c   out of the way of a call, and after fork
+ *   watcher_thread.c  how either is made
  *   watch.c    one look of its, and the reclaimers that it runs
  *   namespaces.c  unshare() and setns(), which it would be in the way of
  */

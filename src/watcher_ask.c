@@ -1,0 +1,70 @@
+/* What other threads want of the watcher: that it looks, and what they wait for it to do. */
+#include "watcher_internal.h"
+
+/* Raises the words that it sleeps on. */
+static void raise_words(struct watcher *self)
+{
+    atomic_fetch_add(&self->wake, 1);
+    /* No mailbox here: then the watcher has seen none either, or it sees what has just been added.
+     */
+    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    if (mailbox != NULL)
+        atomic_fetch_add(&mailbox->wake, 1);
+}
+
+static void wake_up(struct watcher *self)
+{
+    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    events_wake(&self->events, &self->wake);
+    if (mailbox != NULL)
+        (void)sys_futex_wake_shared(&mailbox->wake, 1);
+}
+
+void watcher_rouse(void)
+{
+    raise_words(&runtime.watcher);
+    wake_up(&runtime.watcher);
+}
+
+void watcher_wake(void)
+{
+    struct watcher *self = &runtime.watcher;
+    raise_words(self);
+    if (atomic_load(&self->state) == WATCHER_RUNNING)
+        wake_up(self);
+}
+
+void watcher_wake_by(uint64_t ns)
+{
+    if (atomic_load(&runtime.watcher.state) == WATCHER_RUNNING &&
+        atomic_load(&runtime.watcher.next_ns) > ns)
+        watcher_wake();
+}
+
+void watcher_ask(uint64_t bytes)
+{
+    uint64_t asked = atomic_load(&runtime.watcher.asked);
+    while (asked < bytes && !atomic_compare_exchange_weak(&runtime.watcher.asked, &asked, bytes))
+        ;
+}
+
+bool watcher_pass(uint64_t bytes, uint64_t within_ns)
+{
+    struct watcher *self = &runtime.watcher;
+    uint64_t end = sys_now_ns() + within_ns;
+    watcher_start();
+    if (!watcher_is_expected())
+        return false;
+    watcher_ask(bytes);
+    uint32_t ticket = atomic_fetch_add(&self->requests, 1) + 1;
+    watcher_wake();
+    for (;;) {
+        uint32_t served = atomic_load(&self->served);
+        uint64_t now = sys_now_ns();
+        if ((int32_t)(served - ticket) >= 0)
+            return true;
+        if (now >= end)
+            return false;
+        (void)sys_futex_wait(&self->served, served, end - now);
+    }
+}

@@ -1,0 +1,60 @@
+/* The watcher out of the way: for a call that needs the process to have one thread, and after fork.
+ */
+#include "watcher_internal.h"
+
+/* Until the kernel has forgotten the thread, which it does later than pthread_join() returns. One
+ * that a reclaimer holds up is not waited for. */
+static void wait_for_end(uint32_t tid)
+{
+    uint64_t give_up_ns = sys_now_ns() + pass_patience_ns;
+    while (tid != 0 && sys_thread_exists(tid) && sys_now_ns() < give_up_ns)
+        sys_sleep_ns(NS_PER_MS / 20);
+}
+
+static uint32_t number_of(const _Atomic uint32_t *tid)
+{
+    uint32_t is;
+    while ((is = atomic_load(tid)) == WATCHER_STARTED)
+        sys_yield();
+    return is;
+}
+
+bool watcher_pause(void)
+{
+    struct watcher *self = &runtime.watcher;
+    uint32_t state = WATCHER_NONE;
+    while (atomic_load(&runtime.pid) == sys_pid() &&
+           (state = atomic_load(&self->state)) == WATCHER_STARTING)
+        sys_yield(); /* until it runs, or could not be started */
+    if (state != WATCHER_RUNNING)
+        return false; /* none, or in another process */
+    uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
+    if (tid == sys_tid() || !atomic_compare_exchange_strong(&self->state, &state, WATCHER_PAUSED))
+        return false; /* a reclaimer's call; or not alone anyway */
+    watcher_rouse();
+    atomic_fetch_add(&self->passes, 1);
+    (void)sys_futex_wake(&self->passes, 1);
+    (void)sys_futex_wake(&self->state, 1);
+    wait_for_end(tid);
+    wait_for_end(relief);
+    return true;
+}
+
+void watcher_resume(void)
+{
+    atomic_store(&runtime.watcher.state, WATCHER_NONE);
+    watcher_start();
+}
+
+void watcher_fork_child(void)
+{
+    struct watcher *self = &runtime.watcher;
+    thread_state.inside = false; /* the watcher itself may fork, in a reclaimer */
+    atomic_store(&self->state, WATCHER_NONE);
+    atomic_fetch_add(&self->turn, 1);
+    atomic_store(&self->relief, 0);
+    atomic_store(&self->pass_ns, 0);
+    atomic_store(&self->start_ns, 0);
+    events_fork_child(&self->events);
+    atomic_store(&self->mailbox, NULL); /* the page is the parent's */
+}

@@ -1,4 +1,4 @@
-/* The first call of all, fork and exit, see runtime.h. */
+/* The first call of all, the start of the program and its end, see runtime.h. */
 #include "runtime.h"
 
 #include "arenas.h"
@@ -12,22 +12,11 @@
 #include "record.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct runtime runtime = {.stop_at = UINT64_MAX};
 
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
-
-/* jemalloc's settings, built before its first call. It reads them, then MALLOC_CONF, which wins. */
-static char conf[2048];
-const char *je_malloc_conf = conf;
-
-/* A program made for jemalloc may define this one; it comes after ours. */
-PLIM_EXPORT const char *malloc_conf __attribute__((weak));
 
 static void complain(void *arg, const char *line)
 {
@@ -47,39 +36,6 @@ static void read_options(struct options *ret, options_complain_fn *told)
     options_parse(env, ret, told, NULL);
     if (sys_is_secure())
         ret->stats = STATS_OFF; /* no file in the name of another user */
-}
-
-/* One arena per usable CPU: more only keep free pages apart from each other. */
-static void build_conf(struct fmt *f)
-{
-    je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
-    fmt_str(f, "narenas:");
-    fmt_u64(f, atomic_load_explicit(&runtime.cpus, memory_order_relaxed));
-    /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
-     * sooner. */
-    fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
-    /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB: 3 MiB, which
-     * only the thread itself can give back. */
-    if (runtime.usage.memory.hard <= GiB)
-        fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
-    else /* threads that share an arena have four locks a size, and more half-filled slabs */
-        fmt_str(f, ",bin_shards:1-1024:4");
-    if (JE_NEEDS_HOOKS)
-        fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
-    if (runtime.options.heap_profile > 0) {
-        fmt_str(f, ",prof:true,lg_prof_sample:");
-        fmt_u64(f, runtime.options.heap_profile);
-    }
-}
-
-/* The program's own settings come last, so that they win. */
-static void append_malloc_conf(struct fmt *f)
-{
-    if (malloc_conf == NULL)
-        return;
-    if (f->len > 0)
-        fmt_str(f, ",");
-    fmt_str(f, malloc_conf);
 }
 
 static bool keeps_off_huge_pages(void)
@@ -114,13 +70,8 @@ static bool configure_begin(void)
     return false;
 }
 
-/* Small programs end before this, and never need jemalloc's controls: they are found at the first
- * look, and cost 100 KiB. */
-static const uint64_t first_look = MiB;
-
 void runtime_configure(void)
 {
-    struct fmt settings = FMT_INIT(conf);
     if (!configure_begin())
         return;
     read_options(&runtime.options, NULL);
@@ -130,11 +81,10 @@ void runtime_configure(void)
         runtime.affinity = sys_affinity(&runtime.cpus_at_start);
         runtime.millicpus = UNLIMITED;
         capacity_init();
-        build_conf(&settings);
         pages_avoid_huge(keeps_off_huge_pages());
         je_count_pages();
     }
-    append_malloc_conf(&settings);
+    conf_build();
     if (runtime.options.enabled)
         account_look_after(JE_NEEDS_HOOKS ? 0 : first_look, GATE_OPEN);
     else
@@ -172,70 +122,6 @@ bool runtime_ready(void)
         errno = saved_errno;
     }
     return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
-}
-
-/* Another thread's purge ends within this, however much it gives back and however busy the machine.
- */
-static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
-
-/* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for
- * ever. Within a time only, and a short one where a signal handler forks in the middle of this
- * thread's own look.
- */
-static void fork_prepare(void)
-{
-    uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
-    thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, patience_ns);
-    reclaimers_fork_prepare();
-    events_fork_prepare(&runtime.watcher.events);
-    thread_state.fork_was_inside = thread_state.inside;
-    thread_state.inside = true; /* other handlers may allocate */
-}
-
-static void fork_parent(void)
-{
-    thread_state.inside = thread_state.fork_was_inside;
-    events_fork_parent(&runtime.watcher.events);
-    reclaimers_fork_parent();
-    if (thread_state.fork_holds_look_lock)
-        lock_release(&runtime.look_lock);
-}
-
-/* Most children allocate little and end: they are not worth a look, unless the heap mattered in the
- * parent or the limit is near. Nor is any process looked at before its first MiB; where there is
- * less room, dozens of children are to fit into it before they look. */
-static void look_in_child(bool watched)
-{
-    uint64_t usage = atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed);
-    uint64_t room =
-        runtime.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(runtime.limits.low, usage);
-    if (watched || atomic_load_explicit(&runtime.level, memory_order_relaxed) != PLIM_NORMAL)
-        account_look_now();
-    else
-        account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
-}
-
-/* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
-static void fork_child(void)
-{
-    bool watched = watcher_runs() || atomic_load(&runtime.listeners);
-    thread_state.inside = thread_state.fork_was_inside;
-    atomic_store_explicit(&runtime.held, 0, memory_order_relaxed); /* they were the parent's */
-    reclaimers_fork_child();
-    lock_reset(&runtime.look_lock);
-    atomic_store(&runtime.pid, sys_pid());
-    watcher_fork_child();
-    pressure_fd_fork_child();
-    notify_fork_child();
-    publish_fork_child(account_committed());
-    atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
-    record_fork_child();
-    if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
-        return;
-    arenas_fork_child();
-    usage_close_files(&runtime.usage);
-    runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
-    look_in_child(watched);
 }
 
 /* The first call came before libc knew the environment: what it decided by the defaults is changed,
@@ -295,7 +181,7 @@ __attribute__((constructor(101))) static void on_load(void)
         return;
     /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
     je_free(je_malloc(1));
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    fork_begin();
     atomic_store(&runtime.pid, sys_pid());
     watcher_measure();
     atomic_store(&runtime.late, true);

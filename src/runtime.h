@@ -2,7 +2,9 @@
  * The library at work: boot, looks, the watcher thread, what happens at the limit. All state that
  * is not a module's own is in the one struct here.
  *
- *   boot.c     first call: options, cgroup, jemalloc's configuration, hooks; fork and exit
+ *   boot.c     first call: options, cgroup, jemalloc, hooks; the program's start and end
+ *   conf.c     jemalloc's settings
+ *   fork.c     before a fork and after it
  *   capacity.c how many CPUs and how much memory there are for this process
  *   admit.c    where the gate stops an allocating thread
  *   look.c     acquire, decide, act: one look at a time, on an allocating thread or the watcher
@@ -123,6 +125,9 @@ extern struct runtime runtime PLIM_HIDDEN;
 
 /* Requests from here on are judged before they are made, and may be refused. */
 #define LARGE_REQUEST GATE_OPEN
+/* So many bytes are committed before the first look. Small programs end before this, and never need
+ * jemalloc's controls: they are found at the first look, and cost 100 KiB. */
+static const uint64_t first_look = MiB;
 /* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
  * been preempted. */
 static const uint64_t look_wait_ns = NS_PER_S;
@@ -166,6 +171,12 @@ void runtime_freed(void);
 bool runtime_ready(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
 void runtime_configure(void);
+/* jemalloc's settings, before its first call: ours, if anything is watched, then the program's own.
+ */
+void conf_build(void);
+/* Registers the handlers that forks need. After jemalloc's own: they must run before those take its
+ * locks. */
+void fork_begin(void);
 
 /* Both for the first time. Call with nothing else running, or with look_lock held. */
 void capacity_init(void);

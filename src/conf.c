@@ -1,0 +1,52 @@
+/* jemalloc's settings, see runtime.h. It reads them, then MALLOC_CONF, which wins. */
+#include "runtime.h"
+
+#include "fmt.h"
+#include "je.h"
+
+static char conf[2048];
+const char *je_malloc_conf = conf;
+
+/* A program made for jemalloc may define this one; it comes after ours. */
+PLIM_EXPORT const char *malloc_conf __attribute__((weak));
+
+/* One arena per usable CPU: more only keep free pages apart from each other. */
+static void print_ours(struct fmt *f)
+{
+    je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
+    fmt_str(f, "narenas:");
+    fmt_u64(f, atomic_load_explicit(&runtime.cpus, memory_order_relaxed));
+    /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
+     * sooner. */
+    fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
+    /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB: 3 MiB, which
+     * only the thread itself can give back. */
+    if (runtime.usage.memory.hard <= GiB)
+        fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
+    else /* threads that share an arena have four locks a size, and more half-filled slabs */
+        fmt_str(f, ",bin_shards:1-1024:4");
+    if (JE_NEEDS_HOOKS)
+        fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */
+    if (runtime.options.heap_profile > 0) {
+        fmt_str(f, ",prof:true,lg_prof_sample:");
+        fmt_u64(f, runtime.options.heap_profile);
+    }
+}
+
+/* The program's own settings come last, so that they win. */
+static void print_theirs(struct fmt *f)
+{
+    if (malloc_conf == NULL)
+        return;
+    if (f->len > 0)
+        fmt_str(f, ",");
+    fmt_str(f, malloc_conf);
+}
+
+void conf_build(void)
+{
+    struct fmt f = FMT_INIT(conf);
+    if (runtime.options.enabled)
+        print_ours(&f);
+    print_theirs(&f);
+}

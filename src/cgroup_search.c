@@ -8,16 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-
-struct linux_dirent64 {
-    uint64_t ino;
-    int64_t off;
-    unsigned short len;
-    unsigned char type;
-    char name[];
-};
 
 struct search {
     struct resolution *res;
@@ -79,12 +70,12 @@ static bool is_ours(struct search *s)
 
 static bool search_below(struct search *s, unsigned depth);
 
-static bool search_entry(struct search *s, const struct linux_dirent64 *entry, unsigned depth)
+static bool search_entry(struct search *s, const struct dirent64 *entry, unsigned depth)
 {
-    if ((entry->type != DT_DIR && entry->type != DT_UNKNOWN) || entry->name[0] == '.')
+    if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) || entry->d_name[0] == '.')
         return false;
     size_t before = s->path.len;
-    if (path_add(&s->path, "/") && path_add(&s->path, entry->name) && search_below(s, depth - 1))
+    if (path_add(&s->path, "/") && path_add(&s->path, entry->d_name) && search_below(s, depth - 1))
         return true;
     path_cut(&s->path, before);
     return false;
@@ -98,22 +89,15 @@ static bool search_below(struct search *s, unsigned depth)
     if (s->dirs_left == 0)
         return false;
     s->dirs_left--;
-    int fd = sys_open(s->res->file, O_RDONLY | O_DIRECTORY);
-    resolution_note(s->res, fd);
-    if (fd < 0)
-        return false;
-    char *dents = s->res->dents[depth - 1];
+    struct sys_dir dir;
+    const struct dirent64 *entry;
     bool found = false;
-    long got = 0;
-    while (!found && (got = sys_getdents(fd, dents, sizeof(s->res->dents[0]))) > 0) {
-        for (long at = 0; at < got && !found;) {
-            const struct linux_dirent64 *entry = (const void *)(dents + at);
-            at += entry->len;
-            found = search_entry(s, entry, depth);
-        }
-    }
-    resolution_note(s->res, got);
-    sys_close(fd);
+    resolution_note(s->res, sys_dir_open(&dir, s->res->file, s->res->dents[depth - 1],
+                                         sizeof(s->res->dents[0])));
+    while (!found && (entry = sys_dir_next(&dir)) != NULL)
+        found = search_entry(s, entry, depth);
+    resolution_note(s->res, dir.got);
+    sys_dir_close(&dir);
     return found;
 }
 

@@ -7,15 +7,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* As getdents64(2) gives it. */
-struct entry {
-    uint64_t inode;
-    int64_t next;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-} __attribute__((packed));
-
 /* The newest of pages of one kind. */
 struct kept {
     unsigned count;
@@ -131,26 +122,20 @@ static void sweep_entry(struct sweep *s, const char *text)
 
 void page_sweep(const char *dir, unsigned look_at)
 {
-    _Alignas(8) char names[2048];
+    _Alignas(8) char buf[2048];
+    struct sys_dir names;
+    const struct dirent64 *entry;
+    if (sys_dir_open(&names, dir, buf, sizeof(buf)) < 0)
+        return;
+    names.reads_left = 1 + look_at / 16; /* other files count too: /tmp may hold millions */
     struct sweep s = {
-        .dir = sys_open(dir, O_RDONLY | O_DIRECTORY),
+        .dir = names.fd,
         .left = look_at,
         .thorough = look_at >= PAGE_SWEEP_ALL,
         .euid = sys_euid(),
         .now = sys_wall_ns(),
     };
-    unsigned rounds = 1 + look_at / 16; /* other files count too: /tmp may hold millions */
-    if (s.dir < 0)
-        return;
-    while (s.left > 0 && rounds-- > 0) {
-        long len = sys_getdents(s.dir, names, sizeof(names));
-        if (len <= 0)
-            break;
-        for (long at = 0; at < len && s.left > 0;) {
-            const struct entry *entry = (const void *)(names + at);
-            sweep_entry(&s, entry->name);
-            at += entry->size;
-        }
-    }
-    sys_close(s.dir);
+    while (s.left > 0 && (entry = sys_dir_next(&names)) != NULL)
+        sweep_entry(&s, entry->d_name);
+    sys_dir_close(&names);
 }

@@ -5,8 +5,6 @@
 #include "sys.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <string.h>
 
 /* A machine with many containers has one for each of their file systems. */
 enum { DEVICES_MAX = 64 };
@@ -32,19 +30,15 @@ uint64_t read_ahead_largest(void)
     _Alignas(8) char buf[2048];
     uint64_t largest = read_ahead_default;
     unsigned left = DEVICES_MAX;
-    long got;
-    int dir = sys_open(DEVICES, O_RDONLY | O_DIRECTORY);
-    while (dir >= 0 && left > 0 && (got = sys_getdents(dir, buf, sizeof(buf))) > 0) {
-        for (long at = 0; at < got && left > 0;) {
-            const struct dirent64 *entry = (const void *)(buf + at);
-            at += entry->d_reclen;
-            if (entry->d_name[0] == '.')
-                continue;
-            largest = u64_max(largest, window_of(entry->d_name));
-            left--;
-        }
+    struct sys_dir dir;
+    const struct dirent64 *entry;
+    (void)sys_dir_open(&dir, DEVICES, buf, sizeof(buf));
+    while (left > 0 && (entry = sys_dir_next(&dir)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        largest = u64_max(largest, window_of(entry->d_name));
+        left--;
     }
-    if (dir >= 0)
-        sys_close(dir);
+    sys_dir_close(&dir);
     return largest;
 }

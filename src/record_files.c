@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 static const char prefix[] = "plimsoll-";
@@ -69,28 +68,24 @@ static void remove_record(int dir, const char *name)
  * others' the directory's owner has to deal. */
 static void make_room(const char *path)
 {
-    static char buf[4096]; /* one record at a time */
+    static _Alignas(8) char buf[4096]; /* one record at a time */
     char oldest[NAME_LEN_MAX] = "";
-    unsigned records = 0, looked_at = 0;
+    unsigned records = 0;
     uint32_t owner;
-    int dir = sys_open(path, O_RDONLY | O_DIRECTORY);
-    long got;
-    while (dir >= 0 && looked_at < LOOK_AT && (got = sys_getdents(dir, buf, sizeof(buf))) > 0) {
-        for (long at = 0; at < got; looked_at++) {
-            const struct dirent64 *entry = (const void *)(buf + at);
-            at += entry->d_reclen;
-            if (!is_record_name(entry->d_name) || sys_owner_at(dir, entry->d_name, &owner) < 0 ||
-                owner != sys_euid())
-                continue;
-            records++;
-            if (oldest[0] == '\0' || strcmp(entry->d_name, oldest) < 0)
-                memcpy(oldest, entry->d_name, strlen(entry->d_name) + 1);
-        }
+    struct sys_dir dir;
+    const struct dirent64 *entry;
+    (void)sys_dir_open(&dir, path, buf, sizeof(buf));
+    for (unsigned left = LOOK_AT; left > 0 && (entry = sys_dir_next(&dir)) != NULL; left--) {
+        if (!is_record_name(entry->d_name) || sys_owner_at(dir.fd, entry->d_name, &owner) < 0 ||
+            owner != sys_euid())
+            continue;
+        records++;
+        if (oldest[0] == '\0' || strcmp(entry->d_name, oldest) < 0)
+            memcpy(oldest, entry->d_name, strlen(entry->d_name) + 1);
     }
     if (records >= RECORD_FILES_MAX)
-        remove_record(dir, oldest);
-    if (dir >= 0)
-        sys_close(dir);
+        remove_record(dir.fd, oldest);
+    sys_dir_close(&dir);
 }
 
 /* DIR/plimsoll-STAMP-PID.record, or -PID-2 if there was one in this very second. */

@@ -26,15 +26,31 @@ int sys_close(int fd);
 long sys_read(int fd, void *buf, size_t len);
 long sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 long sys_write(int fd, const void *buf, size_t len);
-/* Fills buf with struct linux_dirent64 records. */
+/* Fills buf with struct dirent64 records. */
 long sys_getdents(int fd, void *buf, size_t len);
 /* Reads up to len - 1 bytes from the start of a file and ends them with NUL. Returns the length. */
 long sys_read_file(const char *path, char *buf, size_t len);
 
+struct dirent64;
+/* The names in a directory (sys_dir.c), read into a buffer of the caller's that is aligned to 8
+ * bytes and has room for 2 KiB or more. */
+struct sys_dir {
+    int fd;              /* -errno: not open, and without entries */
+    uint32_t reads_left; /* how often the kernel may be asked yet; as the caller sets it */
+    long got, at;        /* of buf: filled, and told of already; got -errno: the reading failed */
+    char *buf;
+    size_t len;
+};
+/* -errno. */
+int sys_dir_open(struct sys_dir *dir, const char *path, void *buf, size_t len);
+/* Valid until the next call; NULL: there are no more, or none that can be read. */
+const struct dirent64 *sys_dir_next(struct sys_dir *dir);
+void sys_dir_close(struct sys_dir *dir);
+
 /*
- * A file held open across calls. A program may close descriptors it does not own and have the
- * number given to another file: each read first checks that the number still names our file.
- * Zero-initialised: nothing held.
+ * A file held open across calls (sys_file.c). A program may close descriptors it does not own and
+ * have the number given to another file: each read first checks that the number still names our
+ * file. Zero-initialised: nothing held.
  */
 struct sys_file {
     int fd_plus_1; /* 0: not open */

@@ -1,0 +1,115 @@
+/* Files that are read whole, and those held open across calls, see sys.h. */
+#include "sys_internal.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+/* Fills buf from the start of fd and ends it with NUL. */
+static long read_start(int fd, char *buf, size_t len)
+{
+    size_t got = 0;
+    while (got < len - 1) {
+        long n = sys_pread(fd, buf + got, len - 1 - got, got);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    buf[got] = '\0';
+    return (long)got;
+}
+
+long sys_read_file(const char *path, char *buf, size_t len)
+{
+    if (len == 0)
+        return -EINVAL;
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK);
+    if (fd < 0)
+        return fd;
+    long got = read_start(fd, buf, len);
+    sys_close(fd);
+    return got;
+}
+
+/* The signal of our eventfds' asynchronous I/O, which is never turned on: SIGRTMAX, which nobody
+ * sets by chance. */
+enum { MARK = 64 };
+
+bool sys_file_is_ours(const struct sys_file *file)
+{
+    struct stat st;
+    int fd = file->fd_plus_1 - 1;
+    if (fd < 0 || SYS_CALL(SYS_fstat, fd, &st) != 0)
+        return false;
+    return (uint64_t)st.st_dev == file->dev && (uint64_t)st.st_ino == file->ino &&
+           (!file->marked || SYS_CALL(SYS_fcntl, fd, F_GETSIG) == MARK);
+}
+
+int sys_file_adopt(struct sys_file *file, int fd)
+{
+    struct stat st;
+    if (SYS_CALL(SYS_fstat, fd, &st) != 0)
+        return -EBADF;
+    *file = (struct sys_file){
+        .fd_plus_1 = fd + 1, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
+    return 0;
+}
+
+int sys_raise_fd(int fd)
+{
+    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
+    if (high < 0)
+        return fd;
+    sys_close(fd);
+    return high;
+}
+
+/* A high number: programs and shells count on low ones being given out in order. */
+static int file_adopt_high(struct sys_file *file, int fd)
+{
+    fd = sys_raise_fd(fd);
+    int rc = sys_file_adopt(file, fd);
+    if (rc < 0)
+        sys_close(fd);
+    return rc;
+}
+
+int sys_file_open(struct sys_file *file, const char *path, int flags)
+{
+    int fd = sys_open(path, flags);
+    return fd < 0 ? fd : file_adopt_high(file, fd);
+}
+
+int sys_file_eventfd(struct sys_file *file)
+{
+    int fd = (int)SYS_CALL(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = fd < 0 ? fd : (int)SYS_CALL(SYS_fcntl, fd, F_SETSIG, MARK);
+    if (fd >= 0 && rc < 0)
+        sys_close(fd);
+    if (rc == 0)
+        rc = file_adopt_high(file, fd);
+    if (rc == 0)
+        file->marked = true;
+    return rc;
+}
+
+long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len)
+{
+    if (sys_file_is_ours(file)) {
+        long got = read_start(file->fd_plus_1 - 1, buf, len);
+        if (got >= 0)
+            return got;
+        sys_file_close(file); /* ENODEV: the cgroup behind it was removed */
+    }
+    int rc = sys_file_open(file, path, O_RDONLY | O_NONBLOCK);
+    return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
+}
+
+void sys_file_close(struct sys_file *file)
+{
+    if (sys_file_is_ours(file))
+        sys_close(file->fd_plus_1 - 1);
+    *file = (struct sys_file){0};
+}

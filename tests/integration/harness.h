@@ -124,4 +124,17 @@ const char *run_describe(const struct run *run);
 bool eventually(double seconds, bool (*is_true)(void *arg), void *arg);
 void sleep_ms(unsigned ms);
 
+/* --- scenarios: programs that are told by argv[1] what to do, and print what came of it --- */
+
+enum { SCENARIO_MIB = 256, SCENARIO_S = 300 };
+
+/* A box of so many MiB. */
+struct box *scenario_box(void);
+/* Runs it under the library, for so many seconds at most, with one more variable ("NAME=value", or
+ * NULL). box: NULL for none. Skips the test where the program prints denied=1. */
+struct run scenario_run(const struct box *box, const char *program, const char *scenario,
+                        const char *variable);
+/* The same in a box of its own. Fails the test unless it survives and prints ok=1. */
+struct run scenario_survives(const char *program, const char *scenario, const char *variable);
+
 #endif

@@ -6,26 +6,16 @@
 
 TestSuite(confined, .init = harness_begin, .fini = harness_end);
 
-enum { TIMEOUT_S = 300, LIMIT_MIB = 256, STACK_MOST = 8192 };
+enum { STACK_MOST = 8192 };
 
 static struct run confined(const char *scenario, const char *variable)
 {
-    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-    struct run run = run_in((struct run_spec){.box = box,
-                                              .preload = harness_library(),
-                                              .env = ARGV(variable),
-                                              .argv = ARGV(harness_program("confined"), scenario)},
-                            TIMEOUT_S);
-    if (run_number(&run, "denied") == 1)
-        cr_skip_test("this machine does not allow it: %s", run_describe(&run));
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "ok") == 1, "%s", run_describe(&run));
-    return run;
+    return scenario_survives("confined", scenario, variable);
 }
 
 static void expect_limit_known(struct run *run)
 {
-    cr_expect(run_number(run, "hard_mib") == LIMIT_MIB, "%s", run_describe(run));
+    cr_expect(run_number(run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(run));
 }
 
 Test(confined, the_user_changes_on_all_threads)

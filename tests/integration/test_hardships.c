@@ -6,44 +6,26 @@
 
 TestSuite(hardships, .init = harness_begin, .fini = harness_end);
 
-enum { TIMEOUT_S = 300, LIMIT_MIB = 256 };
-
-static struct box *new_box(void)
-{
-    return box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-}
-
-static struct run run_scenario(const struct box *box, const char *name, const char *policy)
-{
-    return run_in((struct run_spec){.box = box,
-                                    .preload = harness_library(),
-                                    .env = ARGV(policy),
-                                    .argv = ARGV(harness_program("hardships"), name)},
-                  TIMEOUT_S);
-}
-
 Test(hardships, no_descriptor_is_left)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "descriptors", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "descriptors", NULL);
     expect_survived(box, &run);
-    cr_expect(run_number(&run, "hard_mib") == LIMIT_MIB, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
 }
 
 Test(hardships, the_root_directory_is_an_empty_one)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "chroot", NULL);
-    if (run_number(&run, "denied") == 1)
-        cr_skip_test("no right to change the root directory");
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "chroot", NULL);
     expect_survived(box, &run);
-    cr_expect(run_number(&run, "hard_mib") == LIMIT_MIB, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
 }
 
 static void expect_the_cache_gives_way(const char *policy)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "large_request", policy);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "large_request", policy);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "calls_before") == 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "dropped") == 1, "%s", run_describe(&run));
@@ -62,8 +44,8 @@ Test(hardships, a_cache_gives_way_to_a_large_request_that_may_be_refused)
 
 Test(hardships, memory_is_touched_long_after_it_was_allocated)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "touched_late", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "touched_late", NULL);
     expect_survived(box, &run);
 }
 
@@ -71,8 +53,8 @@ Test(hardships, memory_is_touched_long_after_it_was_allocated)
  */
 Test(hardships, what_is_freed_at_once_beside_a_mapping_is_given_back_at_once)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "freed_beside", "PLIMSOLL_THREAD=off");
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "freed_beside", "PLIMSOLL_THREAD=off");
     expect_survived(box, &run);
     double left = run_number(&run, "free_mib");
     cr_expect(left >= 0 && left < 10, "%s", run_describe(&run));
@@ -81,8 +63,8 @@ Test(hardships, what_is_freed_at_once_beside_a_mapping_is_given_back_at_once)
 /* Each of them is small beside the limit, all together are not. */
 Test(hardships, idle_children_hold_the_free_pages)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "idle_children", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "idle_children", NULL);
     expect_survived(box, &run);
     double left = run_number(&run, "children_mib");
     cr_expect(left > 0 && left < 50, "%s", run_describe(&run));
@@ -90,16 +72,16 @@ Test(hardships, idle_children_hold_the_free_pages)
 
 Test(hardships, a_block_is_made_smaller_where_requests_are_refused)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "shrink", "PLIMSOLL_ON_LIMIT=fail");
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "shrink", "PLIMSOLL_ON_LIMIT=fail");
     expect_survived(box, &run);
     cr_expect(run_number(&run, "refused") == 0, "%s", run_describe(&run));
 }
 
 Test(hardships, the_number_of_the_pressure_fd_is_given_to_a_file)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "reused_number", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "reused_number", NULL);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "same") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "changed") == 1, "%s", run_describe(&run));
@@ -108,8 +90,8 @@ Test(hardships, the_number_of_the_pressure_fd_is_given_to_a_file)
 
 Test(hardships, children_are_forked_while_a_purge_runs)
 {
-    struct box *box = new_box();
-    struct run run = run_scenario(box, "fork_and_purge", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "fork_and_purge", NULL);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "cannot_purge") == 0, "%s", run_describe(&run));
 }

@@ -10,29 +10,9 @@
 
 TestSuite(rogues, .init = harness_begin, .fini = harness_end);
 
-enum { TIMEOUT_S = 300, LIMIT_MIB = 256 };
-
-static struct run run_rogue(const struct box *box, const char *scenario, const char *variable)
-{
-    return run_in((struct run_spec){.box = box,
-                                    .preload = harness_library(),
-                                    .env = ARGV(variable),
-                                    .argv = ARGV(harness_program("rogue"), scenario)},
-                  TIMEOUT_S);
-}
-
-static struct box *new_box(void)
-{
-    return box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-}
-
 static struct run survives(const char *scenario, const char *variable)
 {
-    struct box *box = new_box();
-    struct run run = run_rogue(box, scenario, variable);
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "ok") == 1, "%s", run_describe(&run));
-    return run;
+    return scenario_survives("rogue", scenario, variable);
 }
 
 Test(rogues, one_that_never_returns_holds_up_reclaimers_only)
@@ -63,7 +43,7 @@ static bool runs_for_seconds(void *arg)
     char pid[16];
     snprintf(pid, sizeof(pid), "%d", asked->pid);
     struct run run = run_in(
-        (struct run_spec){.argv = ARGV(harness_command(), "status", pid, "--json")}, TIMEOUT_S);
+        (struct run_spec){.argv = ARGV(harness_command(), "status", pid, "--json")}, SCENARIO_S);
     const char *key = "\"reclaimers_running_seconds\":";
     const char *at = strstr(run.out, key);
     asked->seconds = at == NULL ? -1 : strtod(at + strlen(key), NULL);
@@ -72,7 +52,7 @@ static bool runs_for_seconds(void *arg)
 
 Test(rogues, status_tells_for_how_long_one_has_been_running)
 {
-    struct box *box = new_box();
+    struct box *box = scenario_box();
     struct run run =
         run_start((struct run_spec){.box = box,
                                     .preload = harness_library(),
@@ -93,16 +73,16 @@ Test(rogues, after_one_that_slept_others_are_called_again)
 
 Test(rogues, one_that_throws_ends_the_program_as_any_thread_would)
 {
-    struct box *box = new_box();
-    struct run run = run_rogue(box, "throws", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "rogue", "throws", NULL);
     cr_expect(run_signalled(&run, SIGABRT), "%s", run_describe(&run));
     cr_expect(strstr(run.err, "thrown by a reclaimer") != NULL, "%s", run_describe(&run));
 }
 
 Test(rogues, one_that_aborts_ends_the_program)
 {
-    struct box *box = new_box();
-    struct run run = run_rogue(box, "aborts", NULL);
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "rogue", "aborts", NULL);
     cr_expect(run_signalled(&run, SIGABRT), "%s", run_describe(&run));
 }
 
@@ -122,8 +102,8 @@ Test(rogues, one_that_exits_ends_the_program_with_its_status)
 {
     const char *const scenarios[] = {"exits", "exits_now"};
     for (size_t i = 0; i < 2; i++) {
-        struct box *box = new_box();
-        struct run run = run_rogue(box, scenarios[i], NULL);
+        struct box *box = scenario_box();
+        struct run run = scenario_run(box, "rogue", scenarios[i], NULL);
         cr_expect(run_exited(&run, 3), "%s: %s", scenarios[i], run_describe(&run));
     }
 }

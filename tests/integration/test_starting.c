@@ -6,26 +6,9 @@
 
 TestSuite(starting, .init = harness_begin, .fini = harness_end);
 
-enum { TIMEOUT_S = 300, LIMIT_MIB = 256 };
-
-static struct run start(const char *program, const char *scenario, const char *variable)
-{
-    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-    struct run run = run_in((struct run_spec){.box = box,
-                                              .preload = harness_library(),
-                                              .env = ARGV(variable),
-                                              .argv = ARGV(harness_program(program), scenario)},
-                            TIMEOUT_S);
-    if (run_number(&run, "denied") == 1)
-        cr_skip_test("this machine does not allow it: %s", run_describe(&run));
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "ok") == 1, "%s", run_describe(&run));
-    return run;
-}
-
 static void expect_reclaimer_called(const char *program)
 {
-    struct run run = start(program, "reclaim", NULL);
+    struct run run = scenario_survives(program, "reclaim", NULL);
     cr_expect(run_number(&run, "called") == 1, "%s", run_describe(&run));
 }
 
@@ -47,8 +30,8 @@ Test(starting, so_it_has_where_they_are_larger)
 /* What the C library keeps free for libraries that are loaded later cannot be measured. */
 Test(starting, so_it_has_where_more_is_kept_for_later)
 {
-    struct run run =
-        start("starting", "reclaim", "GLIBC_TUNABLES=glibc.rtld.optional_static_tls=3000000");
+    struct run run = scenario_survives("starting", "reclaim",
+                                       "GLIBC_TUNABLES=glibc.rtld.optional_static_tls=3000000");
     cr_expect(run_number(&run, "called") == 1, "%s", run_describe(&run));
 }
 
@@ -62,7 +45,7 @@ static int times(const char *text, const char *part)
 
 Test(starting, a_watcher_that_cannot_be_started_is_told_of_and_not_waited_for)
 {
-    struct run run = start("starting", "impossible", "PLIMSOLL_ON_LIMIT=fail");
+    struct run run = scenario_survives("starting", "impossible", "PLIMSOLL_ON_LIMIT=fail");
     cr_expect(run_number(&run, "refused") == 10, "%s", run_describe(&run));
     /* What it was made to sleep: a single wait for reclaimers would be of 1 s. */
     cr_expect(run_number(&run, "throttled_s") < 1, "%s", run_describe(&run));
@@ -75,11 +58,7 @@ Test(starting, a_watcher_that_cannot_be_started_is_told_of_and_not_waited_for)
 /* In no box: where groups of processes share real time, a new one has none. */
 static void expect_ordinary_threads(const char *scenario)
 {
-    struct run run = run_in((struct run_spec){.preload = harness_library(),
-                                              .argv = ARGV(harness_program("starting"), scenario)},
-                            TIMEOUT_S);
-    if (run_number(&run, "denied") == 1)
-        cr_skip_test("this machine does not allow it: %s", run_describe(&run));
+    struct run run = scenario_run(NULL, "starting", scenario, NULL);
     cr_expect(run_exited(&run, 0), "%s", run_describe(&run));
     cr_expect(run_number(&run, "threads") == 2, "%s", run_describe(&run));
     cr_expect(run_number(&run, "ordinary") == 2, "%s", run_describe(&run));
@@ -97,14 +76,14 @@ Test(starting, a_real_time_thread_on_one_cpu_hands_neither_on)
 
 Test(starting, namespaces_are_entered_while_it_cannot_be_started)
 {
-    struct run run = start("starting", "failing", NULL);
+    struct run run = scenario_survives("starting", "failing", NULL);
     cr_expect(run_number(&run, "waited") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "entered") == 1, "%s", run_describe(&run));
 }
 
 Test(starting, what_was_asked_for_during_a_pass_that_hangs_is_asked_of_the_next)
 {
-    struct run run = start("starting", "hung", NULL);
+    struct run run = scenario_survives("starting", "hung", NULL);
     cr_expect(run_number(&run, "taken_over") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "before") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "after") == 1, "%s", run_describe(&run));

@@ -2,6 +2,7 @@
 #include "sys.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -242,6 +243,52 @@ Test(sys, getdents_lists_a_directory)
     cr_expect_gt(sys_getdents(fd, buf, sizeof(buf)), 0);
     cr_expect_eq(sys_getdents(fd, buf, sizeof(buf)), 0);
     sys_close(fd);
+}
+
+/* More names than fit into the buffer at once. */
+static unsigned names_seen(const char *path, unsigned reads, unsigned char seen[100])
+{
+    _Alignas(8) char buf[2048];
+    struct sys_dir dir;
+    const struct dirent64 *entry;
+    unsigned number, count = 0;
+    cr_assert_eq(sys_dir_open(&dir, path, buf, sizeof(buf)), 0);
+    dir.reads_left = reads;
+    for (; (entry = sys_dir_next(&dir)) != NULL; count++)
+        if (sscanf(entry->d_name, "a-name-of-some-length-%u", &number) == 1 && number < 100)
+            seen[number]++;
+    cr_expect_eq(dir.got < 0, false);
+    sys_dir_close(&dir);
+    return count;
+}
+
+Test(sys, directory_is_read_to_its_end_or_as_often_as_said)
+{
+    char path[96], dir[] = "/tmp/plim-sys-XXXXXX";
+    unsigned char once[100] = {0}, all[100] = {0};
+    cr_assert_not_null(mkdtemp(dir));
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(path, sizeof(path), "%s/a-name-of-some-length-%u", dir, i);
+        rewrite(path, "");
+    }
+    unsigned some = names_seen(dir, 1, once);
+    cr_expect(some > 10 && some < 100, "%u", some);
+    cr_expect_eq(names_seen(dir, UINT32_MAX, all), 102u, "with . and ..");
+    for (unsigned i = 0; i < 100; i++) {
+        cr_expect_eq(all[i], 1, "%u", i);
+        snprintf(path, sizeof(path), "%s/a-name-of-some-length-%u", dir, i);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+Test(sys, what_is_no_directory_has_no_names)
+{
+    char buf[2048];
+    struct sys_dir dir;
+    cr_expect_eq(sys_dir_open(&dir, "/dev/null", buf, sizeof(buf)), -ENOTDIR);
+    cr_expect_null(sys_dir_next(&dir));
+    sys_dir_close(&dir);
 }
 
 Test(sys, machine_is_described_as_libc_does)

@@ -121,9 +121,6 @@ int search_by_pid(struct resolution *res, char *ret, size_t len);
 /* The directory one level up, at the mount point at the latest; false: it was the last. */
 bool level_up(const struct cgroup_dir *dir, size_t *path_len);
 
-/* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
-int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
-               char *buf, size_t len);
 /* Reads the numbers behind up to 32 keys of memory.stat at a level: values[i], where bit i of
  * *ret_found is set. file: held, or NULL. */
 int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,

@@ -35,8 +35,9 @@ int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t pat
     return 0;
 }
 
-int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
-               char *buf, size_t len)
+/* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
+static int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                      const char *name, char *buf, size_t len)
 {
     char path[CGROUP_PATH_MAX];
     int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));

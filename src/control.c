@@ -2,7 +2,6 @@
 #include "control.h"
 
 #include "heap_profile.h"
-#include "log.h"
 #include "runtime.h"
 
 #include <errno.h>

@@ -2,14 +2,12 @@
 #include "runtime.h"
 
 #include "arenas.h"
-#include "control.h"
 #include "log.h"
 #include "notify.h"
 #include "pages.h"
 #include "reclaimers.h"
 #include "record.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* From a large request's being granted to its pages' being committed, at most. */

@@ -4,7 +4,6 @@
 #include "fmt.h"
 #include "sys.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>

@@ -8,7 +8,6 @@
 #include "publish.h"
 #include "reclaimers.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* All but the heap profile. */

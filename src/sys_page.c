@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/major.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

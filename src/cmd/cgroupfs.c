@@ -1,7 +1,6 @@
 /* cgroup directories as files, see cgroupfs.h. */
 #include "cgroupfs.h"
 
-#include "../cgroup.h"
 #include "../fmt.h"
 #include "../sys.h"
 
@@ -13,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int path_of(const char *dir, const char *name, char *path, size_t len)

@@ -60,7 +60,7 @@ static void print_flag(const struct cmd_flag *flag, FILE *to)
     fprintf(to, "  %-24s %s\n", left, flag->help);
 }
 
-void cmd_print_help(const struct cmd_verb *self, FILE *to)
+static void print_help(const struct cmd_verb *self, FILE *to)
 {
     fprintf(to, "Usage: plimsoll %s %s\n\n%s\n\nFlags:\n", self->name, self->synopsis,
             self->summary);
@@ -125,7 +125,7 @@ int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char
     if (got == '?' || got == ':')
         return complain_of_flag(self, got, argv[at < argc ? at : argc - 1]);
     if (got == help_flag.letter) {
-        cmd_print_help(self, stdout);
+        print_help(self, stdout);
         return CMD_HELP;
     }
     if (got >= 256)

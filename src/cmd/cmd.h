@@ -65,6 +65,4 @@ int cmd_bad_value(const struct cmd_verb *self, const char *what, const char *val
 /* Complains of the first argument that should not be there. Returns EXIT_USAGE. */
 int cmd_bad_argument(const struct cmd_verb *self, const char *argument);
 
-void cmd_print_help(const struct cmd_verb *self, FILE *to);
-
 #endif

@@ -4,7 +4,6 @@
 
 #include "../fmt.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -142,8 +142,6 @@ void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret);
 /* Adds findings from what was gathered. */
 void doctor_judge(struct diagnosis *diagnosis);
 void doctor_judge_process(struct diagnosis *diagnosis); /* a part of it */
-/* The level whose limit binds; NULL: none. */
-const struct doctor_level *doctor_binding(const struct diagnosis *diagnosis);
 void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, enum doctor_topic topic,
                 const char *format, ...) PLIM_PRINTF(4, 5);
 

@@ -11,7 +11,8 @@ enum { MANY_CPUS = 4, ONE_CPU = 1000 };
 /* From this part of the limit on, memory that is no heap deserves a word: one tenth. */
 enum { TMPFS_SHARE = 10 };
 
-const struct doctor_level *doctor_binding(const struct diagnosis *d)
+/* The level whose limit binds; NULL: none. */
+static const struct doctor_level *binding_level(const struct diagnosis *d)
 {
     if (d->effective_bytes == UNLIMITED)
         return NULL;
@@ -134,7 +135,7 @@ static void judge_thp(struct diagnosis *d)
 
 void doctor_judge(struct diagnosis *d)
 {
-    const struct doctor_level *binding = doctor_binding(d);
+    const struct doctor_level *binding = binding_level(d);
     judge_view(d);
     judge_memory(d);
     judge_soft_limit(d);

@@ -35,8 +35,6 @@ void pages_free(struct pages *pages);
 /* NULL: none. */
 const struct process *pages_find(const struct pages *pages, uint64_t pid);
 
-/* One page by its path, of whatever process. 0 or -errno; -EBADMSG: not a page. */
-int page_read(const char *path, bool history, struct process *ret);
 void page_free(struct process *process);
 
 /* Removes pages that processes of this user have left behind, in the same directories. */

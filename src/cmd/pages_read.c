@@ -88,7 +88,7 @@ static void set_texts(struct process *p)
 /* Whose page it is; -EBADMSG: of another process than its name says, -EPERM: it may not say so. */
 static int judge(struct process *p, const struct page_name *name)
 {
-    if (name != NULL && (p->view.pid != name->pid || p->view.start_time != name->start_time))
+    if (p->view.pid != name->pid || p->view.start_time != name->start_time)
         return -EBADMSG; /* a copy, or made up */
     p->life = page_life(&p->view);
     return p->life != PAGE_LIVES || may_speak_for(p->owner, p->view.pid) ? 0 : -EPERM;
@@ -138,29 +138,16 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     return rc;
 }
 
-static int read_at(int dir, const char *path, const struct page_name *name, bool history,
-                   struct process *ret)
-{
-    *ret = (struct process){0};
-    int fd = openat(dir, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = read_open(fd, name, history, ret);
-    (void)close(fd);
-    return rc;
-}
-
 int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret)
 {
     char text[PAGE_NAME_MAX];
     page_name_print(name, text);
-    return read_at(dir, text, name, history, ret);
-}
-
-int page_read(const char *path, bool history, struct process *ret)
-{
-    int rc = read_at(AT_FDCWD, path, NULL, history, ret);
-    ret->path = rc == 0 ? strdup(path) : NULL;
+    *ret = (struct process){0};
+    int fd = openat(dir, text, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = read_open(fd, name, history, ret);
+    (void)close(fd);
     return rc;
 }
 

@@ -5,7 +5,6 @@
 #include "figures.h"
 
 #include <curses.h>
-#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <string.h>

@@ -10,7 +10,6 @@
 #include "fake_files.h"
 #include "input.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void read_usage(uint32_t choice)

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { NAME_MAX_LEN = 160, MOUNTS_MAX = 2, BOXES_MAX = 32, CPU_PERIOD_US = 100000 };

@@ -3,7 +3,6 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 
 TestSuite(callbacks, .init = harness_begin, .fini = harness_end);
 

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 TestSuite(events, .init = harness_begin, .fini = harness_end);

@@ -1,7 +1,6 @@
 /* Loads a plug-in for itself alone (RTLD_LOCAL), several times: plugin_host PLUGIN */
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int main(int argc, char **argv)
 {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <plimsoll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdlib.h>

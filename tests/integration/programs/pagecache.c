@@ -9,7 +9,6 @@
 #include "workload.h"
 
 #include <stdatomic.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

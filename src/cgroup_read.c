@@ -3,52 +3,11 @@
 #include "fmt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 /* v1 writes "no limit" as the largest multiple of the page size; sizes differ, and so do kernels.
  */
 static const uint64_t limit_none = (uint64_t)1 << 62;
-
-bool level_up(const struct cgroup_dir *dir, size_t *path_len)
-{
-    size_t len = *path_len;
-    if (len <= dir->mount_len)
-        return false;
-    do
-        len--;
-    while (len > dir->mount_len && dir->path[len] != '/');
-    *path_len = len;
-    return true;
-}
-
-int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t path_len,
-                      const char *name, char *buf, size_t len)
-{
-    struct fmt f = {.buf = buf, .cap = len};
-    if (strlen(root) + path_len + 1 + strlen(name) >= len)
-        return -ENAMETOOLONG;
-    fmt_str(&f, root);
-    fmt_strn(&f, dir->path, path_len);
-    fmt_str(&f, "/");
-    fmt_str(&f, name);
-    return 0;
-}
-
-/* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
-static int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len,
-                      const char *name, char *buf, size_t len)
-{
-    char path[CGROUP_PATH_MAX];
-    int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
-    int fd = rc < 0 ? rc : sys_open(path, O_RDONLY | O_NONBLOCK);
-    if (fd < 0)
-        return fd;
-    long got = line_read(fd, buf, len - 1);
-    sys_close(fd);
-    buf[got > 0 ? got : 0] = '\0';
-    return got < 0 ? (int)got : 0;
-}
 
 /* The next word: a number, or UNLIMITED for "max", a negative number and one past the sentinels. */
 static int parse_limit(const char **text, uint64_t *ret)
@@ -84,31 +43,6 @@ static int read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
     *ret = UNLIMITED;
     int rc = level_read(root, dir, path_len, name, buf, sizeof(buf));
     return rc < 0 ? rc : parse_limit(&text, ret);
-}
-
-/* 0, or why the process's own directory is gone or cannot be read now; `rc` is what reading a file
- * of it gave. Not inline, or its path would stay on the stack. */
-static PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
-{
-    char path[CGROUP_PATH_MAX];
-    if (sys_error_passes(rc))
-        return rc;
-    if (rc != -ENOENT && rc != -ENODEV)
-        return 0;
-    /* Controllers need not be enabled here, and the hierarchy's root has no limits. */
-    if (rc == -ENODEV ||
-        cgroup_level_file(root, dir, strlen(dir->path), "", path, sizeof(path)) < 0)
-        return rc;
-    int fd = sys_open(path, O_RDONLY | O_DIRECTORY);
-    if (fd >= 0)
-        sys_close(fd);
-    return fd == -ENOENT ? -ENOENT : 0;
-}
-
-/* The same for a directory further up: that cannot go while the own one is there. */
-static int level_gone(int rc)
-{
-    return sys_error_passes(rc) || rc == -ENODEV ? rc : 0;
 }
 
 static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t hard, uint64_t high)

@@ -35,14 +35,9 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
     /* memory.stat has 1 to 2 KiB. Not on the stack: this runs on threads that have 16 KiB in all.
      */
     static char text[8 * 1024];
-    char path[CGROUP_PATH_MAX];
-    int rc = cgroup_level_file(root, dir, path_len, "memory.stat", path, sizeof(path));
+    int rc = level_read_file(root, dir, path_len, "memory.stat", file, text, sizeof(text));
     if (rc < 0)
         return rc;
-    long got = file != NULL ? sys_file_read(file, path, text, sizeof(text))
-                            : sys_read_file(path, text, sizeof(text));
-    if (got < 0)
-        return (int)got;
     scan_keys(text, keys, values, count, ret_found);
     return 0;
 }
@@ -52,14 +47,10 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
 static int read_number(const char *root, const struct cgroup_dir *dir, size_t path_len,
                        const char *name, struct sys_file *file, uint64_t *ret)
 {
-    char path[CGROUP_PATH_MAX], text[64];
-    int rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
+    char text[64];
+    int rc = level_read_file(root, dir, path_len, name, file, text, sizeof(text));
     if (rc < 0)
         return rc;
-    long got = file != NULL ? sys_file_read(file, path, text, sizeof(text))
-                            : sys_read_file(path, text, sizeof(text));
-    if (got < 0)
-        return (int)got;
     rc = fmt_parse_u64(text, NULL, ret);
     if (rc == -EINVAL && strncmp(text, "max", 3) != 0)
         return rc;
@@ -131,15 +122,13 @@ int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t
                           uint64_t *ret)
 {
     static const char *const key = "oom_kill";
-    char path[CGROUP_PATH_MAX], text[512];
+    char text[512];
     unsigned found;
     uint64_t value;
     const char *name = dir->version == 1 ? "memory.oom_control" : "memory.events";
-    long rc = cgroup_level_file(root, dir, path_len, name, path, sizeof(path));
-    if (rc == 0)
-        rc = sys_read_file(path, text, sizeof(text));
+    int rc = level_read_file(root, dir, path_len, name, NULL, text, sizeof(text));
     if (rc < 0)
-        return (int)rc;
+        return rc;
     scan_keys(text, &key, &value, 1, &found);
     if (found == 0)
         return -ENODATA;

@@ -59,6 +59,17 @@ static inline void let_rest(struct governor *g, struct governor_input *in)
     (void)look_at(g, &idle);
 }
 
+/* So much used after such a rest, `dirty` of it free pages. */
+static inline struct governor_input rested_at(struct governor *g, uint64_t hard, uint64_t usage,
+                                              uint64_t dirty)
+{
+    struct governor_input in = input_at(hard, 0, 0);
+    let_rest(g, &in);
+    in.usage = in.committed = usage;
+    in.dirty = dirty;
+    return in;
+}
+
 static inline uint64_t of_percent(uint64_t whole, uint64_t tenths)
 {
     return u64_share(whole, tenths, 1000);

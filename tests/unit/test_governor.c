@@ -82,10 +82,7 @@ Test(governor, level_falls_through_all_at_once)
 static uint64_t purge_at(uint64_t usage, uint64_t dirty, uint64_t request)
 {
     struct governor g = new_governor();
-    struct governor_input in = input_at(hard, 0, 0);
-    let_rest(&g, &in);
-    in.usage = in.committed = usage;
-    in.dirty = dirty;
+    struct governor_input in = rested_at(&g, hard, usage, dirty);
     in.request = request;
     return look_at(&g, &in).purge;
 }
@@ -245,10 +242,7 @@ Test(governor, spent_budget_stops_purging_below_critical_only)
 {
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
-    struct governor_input in = input_at(hard, 0, 0);
-    let_rest(&g, &in);
-    in.usage = in.committed = l.soft;
-    in.dirty = 200 * MiB;
+    struct governor_input in = rested_at(&g, hard, l.soft, 200 * MiB);
     cr_assert_gt(look_at(&g, &in).purge, 0u);
     governor_spend(&g, NS_PER_S);
     cr_expect_eq(look_at(&g, &in).purge, 0u);
@@ -334,10 +328,7 @@ Test(governor, budget_refills_at_the_rate_of_the_option)
 {
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
-    struct governor_input in = input_at(hard, 0, 0);
-    let_rest(&g, &in);
-    in.usage = in.committed = l.soft;
-    in.dirty = 200 * MiB;
+    struct governor_input in = rested_at(&g, hard, l.soft, 200 * MiB);
     (void)look_at(&g, &in); /* full: two seconds' share, 100 ms */
     governor_spend(&g, 100 * NS_PER_MS + 50 * NS_PER_MS);
     in.now_ns += 990 * NS_PER_MS; /* 49.5 ms of the 50 owed */

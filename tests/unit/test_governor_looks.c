@@ -8,10 +8,7 @@ static const uint64_t hard = GiB;
 static struct governor_decision decide(uint64_t usage, uint64_t dirty, uint64_t request)
 {
     struct governor g = new_governor();
-    struct governor_input in = input_at(hard, 0, 0);
-    let_rest(&g, &in);
-    in.usage = in.committed = usage;
-    in.dirty = dirty;
+    struct governor_input in = rested_at(&g, hard, usage, dirty);
     in.request = request;
     return look_at(&g, &in);
 }

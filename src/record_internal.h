@@ -3,6 +3,7 @@
 #define PLIM_RECORD_INTERNAL_H
 
 #include "fmt.h"
+#include "page.h"
 #include "record.h"
 #include "record_format.h"
 #include "sys.h"
@@ -24,6 +25,19 @@ void record_line_end(struct record_out *o);
 /* Text of somebody else's, with newlines, as quoted lines. `at_start` (true at first) is kept. */
 void record_quote(struct record_out *o, const char *text, bool *at_start);
 void record_flush(struct record_out *o);
+
+/* What it holds (record_write.c). */
+void record_write_head(struct record_out *o, const struct record_job *job,
+                       const struct page_view *view, uint64_t wall_ns);
+void record_write_samples(struct record_out *o, const struct page_view *view);
+void record_write_reclaimers(struct record_out *o);
+/* What was read of it goes to *ret as well: zeros where it could not be. */
+void record_write_resident(struct record_out *o, struct record_resident *ret);
+void record_write_maps(struct record_out *o, const struct record_resident *resident,
+                       uint64_t deadline_ns);
+void record_write_jemalloc(struct record_out *o, uint64_t deadline_ns);
+/* Beside the record, under its name. */
+void record_write_profile(struct record_out *o, const char *record_path);
 
 /* Makes the file in dir; its path goes to *ret_path. Removes the oldest record if there are many.
  * A descriptor, or -errno. */

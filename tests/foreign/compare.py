@@ -2,12 +2,10 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,8 +18,6 @@ from tap import Skip  # pylint: disable=wrong-import-position
 WAYS = ("plain", "preloaded", "boxed")
 AGAIN = 2  # more runs of a case that differs
 AT_ONCE = 2
-TAP = re.compile(r"\s*(not )?ok\b\s*\d*\s*-?\s*([^#]*)(?:#\s*(skip|todo)?.*)?", re.I)
-SEED = re.compile(r"seed:\d+")  # of a random number: another one in each run
 MIB = 1 << 20
 NO_LIMIT_MIB = 8 << 10  # a program that runs wild must not take the machine with it
 
@@ -30,41 +26,6 @@ def near(peak):
     """MiB of a cgroup that a program just fits in which has needed `peak` bytes with the C library's
     malloc. Below 64 MiB the library says that there is little room, where a test may read it."""
     return max(64, peak * 11 // 10 // MIB + 12)
-
-
-def add(results, name, value):
-    """Tests may share a name."""
-    count = 1
-    unique = name
-    while unique in results:
-        count += 1
-        unique = f"{name} ({count})"
-    results[unique] = value
-
-
-def read_tap(text):
-    results = {}
-    for line in text.splitlines():
-        match = TAP.fullmatch(line)
-        if match:
-            what = "skipped" if match[3] else "failed" if match[1] else "passed"
-            add(results, SEED.sub("seed:N", match[2].strip()), what)
-    return results
-
-
-def read_junit(path):
-    """What Python's own runner writes."""
-    results = {}
-    try:
-        root = xml.etree.ElementTree.parse(path).getroot()
-    except (OSError, xml.etree.ElementTree.ParseError):
-        return results
-    for case in root.iter("testcase"):
-        kinds = {child.tag for child in case}
-        what = ("failed" if kinds & {"failure", "error"} else
-                "skipped" if "skipped" in kinds else "passed")
-        add(results, case.get("name"), what)
-    return results
 
 
 def run_in(case, library, box):

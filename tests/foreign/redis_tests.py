@@ -19,7 +19,12 @@ UNITS = SUBSET + [
     "introspection", "introspection-2", "limits", "obuf-limits", "bitfield", "geo",
     "memefficiency", "hyperloglog", "lazyfree", "wait", "pause", "querybuf", "pendingquerybuf",
     "tracking", "shutdown", "networking", "client-eviction", "violations", "replybufsize",
-]
+    "oom-score-adj", "cluster", "cluster-scripting", "cluster/misc",
+] + [f"../integration/{name}" for name in (
+    "rdb", "aof", "aof-multi-part", "dismiss-mem", "shutdown", "corrupt-dump", "redis-cli",
+    "redis-benchmark", "logging", "convert-zipmap-hash-on-load", "convert-ziplist-hash-on-load",
+    "convert-ziplist-zset-on-load", "block-repl", "replication-buffer", "failover",
+)]
 FIRST_PORT, PORTS = 22000, 100  # each unit has its own, and a cluster's 10000 above
 
 
@@ -43,10 +48,11 @@ def prepare(args):
 
 def case_of(own, number, unit):
     port = FIRST_PORT + number * PORTS
-    script = ('cp -r "$0" redis && cd redis && exec ./runtest --clients 1 --single "unit/$1" '
+    path = os.path.normpath(f"unit/{unit}")
+    script = ('cp -r "$0" redis && cd redis && exec ./runtest --clients 1 --single "$1" '
               '--baseport "$2" --portcount "$3"')
-    return Case(unit, ["sh", "-c", script, own, unit, str(port), str(PORTS - 40)], "redis",
-                timeout=600)
+    return Case(path.removeprefix("unit/"),
+                ["sh", "-c", script, own, path, str(port), str(PORTS - 40)], "redis", timeout=600)
 
 
 def redis(args):

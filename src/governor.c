@@ -142,7 +142,7 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
                     : usage < overdraft_line(l) ? overdraft_line(l)
                                                 : l->critical;
     uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
-    uint64_t step = u64_clamp(u64_less(l->hard, usage) / 8, least, 64 * MiB);
+    uint64_t step = u64_clamp(u64_less(l->hard, usage + in->on_the_way) / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
     return u64_min(step, grown_by(in, 16));
@@ -154,14 +154,16 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
  * when ten seconds have shown that nobody does, hardly at all.
  */
 static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
-                          const struct governor_decision *d)
+                          const struct governor_decision *d, uint64_t usage)
 {
     bool others = in->committed + in->committed / 4 < in->usage;
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
-    if (!d->no_room && !(d->level == PLIM_CRITICAL && d->callbacks_due))
+    bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
+    bool read = usage >= growth_wall(in) && !d->no_room; /* in a moment the kernel can drop it */
+    if (!d->no_room && !read && !(d->level == PLIM_CRITICAL && reclaimers))
         return 0;
-    if (g->cannot_meet)
+    if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
     if (in->reclaimers > 0)
         return d->no_room ? NS_PER_S : 100 * NS_PER_MS;
@@ -216,7 +218,7 @@ uint64_t governor_meanwhile(const struct governor_input *in)
     uint64_t promised = u64_less(in->granted, in->committed) + in->request;
     if (in->limits.source == LIMITS_NONE)
         return (uint64_t)INT64_MAX / 2;
-    uint64_t room = u64_less(u64_less(wall(&in->limits), in->usage), promised);
+    uint64_t room = u64_less(u64_less(growth_wall(in), in->usage), promised);
     return u64_min(room / 2, grown_by(in, 32));
 }
 
@@ -265,7 +267,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     };
     if (ret->callbacks_due && possible_request(in) > 0)
         ret->ask = own_share(in, needed(in) - l->soft + percent(l->hard, 1));
-    ret->hold_ns = hold_time(g, in, ret);
+    ret->hold_ns = hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after =
             u64_max(look_step(in, after) / (in->held > 0 ? in->held : 1), held_step_min) +

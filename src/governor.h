@@ -16,6 +16,7 @@ struct governor_input {
     uint64_t now_ns;
     struct limits limits;
     uint64_t usage;
+    uint64_t on_the_way; /* page cache besides: room, but not for growth, see read_ahead.h */
     uint64_t committed;
     uint64_t active;     /* pages in use */
     uint64_t dirty;      /* free pages, not given back yet */

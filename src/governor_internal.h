@@ -68,6 +68,12 @@ static inline uint64_t wall(const struct limits *l)
     return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
 }
 
+/* Growth comes to its end earlier: what is on its way from a disk cannot make room for it. */
+static inline uint64_t growth_wall(const struct governor_input *in)
+{
+    return u64_less(wall(&in->limits), in->on_the_way);
+}
+
 /* From here on the budget may be overdrawn: bursts stay close to the soft limit, and the level does
  * not turn critical on account of free pages. */
 static inline uint64_t overdraft_line(const struct limits *l)

@@ -67,6 +67,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .now_ns = now,
         .limits = sample.limits,
         .usage = sample.usage,
+        .on_the_way = sample.on_the_way,
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,
@@ -172,7 +173,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     /* Near the limit every request passes by, so that every thread empties its cache when asked. */
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
-        account_look_now(); /* frees do not look: the next allocation tells that the heap lives */
+        account_look_now(); /* the next allocation tells that the heap lives */
     stats_publish(in);
 }
 

@@ -31,10 +31,9 @@ static void read_stat(struct usage *u, struct usage_level *level)
 
 /* The last of the page cache cannot be dropped where readers have it on the way. No more than an
  * eighth of the limit: a large window would leave a small limit no room at all. */
-static uint64_t used_of(const struct usage *u, const struct usage_level *level, uint64_t charge)
+static uint64_t on_the_way(const struct usage *u, const struct usage_level *level)
 {
-    uint64_t on_the_way = u64_min(u->read_ahead, level->hard / 8);
-    return u64_less(charge, u64_less(level->reclaimable, on_the_way));
+    return u64_min(level->reclaimable, u64_min(u->read_ahead, level->hard / 8));
 }
 
 /* How far the level's usage is past its soft limit; negative: room. */
@@ -55,14 +54,16 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
         return true; /* far even with everything counted */
     if (may_block || u->stat_cost_ns < stat_cheap_ns) {
         read_stat(u, level);
-        ret->usage = used_of(u, level, charge);
+        ret->usage = u64_less(charge, level->reclaimable);
+        ret->on_the_way = on_the_way(u, level);
         level->anchor_usage = ret->usage;
         level->anchor_committed = committed;
         return true;
     }
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
     uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
-    ret->usage = u64_min(charge, u64_max(grown, used_of(u, level, charge)));
+    ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
+    ret->on_the_way = u64_min(charge - ret->usage, on_the_way(u, level));
     return true;
 }
 

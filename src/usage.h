@@ -2,8 +2,8 @@
  * How much is used, of which limit: acquires what the governor decides on.
  *
  * Of all cgroup levels that carry a limit, the one with the least room binds. Usage is the kernel's
- * charge there, less what the kernel would drop by itself: the page cache but for a read-ahead
- * window (read_ahead.h). An estimate where the charge cannot be read. One caller at a time.
+ * charge there, less what the kernel would drop by itself; an estimate where the charge cannot be
+ * read. One caller at a time.
  */
 #ifndef PLIM_USAGE_H
 #define PLIM_USAGE_H
@@ -49,6 +49,7 @@ struct usage {
 struct usage_sample {
     struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
     uint64_t usage;       /* UNLIMITED where nothing binds */
+    uint64_t on_the_way;  /* of what it leaves out, what the kernel may not be able to drop now */
 };
 
 /* Resolves and reads limits. */

@@ -170,6 +170,59 @@ Test(governor_looks, a_look_lets_others_on_by_half_of_the_room_before_the_wall)
     cr_expect_gt(governor_meanwhile(&in), 1024 * MiB);
 }
 
+/* --- page cache on its way from a disk --- */
+
+static struct governor_input beside_readers(uint64_t usage)
+{
+    struct governor_input in = input_at(100 * MiB, usage, MiB);
+    in.on_the_way = 8 * MiB;
+    return in;
+}
+
+/* A heap that only reuses what it has is in nobody's way. */
+Test(governor_looks, what_is_on_its_way_takes_no_free_pages_and_raises_no_level)
+{
+    struct governor g = new_governor();
+    struct governor_input in = beside_readers(80 * MiB);
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect_eq(d.level, PLIM_NORMAL);
+    cr_expect_eq(d.purge, 0u);
+    cr_expect_eq(d.hold_ns, 0u);
+    cr_expect_not(d.callbacks_due);
+}
+
+Test(governor_looks, growth_waits_for_what_is_on_its_way)
+{
+    struct governor_input in = beside_readers(92 * MiB);
+    in.dirty = 0;
+    cr_expect_eq(hold(in), NS_PER_MS, "the kernel can drop it in a moment");
+    in.reclaimers = 1;
+    cr_expect_gt(hold(in), NS_PER_MS, "and they give room as well");
+    in.on_the_way = 0;
+    in.reclaimers = 0;
+    cr_expect_eq(hold(in), 0u);
+}
+
+/* It is room all the same. */
+Test(governor_looks, nothing_is_refused_for_what_is_on_its_way)
+{
+    struct governor g = new_governor();
+    struct governor_input in = beside_readers(94 * MiB);
+    cr_expect_not(look_at(&g, &in).no_room);
+    in.usage = 99 * MiB;
+    in.dirty = 0;
+    cr_expect(look_at(&g, &in).no_room);
+}
+
+Test(governor_looks, what_is_on_its_way_brings_looks_and_ends_others_sooner)
+{
+    struct governor g = new_governor(), h = new_governor();
+    struct governor_input in = beside_readers(88 * MiB), without = in;
+    without.on_the_way = 0;
+    cr_expect_lt(look_at(&g, &in).look_after, look_at(&h, &without).look_after);
+    cr_expect_lt(governor_meanwhile(&in), governor_meanwhile(&without));
+}
+
 /* Whoever looks may be kept from the CPU in the middle of it, with the old limit in hand. */
 Test(governor_looks, step_and_what_others_may_take_in_a_look_stay_within_a_tenth_of_the_heap)
 {

@@ -163,42 +163,45 @@ static void group_with_cache(uint64_t limit, uint64_t cache)
     add_file("/sys/fs/cgroup/here/memory.stat", text);
 }
 
-Test(usage_refresh, page_cache_counts_as_room_but_for_the_largest_read_ahead)
+static void expect_cache(uint64_t limit, uint64_t cache, uint64_t on_the_way)
+{
+    struct usage_sample sample = look();
+    cr_expect_eq(sample.usage, limit - cache);
+    cr_expect_eq(sample.on_the_way, on_the_way, "%llu KiB",
+                 (unsigned long long)(sample.on_the_way / KiB));
+}
+
+Test(usage_refresh, the_largest_read_ahead_of_the_page_cache_may_be_on_its_way)
 {
     group_with_cache(GiB, 300 * MiB);
     add_window("253:0", "128");
     add_window("254:0", "8192");
     add_window("0:42", "4096");
     usage_begin();
-    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
+    expect_cache(GiB, 300 * MiB, 8 * MiB);
 }
 
-Test(usage_refresh, less_page_cache_than_the_read_ahead_is_no_room)
+Test(usage_refresh, no_more_is_on_its_way_than_there_is_page_cache)
 {
     group_with_cache(GiB, 5 * MiB);
     add_window("254:0", "8192");
     usage_begin();
-    cr_expect_eq(look().usage, GiB);
+    expect_cache(GiB, 5 * MiB, 5 * MiB);
 }
 
-Test(usage_refresh, read_ahead_keeps_an_eighth_of_the_limit_at_most)
+Test(usage_refresh, an_eighth_of_the_limit_is_on_its_way_at_most)
 {
     group_with_cache(64 * MiB, 40 * MiB);
     add_window("0:30", "15360"); /* as NFS had it */
     usage_begin();
-    cr_expect_eq(look().usage, 64 * MiB - 40 * MiB + 8 * MiB);
-}
-
-static void expect_default_window(void)
-{
-    usage_begin();
-    cr_expect_eq(look().usage, GiB - 300 * MiB + 128 * KiB);
+    expect_cache(64 * MiB, 40 * MiB, 8 * MiB);
 }
 
 Test(usage_refresh, read_ahead_is_the_usual_one_where_it_cannot_be_read)
 {
     group_with_cache(GiB, 300 * MiB);
-    expect_default_window();
+    usage_begin();
+    expect_cache(GiB, 300 * MiB, 128 * KiB);
 }
 
 Test(usage_refresh, read_ahead_that_makes_no_sense_is_passed_over)
@@ -208,7 +211,8 @@ Test(usage_refresh, read_ahead_that_makes_no_sense_is_passed_over)
     add_window("0:2", "99999999999999999999");
     add_window("0:3", "18446744073709551615");
     add_window("0:4", "0");
-    expect_default_window();
+    usage_begin();
+    expect_cache(GiB, 300 * MiB, 128 * KiB);
 }
 
 /* An allocating thread waits for one file at most. */
@@ -219,10 +223,10 @@ Test(usage_refresh, only_the_watcher_reads_what_the_devices_have)
     add_window("254:0", "8192");
     usage_begin();
     usage_read(&usage, 0, 0, false, &sample);
-    cr_expect_eq(sample.usage, GiB - 300 * MiB + 128 * KiB);
+    cr_expect_eq(sample.on_the_way, 128 * KiB);
     cr_expect_eq(fake_opened("read_ahead_kb"), 0);
-    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
-    cr_expect_eq(look().usage, GiB - 300 * MiB + 8 * MiB);
+    expect_cache(GiB, 300 * MiB, 8 * MiB);
+    expect_cache(GiB, 300 * MiB, 8 * MiB);
     cr_expect_eq(fake_opened("read_ahead_kb"), 1);
 }
 

@@ -95,8 +95,8 @@ static int set_decay(unsigned arena, int64_t ms)
     return mib_write(&arenas.decay_ms, arena, &value, sizeof(value));
 }
 
-/* A new arena's count of pages in use. One that is gone by now has none: refresh() told of all that
- * were made before. */
+/* A new arena's count of pages in use; one that is gone by now has none. jemalloc knows the first
+ * arena without a refresh. */
 static void find_active_pages(unsigned arena)
 {
     const size_t *active = NULL, *unknown = &account_new;
@@ -148,13 +148,9 @@ static bool is_counted(unsigned arena)
 /* Arenas are made when threads first need them. */
 static void find_new_arenas(void)
 {
-    bool refreshed = false;
     for (unsigned i = 0, count = account_arenas(); i < count; i++) {
         if (atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) != &account_new)
             continue;
-        if (!refreshed)
-            refresh();
-        refreshed = true;
         find_active_pages(i);
         if (i < arenas.automatic) {
             purge_eagerly_from(i, (size_t)(32 * MiB));
@@ -268,6 +264,12 @@ void arenas_fork_child(void)
 void arenas_age(void)
 {
     (void)mib_write(&arenas.decay, ALL_ARENAS, NULL, 0);
+}
+
+void arenas_have_thread_cache(void)
+{
+    bool on = true;
+    (void)je_mallctl("thread.tcache.enabled", NULL, NULL, &on, sizeof(on));
 }
 
 void arenas_flush_thread_cache(void)

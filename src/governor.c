@@ -7,8 +7,8 @@ static const uint64_t hysteresis_percent = 5;
 static const uint64_t watch_far_ns = NS_PER_S;
 static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
-/* How far others may get meanwhile. */
-static const uint64_t grown_in_a_second = GiB;
+/* How far others may get within watch_far_ns. */
+static const uint64_t grown_meanwhile = GiB;
 /* Free pages worth a watcher's wake-up. */
 static const uint64_t dirty_worth = 2 * MiB;
 /* A heap is idle after so long without a change; longer while there is room for all. */
@@ -180,12 +180,18 @@ static bool matters(const struct governor_input *in)
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
+/* Others may use up the room below LOW before the watcher looks again. */
+static bool company_may_come(const struct governor_input *in)
+{
+    return has_company(in) && u64_less(in->limits.low, in->usage) <= grown_meanwhile;
+}
+
 /* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
  * must look by himself, where all room may be gone by the watcher's next look. */
 static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
 {
     uint64_t left = u64_less(in->dirty, u64_min(purge, governor_purgeable(in)));
-    if (!has_company(in) || u64_less(in->limits.low, in->usage) > grown_in_a_second)
+    if (!company_may_come(in))
         return 0;
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
 }
@@ -199,15 +205,16 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
                                uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool can_give = governor_purgeable(in) >= purge_worth(l->hard) || listened_to(in);
-    if ((in->usage >= l->soft || shares_room(in)) && can_give)
+    bool has_free = governor_purgeable(in) >= purge_worth(l->hard);
+    if ((in->usage >= l->soft || shares_room(in)) && (has_free || listened_to(in)))
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && governor_purgeable(in) < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
-    /* Past the middle a burst elsewhere may need within the second what becomes free here. */
+    /* A burst elsewhere may need within the second what is free here, or past the middle what
+     * becomes free. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
-    bool heeded = active || listened_to(in);
-    return foreseen(in) >= l->hard / 2 && heeded ? watch_near_ns : watch_far_ns;
+    bool near = foreseen(in) >= l->hard / 2 && (active || listened_to(in));
+    return near || (has_free && company_may_come(in)) ? watch_near_ns : watch_far_ns;
 }
 
 /* Half of the room up to the wall: behind it threads would get past one look after the other, each

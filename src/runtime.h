@@ -139,6 +139,7 @@ static const uint64_t pass_lost_ns = 10 * NS_PER_S;
 /* What only the calling thread knows. */
 struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
+    bool ours;            /* a thread of the library's: jemalloc gives it no cache at first */
     uint32_t flush_epoch; /* as of its last flush */
     /* From the handler before a fork to the one after it. */
     bool fork_holds_look_lock, fork_was_inside;

@@ -114,6 +114,7 @@ static void reclaim_pass(struct pass *pass)
         .hard_limit = w->in.limits.hard,
         .target = w->target,
     };
+    arenas_have_thread_cache();
     pass->cpu_ns = sys_thread_cpu_ns();
     pass->freed = arenas_thread_freed();
     pthread_cleanup_push(pass_end, pass);

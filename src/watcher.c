@@ -65,7 +65,7 @@ void watcher_watch(uint32_t turn)
 
 void watcher_begin(void)
 {
-    thread_state.inside = true;
+    thread_state.inside = thread_state.ours = true;
     pthread_setname_np(pthread_self(), "plimsoll");
 }
 

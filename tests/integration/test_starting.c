@@ -17,6 +17,13 @@ Test(starting, a_reclaimer_has_the_stack_that_is_promised)
     expect_reclaimer_called("starting");
 }
 
+Test(starting, it_has_an_arena_and_a_cache_once_a_reclaimer_is_called)
+{
+    struct run run = scenario_survives("starting", "reclaim", "PLIMSOLL_CPUS=2");
+    cr_expect(run_number(&run, "arenas") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "cache") == 1, "%s", run_describe(&run));
+}
+
 Test(starting, so_it_has_where_thread_local_variables_are_nearly_as_large)
 {
     expect_reclaimer_called("starting_tls_1008");

@@ -333,6 +333,28 @@ Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
     }
 }
 
+/* Far from the middle still: a burst of another process's would come to the line within a second.
+ */
+Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_often)
+{
+    static const struct {
+        uint64_t hard, committed, dirty;
+        bool often;
+    } cases[] = {
+        {GiB, 50 * MiB, 20 * MiB, true},
+        {GiB, 50 * MiB, MiB, false},          /* nothing worth having */
+        {GiB, 100 * MiB, 20 * MiB, false},    /* no company */
+        {4 * GiB, 50 * MiB, 20 * MiB, false}, /* the line is farther than that */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct governor g = new_governor();
+        struct governor_input in = input_at(cases[i].hard, 100 * MiB, cases[i].dirty);
+        in.committed = cases[i].committed;
+        cr_expect_eq(look_at(&g, &in).watch_after_ns, cases[i].often ? 100 * NS_PER_MS : NS_PER_S,
+                     "case %zu", i);
+    }
+}
+
 Test(governor_looks, watcher_is_there_once_the_heap_matters)
 {
     struct governor g = new_governor();

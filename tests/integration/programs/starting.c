@@ -1,8 +1,9 @@
 /*
  * How the watcher comes to run, or not, in a box of 256 MiB.
- *   starting reclaim       a reclaimer is called, and uses nearly all the stack that it is
- * promised; built with more and less of thread-local variables (TLS_KIB) starting impossible
- * RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the limit cannot be met
+ *   starting reclaim       a reclaimer is called, has a thread cache, and uses nearly all the stack
+ * that it is promised; built with more and less of thread-local variables (TLS_KIB)
+ *   starting impossible    RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the
+ * limit cannot be met
  *   starting idle_class    a SCHED_IDLE thread on the last CPU has the watcher started
  *   starting real_time     a SCHED_FIFO thread there has
  *   starting failing       no thread can be made, while another one enters namespaces
@@ -22,6 +23,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,17 @@ static const double patience_s = 60;
 static _Thread_local volatile char of_each_thread[TLS_KIB * 1024];
 
 static _Atomic int calls;
+static _Atomic bool has_cache;
+
+extern int mallctl(const char *name, void *ret, size_t *ret_len, const void *value, size_t len)
+    __attribute__((weak));
+
+static bool is(const char *name)
+{
+    bool value = false;
+    size_t len = sizeof(value);
+    return mallctl != NULL && mallctl(name, &value, &len, NULL, 0) == 0 && value;
+}
 
 static struct plim_stats stats_now(void)
 {
@@ -72,6 +85,7 @@ static size_t go_deep(const struct plim_pressure *p, void *arg)
     (void)p, (void)arg;
     for (size_t i = 0; i < DEEP; i += 1024)
         frame[i] = of_each_thread[i % sizeof(of_each_thread)];
+    atomic_store(&has_cache, is("thread.tcache.enabled"));
     atomic_fetch_add(&calls, frame[0] == 0);
     return 0;
 }
@@ -79,9 +93,15 @@ static size_t go_deep(const struct plim_pressure *p, void *arg)
 static void reclaim(void)
 {
     add_reclaimer(go_deep);
+    while (!stats_now().watcher_wakeups)
+        sleep_s(0.01);
+    const uint64_t anew = 1;
+    if (mallctl != NULL)
+        (void)mallctl("epoch", NULL, NULL, &anew, sizeof(anew));
+    printf("arenas=%d\n", is("arena.0.initialized") + is("arena.1.initialized"));
     for (double start = now_s(); atomic_load(&calls) == 0 && now_s() - start < patience_s;)
         (void)plim_reclaim(1024 * MIB);
-    printf("called=%d\n", atomic_load(&calls) > 0);
+    printf("called=%d cache=%d\n", atomic_load(&calls) > 0, atomic_load(&has_cache));
 }
 
 /* --- impossible --- */

@@ -59,11 +59,15 @@ static bool look(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!lock_try(&runtime.look_lock) &&
-        (fits_meanwhile(size) || !lock_take_within(&runtime.look_lock, look_wait_ns)))
+    struct look_turn turn = look_begin(0);
+    if (!turn.had && fits_meanwhile(size))
+        return true;
+    if (!turn.had)
+        turn = look_begin(look_wait_ns);
+    if (!turn.had)
         return true;
     if (size < account_until_look()) { /* somebody else has just looked */
-        lock_release(&runtime.look_lock);
+        look_end(turn);
         return true;
     }
     look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
@@ -71,7 +75,7 @@ static bool look(size_t size)
         look_granted(in.now_ns, in.committed, in.request);
     if (!watcher_runs() && (d.heap_matters || runtime.governor.cannot_meet))
         meets(&in, &d);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     after_look(&in, &d);
     return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
 }
@@ -133,13 +137,16 @@ void runtime_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!runtime_ready() || thread_state.inside || !freed_due() || !lock_try(&runtime.look_lock))
+    if (!runtime_ready() || thread_state.inside || !freed_due())
         return;
     int saved_errno = errno;
     thread_state.inside = true;
-    look_locked(0, false, &in, &d);
-    lock_release(&runtime.look_lock);
-    after_look(&in, &d);
+    struct look_turn turn = look_begin(0);
+    if (turn.had) {
+        look_locked(0, false, &in, &d);
+        look_end(turn);
+        after_look(&in, &d);
+    }
     thread_state.inside = false;
     errno = saved_errno;
 }

@@ -111,9 +111,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     if (!runtime_ready())
         return -ENOSYS;
     now.cpus = plim_cpus();
-    bool inside = thread_state.inside;
-    thread_state.inside = true; /* a signal handler may fork */
-    lock_take(&runtime.look_lock);
+    struct look_turn turn = look_begin(UINT64_MAX);
     look_locked(0, false, &in, &d);
     now.cgroup_version = (uint32_t)runtime.usage.cgroup.memory.version;
     now.hard = runtime.usage.memory.hard;
@@ -121,8 +119,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     now.soft = in.limits.soft;
     struct fmt path = FMT_INIT(now.path);
     fmt_str(&path, runtime.usage.cgroup.memory.path);
-    lock_release(&runtime.look_lock);
-    thread_state.inside = inside;
+    look_end(turn);
     watcher_wake(); /* it may have gone to sleep on this look's not having been */
     return hand_out(l, &now, sizeof(now));
 }

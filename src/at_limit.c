@@ -35,11 +35,12 @@ static bool still_no_room(uint64_t request)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!lock_take_within(&runtime.look_lock, last_resort_ns))
+    struct look_turn turn = look_begin(last_resort_ns);
+    if (!turn.had)
         return true;
     look_locked(request, false, &in, &d); /* purges what is left */
     look_locked(request, false, &in, &d); /* and sees what that gave */
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     return d.no_room;
 }
 
@@ -83,10 +84,11 @@ static void throttle(uint64_t request, struct governor_decision *d)
     while (passed < d->hold_ns) {
         hold_back(seen, d->hold_ns - passed);
         seen = progress_seen();
-        if (!lock_take_within(&runtime.look_lock, look_wait_ns))
+        struct look_turn turn = look_begin(look_wait_ns);
+        if (!turn.had)
             break;
         look_locked(request, false, &in, d);
-        lock_release(&runtime.look_lock);
+        look_end(turn);
         passed = sys_now_ns() - start;
     }
     atomic_fetch_sub_explicit(&runtime.held, 1, memory_order_relaxed);

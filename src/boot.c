@@ -100,14 +100,15 @@ static void boot(void)
     if (je_is_starting() ||
         atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_CONFIGURED)
         return;
-    lock_take(&runtime.look_lock); /* forks wait for it: a child could not go on from here */
+    /* Forks wait for it: a child could not go on from here. */
+    struct look_turn turn = look_begin(UINT64_MAX);
     if (!atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER)) {
-        lock_release(&runtime.look_lock);
+        look_end(turn);
         return;
     }
     enum phase end = take_over();
     atomic_store_explicit(&runtime.phase, end, memory_order_release);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     if (end == PHASE_OFF)
         gate_set(GATE_OFF);
     else
@@ -128,7 +129,7 @@ bool runtime_ready(void)
  * but for the number of arenas. */
 static void apply_options(const struct options *options)
 {
-    lock_take(&runtime.look_lock);
+    struct look_turn turn = look_begin(UINT64_MAX);
     runtime.options = *options;
     log_set_level(options->log);
     runtime.usage.options = *options;
@@ -136,7 +137,7 @@ static void apply_options(const struct options *options)
     capacity_init();
     pages_avoid_huge(keeps_off_huge_pages());
     governor_init(&runtime.governor, options, sys_now_ns());
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     if (!options->enabled) {
         atomic_store(&runtime.phase, PHASE_OFF);
         gate_set(GATE_OFF);
@@ -148,9 +149,9 @@ static void look_first(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    lock_take(&runtime.look_lock);
+    struct look_turn turn = look_begin(UINT64_MAX);
     look_locked(0, false, &in, &d);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
 }
 
 /* The watcher from the start, where it is not for the heap's size to decide: it writes the records,
@@ -196,8 +197,9 @@ __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store(&runtime.exiting, true);
     reclaimers_stop(NS_PER_S);
-    if (lock_take_within(&runtime.look_lock, NS_PER_S)) {
+    struct look_turn turn = look_begin(NS_PER_S);
+    if (turn.had) {
         publish_end();
-        lock_release(&runtime.look_lock);
+        look_end(turn);
     }
 }

@@ -47,11 +47,11 @@ void capacity_complain(void)
     const struct usage *u = &runtime.usage;
     char line[256];
     struct fmt f = FMT_INIT(line);
-    lock_take(&runtime.look_lock);
+    struct look_turn turn = look_begin(UINT64_MAX);
     uint64_t bytes = u->options.limit_kind == LIMIT_BYTES ? u->options.limit : 0;
     uint64_t hard = u->level_count > 0 ? u->levels[0].hard : u->ram;
     uint64_t soft = usage_soft(u);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     if (bytes < hard)
         return;
     fmt_str(&f, "PLIMSOLL_LIMIT: ");
@@ -71,13 +71,16 @@ void capacity_init(void)
         read_memory();
 }
 
-/* The lock, if it is to be had at once, with what is known of the cgroup brought up to date. */
-static bool begin_reading(void)
+/* The look lock, if it is to be had at once, with what is known of the cgroup brought up to date.
+ */
+static struct look_turn begin_reading(void)
 {
-    if (sys_on_signal_stack() || !lock_try(&runtime.look_lock))
-        return false;
-    usage_refresh(&runtime.usage); /* it may have been moved */
-    return true;
+    struct look_turn turn = {.had = false};
+    if (!sys_on_signal_stack())
+        turn = look_begin(0);
+    if (turn.had)
+        usage_refresh(&runtime.usage); /* it may have been moved */
+    return turn;
 }
 
 /* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
@@ -86,10 +89,13 @@ unsigned runtime_cpus(void)
 {
     uint64_t now = sys_now_ns();
     uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
-    if (now - read >= cpus_every_ns && begin_reading()) {
+    struct look_turn turn = {.had = false};
+    if (now - read >= cpus_every_ns)
+        turn = begin_reading();
+    if (turn.had) {
         read_cpus();
         atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
-        lock_release(&runtime.look_lock);
+        look_end(turn);
     }
     return atomic_load_explicit(&runtime.cpus, memory_order_relaxed);
 }
@@ -116,9 +122,12 @@ bool runtime_reports_memory(struct memory_size *ret)
     if (!configured() || !runtime.options.report_memory)
         return false;
     uint64_t next = atomic_load_explicit(&runtime.memory.next_ns, memory_order_relaxed);
-    if (sys_now_ns() >= next && begin_reading()) {
+    struct look_turn turn = {.had = false};
+    if (sys_now_ns() >= next)
+        turn = begin_reading();
+    if (turn.had) {
         read_memory();
-        lock_release(&runtime.look_lock);
+        look_end(turn);
     }
     *ret = (struct memory_size){
         .ram = atomic_load_explicit(&runtime.memory.ram, memory_order_relaxed),

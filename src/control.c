@@ -12,10 +12,10 @@ static const uint64_t limit_min = MiB;
 
 uint64_t control_set_limit(uint64_t bytes)
 {
-    lock_take(&runtime.look_lock);
+    struct look_turn turn = look_begin(UINT64_MAX);
     usage_set_soft(&runtime.usage, &runtime.options, bytes);
     uint64_t soft = usage_soft(&runtime.usage);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     account_look_now();
     watcher_wake();
     return soft;

@@ -254,9 +254,9 @@ void events_wake(struct events *e, const _Atomic uint32_t *word)
 
 /* --- fork --- */
 
-void events_fork_prepare(struct events *e)
+bool events_fork_prepare(struct events *e, uint64_t within_ns)
 {
-    lock_take(&e->lock);
+    return lock_take_for_fork(&e->lock, within_ns);
 }
 
 void events_fork_parent(struct events *e)

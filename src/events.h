@@ -69,8 +69,9 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
 /* After *word has been changed: ends the sleep, if there is one. */
 void events_wake(struct events *e, const _Atomic uint32_t *word);
 
-/* Around fork: the child holds no descriptor of these, and has not begun to wait. */
-void events_fork_prepare(struct events *e);
+/* Around fork: the child holds no descriptor of these, and has not begun to wait. true: call
+ * events_fork_parent(). */
+bool events_fork_prepare(struct events *e, uint64_t within_ns);
 void events_fork_parent(struct events *e);
 void events_fork_child(struct events *e);
 

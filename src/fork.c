@@ -13,27 +13,35 @@
  */
 static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
 
-/* Not in the middle of a purge: the child would find jemalloc's arena marked as being purged for
- * ever. Within a time only, and a short one where a signal handler forks in the middle of this
- * thread's own look.
+/*
+ * Not in the middle of another thread's purge: the child would find jemalloc's arena marked as
+ * being purged for ever. Within a time only, and a short one where a signal handler forks while
+ * this thread is inside; not at all where it is this thread's own look that is interrupted: nothing
+ * would end that before the handler does. Until the fork is done there are no more such handlers: a
+ * fork inside this one would find it half prepared, and jemalloc's locks taken.
  */
 static void fork_prepare(void)
 {
+    uint64_t signals = sys_block_signals();
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
-    thread_state.fork_holds_look_lock = lock_take_within(&runtime.look_lock, patience_ns);
-    reclaimers_fork_prepare();
-    events_fork_prepare(&runtime.watcher.events);
-    thread_state.fork_was_inside = thread_state.inside;
+    thread_state.fork.signals = signals;
+    thread_state.fork.was_inside = thread_state.inside;
     thread_state.inside = true; /* other handlers may allocate */
+    thread_state.fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
+    thread_state.fork.reclaimers = reclaimers_fork_prepare(patience_ns);
+    thread_state.fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
 }
 
 static void fork_parent(void)
 {
-    thread_state.inside = thread_state.fork_was_inside;
-    events_fork_parent(&runtime.watcher.events);
-    reclaimers_fork_parent();
-    if (thread_state.fork_holds_look_lock)
+    if (thread_state.fork.events)
+        events_fork_parent(&runtime.watcher.events);
+    if (thread_state.fork.reclaimers)
+        reclaimers_fork_parent();
+    if (thread_state.fork.look)
         lock_release(&runtime.look_lock);
+    thread_state.inside = thread_state.fork.was_inside;
+    sys_restore_signals(thread_state.fork.signals);
 }
 
 /* Most children allocate little and end: they are not worth a look, unless the heap mattered in the
@@ -50,11 +58,10 @@ static void look_in_child(bool watched)
         account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
 }
 
-/* Only the forking thread is left. It may be anywhere but in a look: looks do not fork. */
-static void fork_child(void)
+/* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
+ * stays in the handler for good, and is to be looked after there. */
+static void reset(void)
 {
-    bool watched = watcher_runs() || atomic_load(&runtime.listeners);
-    thread_state.inside = thread_state.fork_was_inside;
     atomic_store_explicit(&runtime.held, 0, memory_order_relaxed); /* they were the parent's */
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
@@ -62,15 +69,24 @@ static void fork_child(void)
     watcher_fork_child();
     pressure_fd_fork_child();
     notify_fork_child();
-    publish_fork_child(account_committed());
+    publish_fork_child(account_committed(), thread_state.fork.was_inside);
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
-    if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) != PHASE_READY)
-        return;
-    arenas_fork_child();
-    usage_close_files(&runtime.usage);
-    runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
-    look_in_child(watched);
+    thread_state.inside = false;
+}
+
+/* Only the forking thread is left. */
+static void fork_child(void)
+{
+    bool watched = watcher_runs() || atomic_load(&runtime.listeners);
+    reset();
+    if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
+        arenas_fork_child();
+        usage_close_files(&runtime.usage);
+        runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
+        look_in_child(watched);
+    }
+    sys_restore_signals(thread_state.fork.signals);
 }
 
 void fork_begin(void)

@@ -1,6 +1,7 @@
 /*
  * A lock of one word that works inside malloc, needs no set-up, and can be reset after fork.
- * Not recursive.
+ * Not recursive. It tells who holds it: a signal handler that forks must not wait for what its own
+ * thread holds.
  */
 #ifndef PLIM_LOCK_H
 #define PLIM_LOCK_H
@@ -8,43 +9,75 @@
 #include "sys.h"
 
 struct lock {
-    _Atomic uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+    _Atomic uint32_t word; /* 0: free; else twice the number of who holds it, plus LOCK_WANTED */
 };
+
+enum { LOCK_WANTED = 1 }; /* it may be waited for */
+
+/* Of the calling thread, which keeps it in a forked child; 0: none yet. */
+extern _Thread_local uint32_t lock_number PLIM_HIDDEN __attribute__((tls_model("initial-exec")));
+uint32_t lock_give_number(void) PLIM_HIDDEN;
+
+static inline uint32_t lock_own_word(void)
+{
+    return 2 * (likely(lock_number != 0) ? lock_number : lock_give_number());
+}
+
+static inline bool lock_is_own(const struct lock *l)
+{
+    uint32_t word = atomic_load_explicit(&l->word, memory_order_relaxed);
+    return word != 0 && (word & ~(uint32_t)LOCK_WANTED) == lock_own_word();
+}
 
 static inline bool lock_try(struct lock *l)
 {
     uint32_t is_free = 0;
-    return atomic_compare_exchange_strong_explicit(&l->word, &is_free, 1, memory_order_acquire,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&l->word, &is_free, lock_own_word(),
+                                                   memory_order_acquire, memory_order_relaxed);
 }
 
-static inline void lock_take(struct lock *l)
-{
-    if (lock_try(l))
-        return;
-    while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
-        (void)sys_futex_wait(&l->word, 2, UINT64_MAX);
-}
-
-/* false: not had within the time. */
+/* false: not had within the time; UINT64_MAX: for ever. Others may wait too: the mark stays, and if
+ * nobody does it is one wake-up too many. */
 static inline bool lock_take_within(struct lock *l, uint64_t ns)
 {
     if (lock_try(l))
         return true;
-    uint64_t end = sys_now_ns() + ns;
-    while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0) {
-        uint64_t now = sys_now_ns();
+    const uint32_t own = lock_own_word() | LOCK_WANTED;
+    uint64_t end = ns == 0 ? 0 : u64_add(sys_now_ns(), ns);
+    for (;;) {
+        uint32_t word = 0;
+        if (atomic_compare_exchange_strong_explicit(&l->word, &word, own, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return true;
+        uint64_t now = ns == 0 ? 0 : sys_now_ns();
         if (now >= end)
-            return false; /* the mark stays 2: one wake-up too many, nothing lost */
-        (void)sys_futex_wait(&l->word, 2, end - now);
+            return false;
+        const uint32_t wanted = word | LOCK_WANTED;
+        if (word == wanted ||
+            atomic_compare_exchange_strong_explicit(&l->word, &word, wanted, memory_order_relaxed,
+                                                    memory_order_relaxed))
+            (void)sys_futex_wait(&l->word, wanted, end == UINT64_MAX ? end : end - now);
     }
-    return true;
 }
 
+static inline void lock_take(struct lock *l)
+{
+    (void)lock_take_within(l, UINT64_MAX);
+}
+
+/* Nothing, where it was reset meanwhile: a signal handler forked, and this is the child. */
 static inline void lock_release(struct lock *l)
 {
-    if (atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)
+    if (lock_is_own(l) &&
+        (atomic_exchange_explicit(&l->word, 0, memory_order_release) & LOCK_WANTED) != 0)
         (void)sys_futex_wake(&l->word, 1);
+}
+
+/* Before a fork: true if it is to be released after it. One that the thread holds already it keeps:
+ * a signal handler forks. */
+static inline bool lock_take_for_fork(struct lock *l, uint64_t ns)
+{
+    return !lock_is_own(l) && lock_take_within(l, ns);
 }
 
 /* In a forked child only: whoever held it is not there. */

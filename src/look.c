@@ -13,6 +13,26 @@
 /* From a large request's being granted to its pages' being committed, at most. */
 static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 
+struct look_turn look_begin(uint64_t within_ns)
+{
+    struct look_turn turn = {.was_inside = thread_state.inside};
+    thread_state.inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    turn.had = lock_take_within(&runtime.look_lock, within_ns);
+    if (!turn.had) {
+        atomic_signal_fence(memory_order_seq_cst);
+        thread_state.inside = turn.was_inside;
+    }
+    return turn;
+}
+
+void look_end(struct look_turn turn)
+{
+    lock_release(&runtime.look_lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_state.inside = turn.was_inside;
+}
+
 static void set_level(enum plim_level level)
 {
     atomic_store_explicit(&runtime.level, (uint32_t)level, memory_order_relaxed);
@@ -113,16 +133,12 @@ static uint64_t purge(uint64_t bytes)
 
 uint64_t runtime_purge(uint64_t bytes)
 {
-    bool inside = thread_state.inside;
-    thread_state.inside = true; /* hooks of the program's own may allocate, signal handlers fork */
-    if (!lock_take_within(&runtime.look_lock, look_wait_ns)) {
-        thread_state.inside = inside;
+    struct look_turn turn = look_begin(look_wait_ns);
+    if (!turn.had)
         return 0;
-    }
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
-    thread_state.inside = inside;
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     return freed;
 }
 

@@ -22,7 +22,8 @@ PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *a
                                     const char *opts);
 
 struct entry {
-    bool was_inside, locked;
+    bool was_inside;
+    struct look_turn turn;
 };
 
 /* An arena ends, or its pages are given back: looks and purges must not be under way, and no fork
@@ -30,17 +31,17 @@ struct entry {
 static struct entry enter(bool works)
 {
     struct entry e = {.was_inside = thread_state.inside};
-    thread_state.inside = true; /* before: a signal handler may fork */
+    thread_state.inside = true;
     if (works && !e.was_inside && runtime_ready())
-        e.locked = lock_take_within(&runtime.look_lock, look_wait_ns);
+        e.turn = look_begin(look_wait_ns);
     return e;
 }
 
 static void leave(struct entry e)
 {
+    if (e.turn.had)
+        look_end(e.turn);
     thread_state.inside = e.was_inside;
-    if (e.locked)
-        lock_release(&runtime.look_lock);
 }
 
 /* What is done to an arena; the last two only where they are set. */

@@ -185,7 +185,9 @@ bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
         return false;
     if (own.not_before_ns != 0 && sys_now_ns() < own.not_before_ns)
         return false;
+    uint64_t signals = sys_block_signals(); /* a child would take its parent's name for its own */
     make(o);
+    sys_restore_signals(signals);
     return own.page != NULL;
 }
 
@@ -245,7 +247,10 @@ static void keep_peaks(const struct publish_look *look, uint64_t *now)
 
 void publish(const struct publish_look *look)
 {
-    struct page_snapshot *snapshot = &own.page->snapshot;
+    struct page *page = own.page;
+    if (page == NULL) /* a signal handler has forked since, and this is the child */
+        return;
+    struct page_snapshot *snapshot = &page->snapshot;
     uint64_t now[PAGE_FIELD_COUNT];
     memcpy(now, look->values, sizeof(now));
     keep_peaks(look, now);
@@ -255,10 +260,10 @@ void publish(const struct publish_look *look)
         atomic_store_explicit(&snapshot->values[i], now[i], memory_order_relaxed);
     struct fmt path = FMT_INIT(snapshot->cgroup_path);
     fmt_str(&path, look->cgroup_path);
-    page_ring_add(own.page->ring, &snapshot->written, &sample);
+    page_ring_add(page->ring, &snapshot->written, &sample);
     page_write_end(snapshot);
-    if (own.page->header.magic[0] == '\0')
-        page_seal(&own.page->header);
+    if (page->header.magic[0] == '\0')
+        page_seal(&page->header);
     memcpy(own.last, now, sizeof(own.last));
 }
 
@@ -267,10 +272,14 @@ struct page *publish_page(void)
     return own.page;
 }
 
-void publish_fork_child(uint64_t committed)
+/* Whoever is at it may go on: with memory of its own in the page's place. */
+void publish_fork_child(uint64_t committed, bool in_use)
 {
     if (own.page != NULL) {
-        sys_unmap(own.page, sizeof(*own.page));
+        if (in_use)
+            (void)sys_map_over(own.page, sizeof(*own.page));
+        else
+            sys_unmap(own.page, sizeof(*own.page));
         own.page = NULL;
         own.ended = false;
     }

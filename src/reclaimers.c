@@ -197,9 +197,9 @@ void reclaimers_stop(uint64_t wait_ns)
         (void)sys_futex_wait(&reclaimers.running, mark, wait_ns);
 }
 
-void reclaimers_fork_prepare(void)
+bool reclaimers_fork_prepare(uint64_t within_ns)
 {
-    lock_take(&reclaimers.lock);
+    return lock_take_for_fork(&reclaimers.lock, within_ns);
 }
 
 void reclaimers_fork_parent(void)

@@ -36,7 +36,8 @@ bool reclaimers_inside(void);
 /* No call begins any more; waits for a running one, at most so long. */
 void reclaimers_stop(uint64_t wait_ns);
 
-void reclaimers_fork_prepare(void);
+/* Around fork: nobody is at the table meanwhile. true: call reclaimers_fork_parent(). */
+bool reclaimers_fork_prepare(uint64_t within_ns);
 void reclaimers_fork_parent(void);
 void reclaimers_fork_child(void);
 

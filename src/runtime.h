@@ -88,7 +88,7 @@ struct runtime {
         _Atomic uint64_t next_ns; /* when it is to be read anew */
     } memory;
 
-    struct lock look_lock; /* guards the next seven */
+    struct lock look_lock; /* guards the next seven; see look_begin() */
     uint64_t millicpus;    /* the CPU quota as last read */
     struct usage usage;
     struct governor governor;
@@ -141,8 +141,12 @@ struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
     bool ours;            /* a thread of the library's: jemalloc gives it no cache at first */
     uint32_t flush_epoch; /* as of its last flush */
-    /* From the handler before a fork to the one after it. */
-    bool fork_holds_look_lock, fork_was_inside;
+    /* From the handler before a fork to the one after it: which locks are to be released, and what
+     * was blocked. */
+    struct {
+        bool look, reclaimers, events, was_inside;
+        uint64_t signals;
+    } fork;
 };
 /* The model must stand here as well, or every other file would reach it through a call. */
 extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
@@ -189,6 +193,19 @@ unsigned runtime_cpus(void);
 bool runtime_reports_cpus(void);
 /* false: nothing. UNLIMITED where the cgroup sets no bound. */
 bool runtime_reports_memory(struct memory_size *ret);
+
+/* A turn at what the look lock guards: whether it was had, and whether the thread was inside
+ * before.
+ */
+struct look_turn {
+    bool had, was_inside;
+};
+/* The look lock, and no other way to it. The thread is inside from before it is taken until it is
+ * given back: what it allocates meanwhile passes through (hooks of the program's own may), and
+ * signal handlers may fork. 0: only if it is to be had at once; UINT64_MAX: for ever. */
+struct look_turn look_begin(uint64_t within_ns);
+/* Only of a turn that was had. */
+void look_end(struct look_turn turn);
 
 /* One look. `request` bytes are about to be allocated. Call with look_lock held. */
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,

@@ -69,5 +69,7 @@ void stats_publish(const struct governor_input *in)
         .request = in->request,
     };
     publish(&look);
-    atomic_store(&runtime.watcher.mailbox, &publish_page()->mailbox);
+    struct page *page = publish_page();
+    if (page != NULL)
+        atomic_store(&runtime.watcher.mailbox, &page->mailbox);
 }

@@ -55,6 +55,23 @@ void sys_write_gently(int fd, const void *buf, size_t len)
     (void)SYS_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(sigpipe));
 }
 
+/* 32 and 33 are the C library's own, for what it has all threads do. */
+uint64_t sys_block_signals(void)
+{
+#define SIGNAL(number) ((uint64_t)1 << ((number)-1))
+    const uint64_t outside = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGILL) | SIGNAL(SIGFPE) |
+                               SIGNAL(SIGTRAP) | SIGNAL(SIGSYS) | SIGNAL(32) | SIGNAL(33));
+#undef SIGNAL
+    uint64_t before = 0;
+    (void)SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &outside, &before, sizeof(outside));
+    return before;
+}
+
+void sys_restore_signals(uint64_t before)
+{
+    (void)SYS_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+}
+
 static struct timespec to_timespec(uint64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};

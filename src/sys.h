@@ -137,6 +137,8 @@ void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none 
 bool sys_maps_locked(void);
 /* As sys_map(); there, pages are locked as they are touched. */
 void *sys_map_on_fault(void *hint, size_t len, size_t align);
+/* Memory of its own, all zero, in the place of what is mapped there. */
+int sys_map_over(void *addr, size_t len);
 void sys_unmap(void *addr, size_t len);
 int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
@@ -164,6 +166,10 @@ struct cpu_mask {
 unsigned sys_affinity(struct cpu_mask *ret);
 unsigned sys_affinity_cpus(void); /* how many alone */
 unsigned sys_tid(void);
+/* Of the calling thread: all that come from outside, not those that an instruction or a system call
+ * of its own raises. Returns what was blocked before. */
+uint64_t sys_block_signals(void);
+void sys_restore_signals(uint64_t before);
 bool sys_on_signal_stack(void); /* which may be small */
 bool sys_is_secure(void);       /* set-uid and the like: AT_SECURE */
 

@@ -73,6 +73,13 @@ void *sys_map_on_fault(void *hint, size_t len, size_t align)
     return p;
 }
 
+int sys_map_over(void *addr, size_t len)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    long p = SYS_CALL(SYS_mmap, addr, len, (long)(PROT_READ | PROT_WRITE), flags, -1, 0L);
+    return p < 0 && p > -4096 ? (int)p : 0;
+}
+
 void sys_unmap(void *addr, size_t len)
 {
     (void)SYS_CALL(SYS_munmap, addr, len);

@@ -36,7 +36,8 @@ static void follow_events(const struct limits *l)
 static bool watch_look(struct watch *w)
 {
     *w = (struct watch){0};
-    if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
+    struct look_turn turn = look_begin(lock_wait_ns);
+    if (!turn.had)
         return false;
     look_locked(0, true, &w->in, &w->d);
     follow_events(&w->in.limits);
@@ -47,7 +48,7 @@ static bool watch_look(struct watch *w)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
         w->needed = governor_target(&runtime.governor, &w->in, w->live);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
     return true;
 }
 
@@ -61,7 +62,8 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     counter_add(&runtime.counters.reclaimer_asked, result->asked);
     counter_add(&runtime.counters.reclaimer_freed, result->freed);
     counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
-    if (!lock_take_within(&runtime.look_lock, lock_wait_ns))
+    struct look_turn turn = look_begin(lock_wait_ns);
+    if (!turn.had)
         return;
     arenas_flush_thread_cache();
     look_locked(0, true, &in, &d);
@@ -76,7 +78,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .free_before = governor_purgeable(&w->in),
     };
     governor_pass_done(&runtime.governor, &pass);
-    lock_release(&runtime.look_lock);
+    look_end(turn);
 }
 
 /* A pass that is under way. */
@@ -147,9 +149,10 @@ static bool pass_begin(struct watch *w)
     uint64_t none = 0;
     if (!atomic_compare_exchange_strong(&runtime.watcher.pass_ns, &none, sys_now_ns()))
         return false;
-    if (lock_take_within(&runtime.look_lock, lock_wait_ns)) {
+    struct look_turn turn = look_begin(lock_wait_ns);
+    if (turn.had) {
         stats_publish(&w->in);
-        lock_release(&runtime.look_lock);
+        look_end(turn);
     }
     watcher_stand_by();
     return true;
@@ -204,8 +207,9 @@ void watch_outside(void)
     if (!events_outer_told(&runtime.watcher.events))
         return;
     (void)runtime_purge(UINT64_MAX);
-    if (!lock_take_within(&runtime.look_lock, NS_PER_S))
+    struct look_turn turn = look_begin(NS_PER_S);
+    if (!turn.had)
         return;
     notify_relay(sys_now_ns());
-    lock_release(&runtime.look_lock);
+    look_end(turn);
 }

@@ -49,7 +49,6 @@ void watcher_resume(void)
 void watcher_fork_child(void)
 {
     struct watcher *self = &runtime.watcher;
-    thread_state.inside = false; /* the watcher itself may fork, in a reclaimer */
     atomic_store(&self->state, WATCHER_NONE);
     atomic_fetch_add(&self->turn, 1);
     atomic_store(&self->relief, 0);

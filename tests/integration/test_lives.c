@@ -86,6 +86,51 @@ Test(lives, plug_ins_are_loaded_and_unloaded_by_threads)
     cr_expect(run_number(&run, "loaded") == 100, "%s", run_describe(&run));
 }
 
+/* --- signal handlers that fork --- */
+
+static struct run handlers(const char *scenario, const char *thread)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .env = ARGV("PLIMSOLL_REPORT=cpus,memory", thread),
+                                              .argv = ARGV(harness_program("handlers"), scenario)},
+                            TIMEOUT_S);
+    expect_survived(box, &run);
+    if (run_number(&run, "denied") == 1)
+        cr_skip_test("no seccomp filter may be set");
+    cr_expect(run_number(&run, "ok") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "failed") == 0, "%s", run_describe(&run));
+    return run;
+}
+
+/* A fork may take its time on a slow machine; that most take a second says what they wait for. */
+static void expect_none_waits(struct run *run)
+{
+    double forks = run_number(run, "forks");
+    cr_expect(forks >= 20, "%s", run_describe(run));
+    cr_expect(run_number(run, "took_second") < forks / 2, "%s", run_describe(run));
+    cr_expect(run_number(run, "took_long") == 0, "%s", run_describe(run));
+}
+
+Test(lives, a_handler_forks_in_the_middle_of_reading_cpus_and_memory)
+{
+    struct run run = handlers("asking", "PLIMSOLL_THREAD=off");
+    expect_none_waits(&run);
+}
+
+Test(lives, a_handler_forks_in_the_middle_of_looks_and_purges)
+{
+    struct run run = handlers("looking", "PLIMSOLL_THREAD=off");
+    expect_none_waits(&run);
+}
+
+Test(lives, a_timer_forks_while_others_allocate_at_the_line)
+{
+    struct run run = handlers("timer", "PLIMSOLL_THREAD=auto");
+    expect_none_waits(&run);
+}
+
 Test(lives, signals_rain_on_allocating_threads)
 {
     struct run run = lives("signals");

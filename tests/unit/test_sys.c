@@ -234,6 +234,45 @@ Test(sys, map_that_cannot_be_is_null)
     cr_expect_null(sys_map(NULL, (size_t)1 << 62, 64 * MiB));
 }
 
+Test(sys, memory_is_mapped_over_what_was_there)
+{
+    temp_file("ours");
+    int fd = open(temp, O_RDWR);
+    char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    cr_assert(fd >= 0 && p != MAP_FAILED && p[0] == 'o');
+    cr_expect_eq(sys_map_over(p, 8192), 0);
+    cr_expect(p[0] == 0 && p[8191] == 0);
+    p[0] = 'x';
+    char now;
+    cr_expect(pread(fd, &now, 1, 0) == 1 && now == 'o');
+    munmap(p, 8192);
+    close(fd);
+    temp_remove();
+}
+
+static volatile sig_atomic_t came;
+
+static void note_signal(int number)
+{
+    came = number;
+}
+
+Test(sys, blocked_signals_come_later_but_for_ones_own)
+{
+    sigset_t now;
+    signal(SIGUSR1, note_signal);
+    signal(SIGSYS, note_signal);
+    uint64_t before = sys_block_signals();
+    cr_assert_eq(raise(SIGUSR1), 0);
+    cr_expect_eq(came, 0);
+    cr_assert_eq(raise(SIGSYS), 0);
+    cr_expect_eq(came, SIGSYS);
+    sys_restore_signals(before);
+    cr_expect_eq(came, SIGUSR1);
+    cr_assert_eq(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
+    cr_expect_eq(sigismember(&now, SIGUSR1), 0);
+}
+
 Test(sys, getdents_lists_a_directory)
 {
     char buf[4096];

@@ -62,10 +62,11 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     counter_add(&runtime.counters.reclaimer_asked, result->asked);
     counter_add(&runtime.counters.reclaimer_freed, result->freed);
     counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
+    /* Whether or not the lock can be had: the next look that does so may be far. */
+    arenas_flush_thread_cache();
     struct look_turn turn = look_begin(lock_wait_ns);
     if (!turn.had)
         return;
-    arenas_flush_thread_cache();
     look_locked(0, true, &in, &d);
     const struct governor_pass pass = {
         .now_ns = in.now_ns,

@@ -95,3 +95,15 @@ Test(hardships, children_are_forked_while_a_purge_runs)
     expect_survived(box, &run);
     cr_expect(run_number(&run, "cannot_purge") == 0, "%s", run_describe(&run));
 }
+
+/* The program sees to it that the watcher does not get the lock of looks after the pass. */
+Test(hardships, what_a_reclaimer_frees_beside_a_long_purge_is_left_in_no_cache)
+{
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "long_purge", NULL, NULL);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "freed") > 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "stalled") == 1, "%s", run_describe(&run));
+    double left = run_number(&run, "cached");
+    cr_expect(left >= 0 && left < 32 * 1024, "%s", run_describe(&run));
+}

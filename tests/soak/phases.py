@@ -174,8 +174,9 @@ class Soak:
                 self.group.set_quota(pick.choice((10, 30, 80)))
         self.park()
         ended, quiet = self.ask("end", "ended", "quiet")
+        classes, = self.ask("classes", "classes")
         self.end_others()
-        self.figures.phase_ended(quota is not None, ended, quiet)
+        self.figures.phase_ended(quota is not None, ended, quiet, classes)
 
     def park(self):
         """Everything stands still, so that the kernel's count and ours can be compared."""

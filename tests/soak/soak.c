@@ -3,6 +3,7 @@
  *   phase SECONDS THREADS RANGE OWN_BYTES SHARED_BYTES FORKS SEED   begins one; prints "begun"
  *   park    all threads stand still; prints "full ..."; the next line lets them go on
  *   end     waits until the time is up and all is freed; prints "ended ...", then "quiet ..."
+ *   classes prints "classes ...": bytes that are not free, by the size of their blocks
  * All figures are key=value, bytes and nanoseconds. Ends with stdin; status 1 if a byte was wrong.
  */
 #define PLIM_OPTIONAL
@@ -18,11 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* jemalloc's, where there is one. */
-extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
-    __attribute__((weak));
-
-static const uint64_t patience_ns = 5000000000u;
+static const uint64_t patience_ns = 30000000000u;
 
 void *own_memory(size_t bytes)
 {
@@ -68,31 +65,6 @@ static struct plim_stats stats_now(void)
     return stats;
 }
 
-static size_t jemalloc_size(const char *name)
-{
-    size_t value = 0, len = sizeof(value);
-    if (mallctl)
-        mallctl(name, &value, &len, NULL, 0);
-    return value;
-}
-
-static void jemalloc_refresh(void)
-{
-    uint64_t epoch = 1;
-    if (mallctl)
-        mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-}
-
-/* jemalloc's own pages that are resident, besides those that hold blocks or did so. */
-static size_t metadata_bytes(void)
-{
-    jemalloc_refresh();
-    size_t pages =
-        jemalloc_size("stats.arenas.4096.pactive") + jemalloc_size("stats.arenas.4096.pdirty");
-    size_t heap = pages * (size_t)sysconf(_SC_PAGESIZE), all = jemalloc_size("stats.resident");
-    return all > heap ? all - heap : 0;
-}
-
 /* Other threads stand still; the library's own may purge meanwhile. */
 static void full(void)
 {
@@ -110,27 +82,26 @@ static void go_on(void)
     phase_go_on();
 }
 
-/* Nothing of ours is live now. What the library's thread keeps in its cache it lets go of while it
- * works, so this waits for the figure to stay. */
+/* Nothing of ours is live now. Blocks in another thread's cache count as allocated, and that thread
+ * alone can empty it: the library's own, which has run the reclaimer, may get no CPU just now. So
+ * this waits until no thread caches anything and the figure stays. */
 static void quiet(void)
 {
-    size_t allocated = SIZE_MAX, before;
+    size_t allocated = SIZE_MAX, cached, before;
     uint64_t began = now_ns();
     do {
         before = allocated;
-        if (mallctl) {
-            mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-            mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
-        }
+        jemalloc_tidy();
         usleep(100000);
         jemalloc_refresh();
         allocated = jemalloc_size("stats.allocated");
-    } while (allocated != before && now_ns() - began < patience_ns);
+        cached = jemalloc_size("stats.arenas.4096.tcache_bytes");
+    } while ((allocated != before || cached > 0) && now_ns() - began < patience_ns);
     struct plim_stats stats = stats_now();
-    printf("quiet allocated=%zu committed=%llu active=%llu metadata=%zu throttle_ns=%llu "
-           "reclaim_cpu_ns=%llu looks=%llu purges=%llu reclaimer_calls=%llu "
+    printf("quiet allocated=%zu cached=%zu committed=%llu active=%llu metadata=%zu "
+           "throttle_ns=%llu reclaim_cpu_ns=%llu looks=%llu purges=%llu reclaimer_calls=%llu "
            "reclaimer_freed=%llu cannot=%u\n",
-           allocated, (unsigned long long)stats.committed, (unsigned long long)stats.active,
+           allocated, cached, (unsigned long long)stats.committed, (unsigned long long)stats.active,
            metadata_bytes(), (unsigned long long)stats.throttle_ns,
            (unsigned long long)stats.reclaim_cpu_ns, (unsigned long long)stats.looks,
            (unsigned long long)stats.purges, (unsigned long long)stats.reclaimer_calls,
@@ -178,6 +149,8 @@ int main(void)
             go_on();
         else if (strcmp(line, "end\n") == 0)
             end();
+        else if (strcmp(line, "classes\n") == 0)
+            classes_print();
         else
             stop("soak: unknown command: %s", line);
         fflush(stdout);

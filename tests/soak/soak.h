@@ -68,6 +68,19 @@ size_t shared_drop(size_t bytes, struct pauses *pauses);
 /* Bytes asked for in the table now. */
 size_t shared_bytes(void);
 
+/* --- what is held: held.c --- */
+
+/* One of jemalloc's figures; 0 without jemalloc. */
+size_t jemalloc_size(const char *name);
+/* Until then they are as they were the last time. */
+void jemalloc_refresh(void);
+/* Empties the calling thread's cache and gives free pages back. */
+void jemalloc_tidy(void);
+/* jemalloc's own pages that are resident, besides those that hold blocks or did so. */
+size_t metadata_bytes(void);
+/* Prints what is not free, by size: of blocks in use and those in threads' caches. */
+void classes_print(void);
+
 /* --- phases: phase.c --- */
 
 struct phase {

@@ -1,6 +1,7 @@
 /*
  * Fills the page cache: writes a file and reads it again and again, with a small heap beside it.
- *   pagecache [--mib 200] [--passes 2] [--heap-mib 20] [--dir DIRECTORY] [--hold-s 0]
+ *   pagecache [--mib 200] [--passes 2] [--heap-mib 20] [--dir DIRECTORY] [--hold-s 0] [--cold]
+ * With --cold each pass reads from the disk, and tells its number: read=N.
  * Prints calls=N (its reclaimer's) purges=N usage_mib=N level=N at the end; -1 where unknown.
  */
 #define PLIM_OPTIONAL
@@ -8,6 +9,7 @@
 
 #include "workload.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +63,12 @@ static void read_file(int fd)
         ;
 }
 
+static void tell(const char *key, int value)
+{
+    printf("%s=%d\n", key, value);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     int mib = (int)option_number(argc, argv, "mib", 200);
@@ -72,14 +80,18 @@ int main(int argc, char **argv)
         if (!block_new(8192, &got))
             die("malloc failed");
     }
+    bool cold = option_given(argc, argv, "cold");
     int fd = make_file(option_text(argc, argv, "--dir", "/var/tmp"), mib);
     for (int i = 0; i < passes; i++) {
+        if (cold)
+            posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
         read_file(fd);
+        if (cold)
+            tell("read", i + 1);
         some_block = malloc(100000); /* so that it is not idle */
         free(some_block);
     }
-    printf("filled=1\n");
-    fflush(stdout);
+    tell("filled", 1);
     sleep_s(option_number(argc, argv, "hold-s", 0));
     double purges = -1, usage = -1;
     if (plim_present()) {

@@ -1,6 +1,6 @@
 /*
- * A heap that neither grows nor shrinks: a window of its blocks is freed and allocated anew, at a
- * steady rate, until SIGTERM.
+ * A heap that neither grows nor shrinks: a window of its blocks is freed and, after a pause,
+ * allocated anew, at a steady rate, until SIGTERM.
  *   steady [--live-mib 100] [--window-mib 4] [--pause-ms 20]
  * Prints live=1 when the heap is there, rounds=N while it goes on. At the end, of the time since
  * then: purges=N calls=N (its reclaimer's) waited_ms=N level=N (the highest seen), and usage_mib=N
@@ -53,14 +53,13 @@ static void make(size_t from, size_t count)
     }
 }
 
-static void replace(size_t from, size_t count)
+static void check_and_free(size_t from, size_t count)
 {
     for (size_t i = from; i < from + count; i++) {
         if (!block_is_intact(blocks[i]))
             die("a block was damaged");
         free(blocks[i]);
     }
-    make(from, count);
 }
 
 int main(int argc, char **argv)
@@ -81,7 +80,10 @@ int main(int argc, char **argv)
     printf("live=1\n");
     struct plim_stats before = stats_now(), now = before;
     for (unsigned round = 1, calls_before = atomic_load(&calls); !ended; round++) {
-        replace(round * window % (count - window + 1), window);
+        size_t from = round * window % (count - window + 1);
+        check_and_free(from, window);
+        sleep_s(pause_s / 2); /* free pages: a watcher's look finds them */
+        make(from, window);
         now = stats_now();
         usage = now.usage > usage ? now.usage : usage;
         level = (int)plim_level() > level ? (int)plim_level() : level;
@@ -91,7 +93,7 @@ int main(int argc, char **argv)
                    (unsigned)atomic_load(&calls) - calls_before,
                    (double)(now.throttle_ns - before.throttle_ns) / 1e6, level,
                    (double)usage / 1048576);
-        sleep_s(pause_s);
+        sleep_s(pause_s / 2);
     }
     return 0;
 }

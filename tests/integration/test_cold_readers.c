@@ -9,7 +9,7 @@
 
 TestSuite(cold_readers, .init = harness_begin, .fini = harness_end);
 
-enum { TIMEOUT_S = 300, READERS = 2, PASSES = 6, ROUNDS = 100, LIMIT_MIB = 320, PURGES_MORE = 2 };
+enum { TIMEOUT_S = 300, READERS = 2, PASSES = 6, ROUNDS = 100, LIMIT_MIB = 320, PURGES_MORE = 5 };
 
 /* A directory on a real file system: in memory-backed ones nothing can be dropped. */
 static const char *file_dir(void)

@@ -268,7 +268,15 @@ void arenas_age(void)
 
 void arenas_have_thread_cache(void)
 {
-    bool on = true;
+    const size_t larger_than_a_cache = (size_t)(64 * KiB);
+    bool on = false;
+    if (je_mallctl("opt.tcache", &on, &(size_t){sizeof(on)}, NULL, 0) != 0 || !on)
+        return;
+    /* jemalloc does not see that it got no room for one, and would use it. */
+    void *room = je_mallocx(larger_than_a_cache, JE_ARENA_NO_CACHE(0));
+    if (room == NULL)
+        return;
+    je_dallocx(room, JE_ARENA_NO_CACHE(0));
     (void)je_mallctl("thread.tcache.enabled", NULL, NULL, &on, sizeof(on));
 }
 

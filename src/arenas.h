@@ -37,7 +37,8 @@ void arenas_set_decay(int64_t ms);
 void arenas_age(void);
 /* In a forked child: a purge may have been under way in a thread that is not there. */
 void arenas_fork_child(void);
-/* Gives the calling thread a cache, which threads of the library begin without. */
+/* Gives the calling thread a cache, which threads of the library begin without (where jemalloc is
+ * inside it), unless jemalloc was configured without, or has no room. */
 void arenas_have_thread_cache(void);
 /* Empties the calling thread's cache into the arenas. */
 void arenas_flush_thread_cache(void);

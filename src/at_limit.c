@@ -78,6 +78,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
     uint32_t seen = progress_seen();
+    thread_state.held++;
     atomic_fetch_add_explicit(&runtime.held, 1, memory_order_relaxed);
     if (d->hold_ns > 0 && runtime_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each look of its lets us look again */
@@ -92,6 +93,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
         passed = sys_now_ns() - start;
     }
     atomic_fetch_sub_explicit(&runtime.held, 1, memory_order_relaxed);
+    thread_state.held--;
 }
 
 /* There is no room, or nearly none. false: refuse the request. A reclaimer that allocates would

@@ -100,7 +100,7 @@ static void boot(void)
     if (je_is_starting() ||
         atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_CONFIGURED)
         return;
-    /* Forks wait for it: a child could not go on from here. */
+    /* Forks of other threads wait for it: their children could not go on from here. */
     struct look_turn turn = look_begin(UINT64_MAX);
     if (!atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER)) {
         look_end(turn);

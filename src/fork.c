@@ -17,19 +17,23 @@ static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
  * Not in the middle of another thread's purge: the child would find jemalloc's arena marked as
  * being purged for ever. Within a time only, and a short one where a signal handler forks while
  * this thread is inside; not at all where it is this thread's own look that is interrupted: nothing
- * would end that before the handler does. Until the fork is done there are no more such handlers: a
- * fork inside this one would find it half prepared, and jemalloc's locks taken.
+ * would end that before the handler does.
+ *
+ * Signals are blocked only once the locks are had, for the threads that hold them may themselves
+ * wait for this one's handlers. From then on there are no more of them: a fork inside this one
+ * would find it half prepared, and jemalloc's locks taken.
  */
 static void fork_prepare(void)
 {
-    uint64_t signals = sys_block_signals();
+    struct fork_state fork = {.was_inside = thread_state.inside};
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
-    thread_state.fork.signals = signals;
-    thread_state.fork.was_inside = thread_state.inside;
-    thread_state.inside = true; /* other handlers may allocate */
-    thread_state.fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
-    thread_state.fork.reclaimers = reclaimers_fork_prepare(patience_ns);
-    thread_state.fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
+    thread_state.inside = true; /* handlers may allocate */
+    atomic_signal_fence(memory_order_seq_cst);
+    fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
+    fork.reclaimers = reclaimers_fork_prepare(patience_ns);
+    fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
+    fork.signals = sys_block_signals();
+    thread_state.fork = fork;
 }
 
 static void fork_parent(void)
@@ -59,17 +63,19 @@ static void look_in_child(bool watched)
 }
 
 /* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
- * stays in the handler for good, and is to be looked after there. */
+ * stays in the handler for good, and is to be looked after there (but for the arena that it was
+ * purging: jemalloc takes that purge for one that goes on). */
 static void reset(void)
 {
-    atomic_store_explicit(&runtime.held, 0, memory_order_relaxed); /* they were the parent's */
+    /* The other threads that waited are the parent's. */
+    atomic_store_explicit(&runtime.held, thread_state.held, memory_order_relaxed);
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     atomic_store(&runtime.pid, sys_pid());
     watcher_fork_child();
     pressure_fd_fork_child();
     notify_fork_child();
-    publish_fork_child(account_committed(), thread_state.fork.was_inside);
+    publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
     thread_state.inside = false;

@@ -166,7 +166,7 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
     if (in->reclaimers > 0)
-        return d->no_room ? NS_PER_S : 100 * NS_PER_MS;
+        return d->no_room || read ? NS_PER_S : 100 * NS_PER_MS;
     return (others ? 150 : 5) * NS_PER_MS;
 }
 
@@ -205,16 +205,18 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
                                uint64_t idle_ns)
 {
     const struct limits *l = &in->limits;
-    bool has_free = governor_purgeable(in) >= purge_worth(l->hard);
+    uint64_t free = governor_purgeable(in);
+    bool has_free = free >= purge_worth(l->hard);
     if ((in->usage >= l->soft || shares_room(in)) && (has_free || listened_to(in)))
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
-    if (idle_ns >= dormant_after_ns && governor_purgeable(in) < dirty_worth && !listened_to(in))
+    if (idle_ns >= dormant_after_ns && free < dirty_worth && !listened_to(in))
         return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* A burst elsewhere may need within the second what is free here, or past the middle what
      * becomes free. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
     bool near = foreseen(in) >= l->hard / 2 && (active || listened_to(in));
-    return near || (has_free && company_may_come(in)) ? watch_near_ns : watch_far_ns;
+    bool wanted = in->usage >= l->hard / 4 && has_free && free >= dirty_worth;
+    return near || (wanted && company_may_come(in)) ? watch_near_ns : watch_far_ns;
 }
 
 /* Half of the room up to the wall: behind it threads would get past one look after the other, each

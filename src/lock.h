@@ -36,27 +36,31 @@ static inline bool lock_try(struct lock *l)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-/* false: not had within the time; UINT64_MAX: for ever. Others may wait too: the mark stays, and if
- * nobody does it is one wake-up too many. */
+/* false: not had within the time; UINT64_MAX: for ever. Others may wait too: the mark stays, also
+ * where this one gives up just after it was woken in their place; if nobody waits it is one wake-up
+ * too many. */
 static inline bool lock_take_within(struct lock *l, uint64_t ns)
 {
     if (lock_try(l))
         return true;
+    if (ns == 0)
+        return false;
     const uint32_t own = lock_own_word() | LOCK_WANTED;
-    uint64_t end = ns == 0 ? 0 : u64_add(sys_now_ns(), ns);
+    const uint64_t end = u64_add(sys_now_ns(), ns);
     for (;;) {
         uint32_t word = 0;
         if (atomic_compare_exchange_strong_explicit(&l->word, &word, own, memory_order_acquire,
                                                     memory_order_relaxed))
             return true;
-        uint64_t now = ns == 0 ? 0 : sys_now_ns();
+        const uint32_t wanted = word | LOCK_WANTED;
+        if (word != wanted &&
+            !atomic_compare_exchange_strong_explicit(&l->word, &word, wanted, memory_order_relaxed,
+                                                     memory_order_relaxed))
+            continue;
+        uint64_t now = sys_now_ns();
         if (now >= end)
             return false;
-        const uint32_t wanted = word | LOCK_WANTED;
-        if (word == wanted ||
-            atomic_compare_exchange_strong_explicit(&l->word, &word, wanted, memory_order_relaxed,
-                                                    memory_order_relaxed))
-            (void)sys_futex_wait(&l->word, wanted, end == UINT64_MAX ? end : end - now);
+        (void)sys_futex_wait(&l->word, wanted, end == UINT64_MAX ? end : end - now);
     }
 }
 
@@ -68,8 +72,14 @@ static inline void lock_take(struct lock *l)
 /* Nothing, where it was reset meanwhile: a signal handler forked, and this is the child. */
 static inline void lock_release(struct lock *l)
 {
-    if (lock_is_own(l) &&
-        (atomic_exchange_explicit(&l->word, 0, memory_order_release) & LOCK_WANTED) != 0)
+    const uint32_t own = lock_own_word();
+    uint32_t word = own;
+    while (!atomic_compare_exchange_strong_explicit(&l->word, &word, 0, memory_order_release,
+                                                    memory_order_relaxed)) {
+        if (word != (own | LOCK_WANTED))
+            return;
+    }
+    if (word != own)
         (void)sys_futex_wake(&l->word, 1);
 }
 

@@ -272,13 +272,12 @@ struct page *publish_page(void)
     return own.page;
 }
 
-/* Whoever is at it may go on: with memory of its own in the page's place. */
-void publish_fork_child(uint64_t committed, bool in_use)
+/* Where a signal handler forked, whoever was at the page may go on: with memory of its own in its
+ * place, which costs none while nobody does. */
+void publish_fork_child(uint64_t committed)
 {
     if (own.page != NULL) {
-        if (in_use)
-            (void)sys_map_over(own.page, sizeof(*own.page));
-        else
+        if (sys_map_over(own.page, sizeof(*own.page)) != 0)
             sys_unmap(own.page, sizeof(*own.page));
         own.page = NULL;
         own.ended = false;

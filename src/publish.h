@@ -27,9 +27,8 @@ void publish(const struct publish_look *look);
 
 /* The page, mapped until fork or exit; NULL: none. */
 struct page *publish_page(void);
-/* In a forked child: the page is the parent's. It gets its own once the heap has grown on. in_use:
- * a signal handler forked, perhaps in the middle of what is done with the page. */
-void publish_fork_child(uint64_t committed, bool in_use);
+/* In a forked child: the page is the parent's. It gets its own once the heap has grown on. */
+void publish_fork_child(uint64_t committed);
 /* At exit: no page any more for others. What is mapped stays. */
 void publish_end(void);
 

@@ -141,9 +141,10 @@ struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
     bool ours;            /* a thread of the library's: jemalloc gives it no cache at first */
     uint32_t flush_epoch; /* as of its last flush */
+    unsigned held;        /* its waits for room: 1, more where a signal handler allocates */
     /* From the handler before a fork to the one after it: which locks are to be released, and what
      * was blocked. */
-    struct {
+    struct fork_state {
         bool look, reclaimers, events, was_inside;
         uint64_t signals;
     } fork;
@@ -202,7 +203,8 @@ struct look_turn {
 };
 /* The look lock, and no other way to it. The thread is inside from before it is taken until it is
  * given back: what it allocates meanwhile passes through (hooks of the program's own may), and
- * signal handlers may fork. 0: only if it is to be had at once; UINT64_MAX: for ever. */
+ * signal handlers may fork where no lock of jemalloc's is held. 0: only if it is to be had at once;
+ * UINT64_MAX: for ever. */
 struct look_turn look_begin(uint64_t within_ns);
 /* Only of a turn that was had. */
 void look_end(struct look_turn turn);

@@ -117,7 +117,9 @@ static void reclaim_pass(struct pass *pass)
         .hard_limit = w->in.limits.hard,
         .target = w->target,
     };
-    arenas_have_thread_cache();
+    if (thread_state.ours)
+        arenas_have_thread_cache();
+    thread_state.ours = false; /* the cache is the reclaimers' to turn off again */
     pass->cpu_ns = sys_thread_cpu_ns();
     pass->freed = arenas_thread_freed();
     pthread_cleanup_push(pass_end, pass);

@@ -24,6 +24,12 @@ Test(starting, it_has_an_arena_and_a_cache_once_a_reclaimer_is_called)
     cr_expect(run_number(&run, "cache") == 1, "%s", run_describe(&run));
 }
 
+Test(starting, it_has_no_cache_where_threads_have_none)
+{
+    struct run run = scenario_survives("starting", "reclaim", "MALLOC_CONF=tcache:false");
+    cr_expect(run_number(&run, "cache") == 0, "%s", run_describe(&run));
+}
+
 Test(starting, so_it_has_where_thread_local_variables_are_nearly_as_large)
 {
     expect_reclaimer_called("starting_tls_1008");

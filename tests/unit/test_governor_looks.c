@@ -197,7 +197,7 @@ Test(governor_looks, growth_waits_for_what_is_on_its_way)
     in.dirty = 0;
     cr_expect_eq(hold(in), NS_PER_MS, "the kernel can drop it in a moment");
     in.reclaimers = 1;
-    cr_expect_gt(hold(in), NS_PER_MS, "and they give room as well");
+    cr_expect_eq(hold(in), NS_PER_S, "and they give room as well");
     in.on_the_way = 0;
     in.reclaimers = 0;
     cr_expect_eq(hold(in), 0u);
@@ -333,22 +333,24 @@ Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
     }
 }
 
-/* Far from the middle still: a burst of another process's would come to the line within a second.
+/* Short of the middle still: a burst of another process's would come to the line within a second.
  */
 Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_often)
 {
     static const struct {
-        uint64_t hard, committed, dirty;
+        uint64_t hard, usage, committed, dirty;
         bool often;
     } cases[] = {
-        {GiB, 50 * MiB, 20 * MiB, true},
-        {GiB, 50 * MiB, MiB, false},          /* nothing worth having */
-        {GiB, 100 * MiB, 20 * MiB, false},    /* no company */
-        {4 * GiB, 50 * MiB, 20 * MiB, false}, /* the line is farther than that */
+        {GiB, 256 * MiB, 50 * MiB, 8 * MiB, true},
+        {GiB, 255 * MiB, 50 * MiB, 8 * MiB, false},       /* far from the line */
+        {GiB, 256 * MiB, 50 * MiB, 3 * MiB, false},       /* nothing worth having */
+        {100 * MiB, 40 * MiB, 10 * MiB, MiB, false},      /* nor here */
+        {GiB, 256 * MiB, 250 * MiB, 8 * MiB, false},      /* no company */
+        {4 * GiB, 2047 * MiB, 50 * MiB, 99 * MiB, false}, /* more than a second away */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct governor g = new_governor();
-        struct governor_input in = input_at(cases[i].hard, 100 * MiB, cases[i].dirty);
+        struct governor_input in = input_at(cases[i].hard, cases[i].usage, cases[i].dirty);
         in.committed = cases[i].committed;
         cr_expect_eq(look_at(&g, &in).watch_after_ns, cases[i].often ? 100 * NS_PER_MS : NS_PER_S,
                      "case %zu", i);

@@ -51,6 +51,30 @@ Test(lock, of_ones_own_is_not_waited_for_before_a_fork, .timeout = 60)
     lock_release(&lock);
 }
 
+static void *wait_a_little(void *ret_had)
+{
+    *(bool *)ret_had = lock_take_within(&lock, 50 * NS_PER_MS);
+    return NULL;
+}
+
+/* It is the one that was woken, but another thread came first; nobody else would be woken. */
+Test(lock, says_that_it_is_wanted_when_a_waiter_gives_up, .timeout = 60)
+{
+    pthread_t waiter;
+    bool had = true;
+    lock_take(&lock);
+    uint32_t own = atomic_load(&lock.word);
+    cr_assert_eq(pthread_create(&waiter, NULL, wait_a_little, &had), 0);
+    while (atomic_load(&lock.word) == own)
+        sys_yield();
+    atomic_store(&lock.word, own); /* released, and taken again */
+    pthread_join(waiter, NULL);
+    cr_expect_not(had);
+    cr_expect_eq(atomic_load(&lock.word), own | LOCK_WANTED);
+    lock_release(&lock);
+    cr_expect_eq(atomic_load(&lock.word), 0);
+}
+
 Test(lock, that_was_reset_is_not_released_for_its_new_holder)
 {
     lock_take(&lock);

@@ -11,7 +11,7 @@ THREADS = 24
 
 class Measured(Program):
     title = f"MariaDB, {THREADS} connections (one thread each), 3 working at a time"
-    packages = ["mariadb-server-core", "mariadb-client-core"]
+    packages = ["mariadb-server-core", "mariadb-client"]
     limit_mib = 96
     settings = {
         "skip-networking": "1", "innodb-buffer-pool-size": "16M", "innodb-log-file-size": "8M", "key-buffer-size": "1M",

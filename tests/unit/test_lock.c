@@ -67,6 +67,7 @@ Test(lock, says_that_it_is_wanted_when_a_waiter_gives_up, .timeout = 60)
     cr_assert_eq(pthread_create(&waiter, NULL, wait_a_little, &had), 0);
     while (atomic_load(&lock.word) == own)
         sys_yield();
+    sys_sleep_ns(10 * NS_PER_MS);  /* until it sleeps, most probably */
     atomic_store(&lock.word, own); /* released, and taken again */
     pthread_join(waiter, NULL);
     cr_expect_not(had);

@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
@@ -47,6 +48,8 @@ void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
     INSTEAD(own_arena_malloc_hard);
 void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
     INSTEAD(own_arena_palloc);
+void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
+    INSTEAD(cache_arena_palloc);
 void event(void *tsd, void *what) INSTEAD(te_event_trigger);
 void *symbol(void *handle, const char *name) INSTEAD(dlsym);
 void size_classes_boot(void *size_classes) INSTEAD(sc_boot);
@@ -171,11 +174,51 @@ void *symbol(void *handle, const char *name)
     return (void *)create_inside;
 }
 
-/* A thread calls jemalloc for the first time. Ours allocate only in reclaimers: without a cache
- * they have no arena, and a process with one thread is 140 KiB smaller than with a second one. */
+/*
+ * A thread calls jemalloc for the first time. jemalloc does not see whether it got room for the
+ * thread's cache, and uses one at address 0: so the room is taken before, as the first thread's
+ * was, and where there is none the thread has no cache. Ours allocate only in reclaimers: without a
+ * cache they have no arena, and a process with one thread is 140 KiB smaller than with a second
+ * one.
+ */
+static struct {
+    void *arena;
+    size_t alignment;
+    _Atomic size_t size; /* 0: no thread had one yet */
+} cache;
+static _Thread_local struct {
+    bool begins;
+    void *room;
+} thread_cache __attribute__((tls_model("initial-exec")));
+
+void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
+{
+    void *room = thread_cache.room;
+    thread_cache.room = NULL;
+    if (room != NULL)
+        return room;
+    if (thread_cache.begins) { /* whoever is first: the same for all */
+        cache.arena = arena;
+        cache.alignment = alignment;
+        atomic_store_explicit(&cache.size, size, memory_order_release);
+    }
+    return own_aligned(tsdn, arena, size, alignment, zero, tcache);
+}
+
 bool thread_begins(void *tsd)
 {
-    return !thread_state.ours && je_tsd_tcache_enabled_data_init(tsd);
+    size_t size = atomic_load_explicit(&cache.size, memory_order_acquire);
+    if (thread_state.ours)
+        return false;
+    if (size > 0) {
+        thread_cache.room = own_aligned(tsd, cache.arena, size, cache.alignment, true, NULL);
+        if (thread_cache.room == NULL)
+            return false;
+    }
+    thread_cache.begins = size == 0;
+    bool failed = je_tsd_tcache_enabled_data_init(tsd);
+    thread_cache.begins = false;
+    return failed;
 }
 
 /* jemalloc begins; what it is to be configured with must be known from here on. */

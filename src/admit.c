@@ -60,9 +60,7 @@ static bool look(size_t size)
     struct governor_input in;
     struct governor_decision d;
     struct look_turn turn = look_begin(0);
-    if (!turn.had && fits_meanwhile(size))
-        return true;
-    if (!turn.had)
+    if (!turn.had && !fits_meanwhile(size))
         turn = look_begin(look_wait_ns);
     if (!turn.had)
         return true;

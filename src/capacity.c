@@ -71,12 +71,12 @@ void capacity_init(void)
         read_memory();
 }
 
-/* The look lock, if it is to be had at once, with what is known of the cgroup brought up to date.
- */
-static struct look_turn begin_reading(void)
+/* The look lock, where it is due and to be had at once, with what is known of the cgroup brought up
+ * to date. */
+static struct look_turn begin_reading(bool due)
 {
     struct look_turn turn = {.had = false};
-    if (!sys_on_signal_stack())
+    if (due && !sys_on_signal_stack())
         turn = look_begin(0);
     if (turn.had)
         usage_refresh(&runtime.usage); /* it may have been moved */
@@ -89,9 +89,7 @@ unsigned runtime_cpus(void)
 {
     uint64_t now = sys_now_ns();
     uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
-    struct look_turn turn = {.had = false};
-    if (now - read >= cpus_every_ns)
-        turn = begin_reading();
+    struct look_turn turn = begin_reading(now - read >= cpus_every_ns);
     if (turn.had) {
         read_cpus();
         atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
@@ -122,9 +120,7 @@ bool runtime_reports_memory(struct memory_size *ret)
     if (!configured() || !runtime.options.report_memory)
         return false;
     uint64_t next = atomic_load_explicit(&runtime.memory.next_ns, memory_order_relaxed);
-    struct look_turn turn = {.had = false};
-    if (sys_now_ns() >= next)
-        turn = begin_reading();
+    struct look_turn turn = begin_reading(sys_now_ns() >= next);
     if (turn.had) {
         read_memory();
         look_end(turn);

@@ -52,7 +52,7 @@ void sys_write_gently(int fd, const void *buf, size_t len)
     long rc = sys_write(fd, buf, len);
     if (rc == -EPIPE && (pending & sigpipe) == 0) /* take back the one that this raised */
         (void)SYS_RETRY(SYS_rt_sigtimedwait, &sigpipe, NULL, &none, sizeof(sigpipe));
-    (void)SYS_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(sigpipe));
+    sys_restore_signals(before);
 }
 
 /* 32 and 33 are the C library's own, for what it has all threads do. */

@@ -32,6 +32,8 @@ const char *harness_library(void);
 const char *harness_command(void);
 /* A workload program beside the test program. Valid until the third call after this one. */
 const char *harness_program(const char *name);
+/* A directory on a real file system: in memory-backed ones nothing can be dropped. */
+const char *harness_file_dir(void);
 /* 1 or 2: the cgroup version that the memory controller is on. */
 int harness_version(void);
 

@@ -77,6 +77,12 @@ const char *harness_program(const char *name)
     return path;
 }
 
+const char *harness_file_dir(void)
+{
+    const char *dir = getenv("HARNESS_FILE_DIR");
+    return dir ? dir : "/var/tmp";
+}
+
 /* --- start --- */
 
 static bool is_inherited(const char *variable)

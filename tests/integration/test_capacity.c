@@ -4,7 +4,6 @@
 #include "sys.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 TestSuite(capacity, .init = harness_begin, .fini = harness_end);
 
@@ -145,12 +144,6 @@ Test(capacity, free_memory_is_the_limit_less_the_usage)
     run_stop(&run);
 }
 
-static const char *file_dir(void)
-{
-    const char *dir = getenv("HARNESS_FILE_DIR");
-    return dir ? dir : "/var/tmp";
-}
-
 static bool files_are_cached(void *box)
 {
     return box_page_cache(box) >= 140 * MIB;
@@ -162,7 +155,7 @@ Test(capacity, what_the_kernel_drops_by_itself_counts_as_free)
     struct run files = run_start((struct run_spec){
         .box = box,
         .argv = ARGV(harness_program("pagecache"), "--mib", "150", "--heap-mib", "1", "--dir",
-                     file_dir(), "--hold-s", "3600"),
+                     harness_file_dir(), "--hold-s", "3600"),
     });
     cr_assert(eventually(WRITTEN_S, files_are_cached, box), "%s", run_describe(&files));
     struct run run = sizes_once(box, harness_library(), ARGV("PLIMSOLL_REPORT=memory"));

@@ -5,18 +5,10 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 TestSuite(cold_readers, .init = harness_begin, .fini = harness_end);
 
 enum { TIMEOUT_S = 300, READERS = 2, PASSES = 6, ROUNDS = 100, LIMIT_MIB = 320, PURGES_MORE = 5 };
-
-/* A directory on a real file system: in memory-backed ones nothing can be dropped. */
-static const char *file_dir(void)
-{
-    const char *dir = getenv("HARNESS_FILE_DIR");
-    return dir ? dir : "/var/tmp";
-}
 
 struct setting {
     const struct box *box;
@@ -32,7 +24,7 @@ static void start_readers(struct setting *s)
         s->readers[i] = run_start((struct run_spec){
             .box = s->box,
             .argv = ARGV(harness_program("pagecache"), "--cold", "--mib", "40", "--heap-mib", "0",
-                         "--passes", "1000000", "--dir", file_dir())});
+                         "--passes", "1000000", "--dir", harness_file_dir())});
 }
 
 static void see_page_cache(struct setting *s)
@@ -77,7 +69,8 @@ static struct setting begin(bool with_readers)
         start_readers(&s);
         cr_assert(eventually(TIMEOUT_S, readers_read, &s), "%s", run_describe(&s.readers[0]));
         if (s.page_cache < 8 * MIB)
-            cr_skip_test("files in %s are not in the page cache of their cgroup", file_dir());
+            cr_skip_test("files in %s are not in the page cache of their cgroup",
+                         harness_file_dir());
     }
     start_heap(&s);
     cr_assert(eventually(TIMEOUT_S, heap_is_there, &s), "%s", run_describe(&s.heap));

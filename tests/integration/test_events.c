@@ -48,11 +48,10 @@ static struct box *new_followed_box(void)
 /* Page cache meets the limit again and again. */
 static struct run start_filling(const struct box *box)
 {
-    const char *dir = getenv("HARNESS_FILE_DIR");
-    return run_start((struct run_spec){.box = box,
-                                       .argv = ARGV(harness_program("pagecache"), "--mib", "200",
-                                                    "--passes", "100000", "--heap-mib", "1",
-                                                    "--dir", dir ? dir : "/var/tmp")});
+    return run_start(
+        (struct run_spec){.box = box,
+                          .argv = ARGV(harness_program("pagecache"), "--mib", "200", "--passes",
+                                       "100000", "--heap-mib", "1", "--dir", harness_file_dir())});
 }
 
 Test(events, usage_that_meets_the_limit_ends_a_sleep)

@@ -2,18 +2,10 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 TestSuite(page_cache, .init = harness_begin, .fini = harness_end);
 
 enum { TIMEOUT_S = 300 };
-
-/* A directory on a real file system: in memory-backed ones nothing can be dropped. */
-static const char *file_dir(void)
-{
-    const char *dir = getenv("HARNESS_FILE_DIR");
-    return dir ? dir : "/var/tmp";
-}
 
 struct peak {
     struct run *run;
@@ -36,13 +28,13 @@ Test(page_cache, filling_the_limit_causes_no_callback_and_no_purge)
         (struct run_spec){.box = box,
                           .preload = harness_library(),
                           .argv = ARGV(harness_program("pagecache"), "--mib", "300", "--heap-mib",
-                                       "30", "--dir", file_dir(), "--hold-s", "3")});
+                                       "30", "--dir", harness_file_dir(), "--hold-s", "3")});
     struct peak peak = {.run = &run, .box = box};
     eventually(TIMEOUT_S, watch_until_filled, &peak);
     run_wait(&run, TIMEOUT_S);
     cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
     if (peak.page_cache < 100 * MIB)
-        cr_skip_test("files in %s are not in the page cache of their cgroup", file_dir());
+        cr_skip_test("files in %s are not in the page cache of their cgroup", harness_file_dir());
     cr_expect(run_number(&run, "calls") == 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "purges") == 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "level") == 0, "%s", run_describe(&run));
@@ -56,7 +48,7 @@ Test(page_cache, a_heap_under_pressure_is_not_killed_for_it)
     struct run files = run_start(
         (struct run_spec){.box = box,
                           .argv = ARGV(harness_program("pagecache"), "--mib", "400", "--heap-mib",
-                                       "1", "--passes", "20", "--dir", file_dir())});
+                                       "1", "--passes", "20", "--dir", harness_file_dir())});
     struct run heap = run_in((struct run_spec){.box = box,
                                                .preload = harness_library(),
                                                .argv = ARGV(harness_program("phases"))},

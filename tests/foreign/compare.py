@@ -49,6 +49,8 @@ def run_in(case, library, box):
             text = output.read().decode(errors="replace")
         results = case.read(text, setting.work)
     # 77: skipped, by convention.
+    if library and "cannot be preloaded" in text:
+        results["preloading"] = "failed: ld.so refused the library"
     results["exit"] = {0: "passed", 77: "skipped"}.get(status, f"failed with {status}")
     return results
 
@@ -90,6 +92,11 @@ class Result:
             self.counts[way][kind] += 1
             if kind == "failed":
                 self.failed[way].add(f"{case.name}: {test}: {what}")
+
+    def judged(self, way):
+        """What is wrong, a line each."""
+        nothing = [] if self.counts["plain"]["passed"] else ["nothing passes without it either"]
+        return nothing + self.differences[way]
 
     def rows(self, way):
         counts, plain = self.counts[way], self.counts["plain"]

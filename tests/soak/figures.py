@@ -55,14 +55,16 @@ class Figures:
                 self.longest[kind][name] = max(self.longest[kind][name], value)
             elif name.startswith("over_"):
                 self.longest[kind][name] += value
-            else:
+            elif name != "wrong":
                 self.sum[name] += value
         self.longest[kind]["phases"] += 1
         self.longest[kind]["calls"] += ended["calls"]
-        for name in ("throttle_ns", "reclaim_cpu_ns", "looks", "purges", "reclaimer_calls",
-                     "reclaimer_freed"):
-            self.sum[name] += quiet[name] - self.last[name]
-            self.last[name] = quiet[name]
+        since_start = {"wrong": ended["wrong"], **{name: quiet[name] for name in (
+            "throttle_ns", "reclaim_cpu_ns", "looks", "purges", "reclaimer_calls",
+            "reclaimer_freed")}}
+        for name, value in since_start.items():
+            self.sum[name] += value - self.last[name]
+            self.last[name] = value
         self.sum["cannot"] += quiet["cannot"]
         self.quieted(quiet, classes)
         self.quiet_committed = max(self.quiet_committed, quiet["committed"] - quiet["allocated"])

@@ -52,9 +52,11 @@ class Soak:
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, exception, *_):
         self.end_others()
-        self.end_program()
+        status = self.end_program()
+        if exception is None and status != int(self.figures.last["wrong"] > 0):
+            self.figures.died("at its end", status)
 
     # --- the program ---
 

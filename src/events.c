@@ -12,6 +12,8 @@
  */
 static const uint64_t quiet_min_ns = 20 * NS_PER_MS;
 static const uint64_t quiet_max_ns = NS_PER_S;
+/* Another process that raises the word ends no poll: so often it is looked at. */
+static const uint64_t unheard_ns = NS_PER_S;
 /* A source that was lost or could not be opened is tried again no sooner. */
 static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
 
@@ -234,8 +236,12 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
     }
     int rc = 0;
     atomic_store(&e->polls, true);
-    if (atomic_load(word) == seen)
-        rc = poll_all(e, !asleep, ns);
+    while (rc == 0 && atomic_load(word) == seen && ns > 0) {
+        uint64_t part = u64_min(ns, unheard_ns);
+        rc = poll_all(e, !asleep, part);
+        if (rc == 0 && !asleep)
+            ns -= part;
+    }
     atomic_store(&e->polls, false);
     e->told = rc > 0;
     /* No memory for it, fewer descriptors allowed than it is given, or not allowed at all. */

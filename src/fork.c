@@ -65,27 +65,27 @@ static void look_in_child(bool watched)
 /* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
  * stays in the handler for good, and is to be looked after there (but for the arena that it was
  * purging: jemalloc takes that purge for one that goes on). */
-static void reset(void)
+static bool reset(void)
 {
     /* The other threads that waited are the parent's. */
     atomic_store_explicit(&runtime.held, thread_state.held, memory_order_relaxed);
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     atomic_store(&runtime.pid, sys_pid());
-    watcher_fork_child();
+    bool watched = watcher_fork_child();
     pressure_fd_fork_child();
     notify_fork_child();
     publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
     thread_state.inside = false;
+    return watched;
 }
 
 /* Only the forking thread is left. */
 static void fork_child(void)
 {
-    bool watched = watcher_runs() || atomic_load(&runtime.listeners);
-    reset();
+    bool watched = reset() || atomic_load(&runtime.listeners);
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
         arenas_fork_child();
         usage_close_files(&runtime.usage);

@@ -187,10 +187,13 @@ static bool company_may_come(const struct governor_input *in)
 }
 
 /* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
- * must look by himself, where all room may be gone by the watcher's next look. */
-static uint64_t look_freed(const struct governor_input *in, uint64_t purge)
+ * must look by himself, where all room may be gone by the watcher's next look, or where there is
+ * none. */
+static uint64_t look_freed(const struct governor_input *in, uint64_t purge, bool dormant)
 {
     uint64_t left = u64_less(in->dirty, u64_min(purge, governor_purgeable(in)));
+    if (dormant)
+        return left + dirty_worth;
     if (!company_may_come(in))
         return 0;
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
@@ -266,7 +269,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .decay_ms = decay_for(g, in),
         /* A request beyond the room may fail, and then commits nothing. */
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
-        .look_freed = look_freed(in, purge),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = needed(in) >= l->soft,
@@ -283,5 +285,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
             possible_request(in);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
+    ret->look_freed = look_freed(in, purge, ret->dormant);
     g->level = level;
 }

@@ -114,7 +114,7 @@ struct runtime {
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic bool late;      /* constructors have begun: threads may be created */
     _Atomic bool exiting;
-    _Atomic uint32_t pid;          /* whose memory this is: a child of vfork has it on loan */
+    _Atomic uint32_t pid;          /* whose memory this is, see runtime_is_ours() */
     struct sys_file pressure_file; /* pressure_fd.c */
 
     struct watcher watcher;
@@ -122,6 +122,12 @@ struct runtime {
 };
 
 extern struct runtime runtime PLIM_HIDDEN;
+
+/* false: a child of vfork, which has this memory on loan, or one that no fork handler has seen. */
+static inline bool runtime_is_ours(void)
+{
+    return atomic_load(&runtime.pid) == sys_pid();
+}
 
 /* Requests from here on are judged before they are made, and may be refused. */
 #define LARGE_REQUEST GATE_OPEN
@@ -259,8 +265,8 @@ uint64_t watch_once(uint32_t turn);
 /* Listens to what a service manager named, and acts on what that has told. */
 void watch_listen_outside(void);
 void watch_outside(void);
-/* In a forked child. */
-void watcher_fork_child(void);
+/* In a forked child; whether the parent had one. */
+bool watcher_fork_child(void);
 /* Something was freed: lets threads that are held back look again. */
 void runtime_progress(void);
 

@@ -47,7 +47,7 @@ void stats_publish(const struct governor_input *in)
     const struct usage *u = &runtime.usage;
     if (!atomic_load_explicit(&runtime.late, memory_order_relaxed))
         return; /* neither the environment nor stderr may be what they will be */
-    if (publish_page() == NULL && atomic_load(&runtime.pid) != sys_pid())
+    if (publish_page() == NULL && !runtime_is_ours())
         return; /* a child of vfork must not leave a page of its own in its parent's memory */
     if (!publish_wanted(&runtime.options, in->committed, watcher_runs()))
         return;

@@ -183,12 +183,12 @@ uint64_t watch_once(uint32_t turn)
         record_end(&record);
     if (atomic_load(&self->turn) != turn)
         return 0;
+    if (begun || w.d.level < PLIM_CRITICAL)
+        runtime_progress();
     if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
         watcher_ask(asked);
         return atomic_load(&self->pass_ns) == 0 ? 0 : w.d.watch_after_ns;
     }
-    if (w.target > 0 || w.d.level < PLIM_CRITICAL)
-        runtime_progress();
     atomic_store(&self->served, requests);
     (void)sys_futex_wake(&self->served, INT32_MAX);
     return w.d.watch_after_ns;

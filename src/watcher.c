@@ -85,7 +85,7 @@ static void *watcher_main(void *arg)
 static bool may_start(void)
 {
     return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
-           !atomic_load(&runtime.exiting) && atomic_load(&runtime.pid) == sys_pid() &&
+           !atomic_load(&runtime.exiting) && runtime_is_ours() &&
            sys_now_ns() >= atomic_load(&runtime.watcher.start_ns);
 }
 
@@ -117,10 +117,11 @@ void watcher_start(void)
 bool watcher_is_expected(void)
 {
     return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
-           !atomic_load(&runtime.watcher.failed);
+           !atomic_load(&runtime.watcher.failed) && runtime_is_ours();
 }
 
 bool watcher_runs(void)
 {
-    return atomic_load_explicit(&runtime.watcher.state, memory_order_relaxed) == WATCHER_RUNNING;
+    return atomic_load_explicit(&runtime.watcher.state, memory_order_relaxed) == WATCHER_RUNNING &&
+           runtime_is_ours();
 }

@@ -23,8 +23,7 @@ bool watcher_pause(void)
 {
     struct watcher *self = &runtime.watcher;
     uint32_t state = WATCHER_NONE;
-    while (atomic_load(&runtime.pid) == sys_pid() &&
-           (state = atomic_load(&self->state)) == WATCHER_STARTING)
+    while (runtime_is_ours() && (state = atomic_load(&self->state)) == WATCHER_STARTING)
         sys_yield(); /* until it runs, or could not be started */
     if (state != WATCHER_RUNNING)
         return false; /* none, or in another process */
@@ -46,14 +45,15 @@ void watcher_resume(void)
     watcher_start();
 }
 
-void watcher_fork_child(void)
+bool watcher_fork_child(void)
 {
     struct watcher *self = &runtime.watcher;
-    atomic_store(&self->state, WATCHER_NONE);
+    bool ran = atomic_exchange(&self->state, WATCHER_NONE) == WATCHER_RUNNING;
     atomic_fetch_add(&self->turn, 1);
     atomic_store(&self->relief, 0);
     atomic_store(&self->pass_ns, 0);
     atomic_store(&self->start_ns, 0);
     events_fork_child(&self->events);
     atomic_store(&self->mailbox, NULL); /* the page is the parent's */
+    return ran;
 }

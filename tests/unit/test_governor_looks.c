@@ -318,6 +318,12 @@ Test(governor_looks, watcher_that_sleeps_for_ever_is_woken_by_the_next_allocatio
     cr_expect_not(idle(MiB, 0, false).dormant, "there is none");
 }
 
+Test(governor_looks, watcher_that_sleeps_for_ever_is_woken_by_frees)
+{
+    cr_expect_eq(idle(100 * MiB, MiB, false).look_freed, 3 * MiB);
+    cr_expect_eq(idle(100 * MiB, 2 * MiB, false).look_freed, 0, "it sees them by itself");
+}
+
 Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
 {
     const struct limits l = cgroup_limits(hard);

@@ -249,14 +249,19 @@ CASE(short_threads)
     }
 }
 
-/* Workers that take turns: each grows a heap, drops it and sleeps while the others do. */
+/* Workers that take turns: each grows a heap, drops it and sleeps while the others do.
+ * A mutex alone would go back to whoever released it, all rounds of a thread in a row. */
 CASE(turns)
 {
+    constexpr size_t threads = 8;
     std::mutex mutex;
-    on_threads(8, [&](size_t index) {
+    std::condition_variable changed;
+    size_t turn = 0;
+    on_threads(threads, [&](size_t index) {
         Random random(index);
         for (size_t round = scaled(24); round > 0; round--) {
-            std::lock_guard<std::mutex> lock(mutex);
+            std::unique_lock<std::mutex> lock(mutex);
+            changed.wait(lock, [&] { return turn % threads == index; });
             std::vector<void *> blocks(12000);
             for (auto &block : blocks) {
                 size_t size = random.skewed(64, 32 * KiB);
@@ -265,6 +270,8 @@ CASE(turns)
             }
             for (void *block : blocks)
                 free(block);
+            turn++;
+            changed.notify_all();
         }
     });
 }

@@ -4,6 +4,7 @@ import os
 
 import machine
 import pressure_plots
+import tables
 from pressure_figures import (SECOND, both, cpu_shares, crossings, freed_to_asked, merged, overshoot,
                               overshoot_allowed, per_gib, percentiles, room, time_over, windows)
 
@@ -122,7 +123,7 @@ def report_callbacks(part, goals):
 
 
 def report_costs(part, goals):
-    tables = []
+    sections = []
     for key, title, unit in (("rate", "Costs against growth rate", "wanted MiB/s"),
                              ("threads", "Costs against threads", "growing threads"),
                              ("limit", "Costs against heap size", "limit MiB")):
@@ -133,13 +134,13 @@ def report_costs(part, goals):
             rows.append([str(value), f"{run['rate'] / MIB:.0f}", f"{per_gib(run):.1f}", percent(cpu_shares(run)[0]),
                          str(run["stats"][-1]["purges"]), mib(overshoot(run)), *map(us, stalled),
                          ms(run["stats"][-1]["throttle_ns"])])
-        tables.append((title, "", rows))
+        sections.append((title, "", rows))
     small, large = part["limit"][min(part["limit"])], part["limit"][max(part["limit"])]
     growth = per_gib(large) / max(per_gib(small), 1e-9)
     heaps = max(part["limit"]) / min(part["limit"])
     goals.add("cost of a GiB grown, largest heap against smallest", f"at most {heaps:.0f} times (the heaps' ratio)",
               f"{growth:.2f} times", growth <= heaps)
-    return tables
+    return sections
 
 
 def report_quota(part, goals):
@@ -156,32 +157,21 @@ REPORTS = {"overshoot": report_overshoot, "stalls": report_stalls, "cpu": report
            "costs": report_costs, "quota": report_quota}
 
 
-def text_table(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  " + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
-                                      for i, (cell, w) in enumerate(zip(cells, widths))).rstrip() for cells in rows)
-
-
-def markdown_table(rows):
-    rule = ["---", *["--:"] * (len(rows[0]) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [rows[0], rule, *rows[1:]])
-
-
 def write(facts, results, failed, out):
     """Returns the exit status: 1 where a goal was missed. failed: parts that came to no result, and why."""
     os.makedirs(out, exist_ok=True)
     goals = Goals()
     for part, why in failed.items():
         goals.add(part, "a result", why, False)
-    tables = [table for part, result in results.items() for table in REPORTS[part](result, goals)]
-    tables.insert(0, ("Goals", "", goals.table()))
+    sections = [table for part, result in results.items() for table in REPORTS[part](result, goals)]
+    sections.insert(0, ("Goals", "", goals.table()))
     plots = pressure_plots.draw(results, out)
     parts = ["# At the limit, measured", "\n".join(f"- {line}" for line in machine.lines(facts))]
-    for title, text, rows in tables:
-        parts += [part for part in (f"## {title}", text, markdown_table(rows)) if part]
+    for title, text, rows in sections:
+        parts += [part for part in (f"## {title}", text, tables.markdown(rows)) if part]
     parts += [f"![{plot}]({plot}.svg)" for plot in plots]
-    plain = "\n\n".join("\n\n".join(part for part in (title, text, text_table(rows)) if part)
-                        for title, text, rows in tables)
+    plain = "\n\n".join("\n\n".join(part for part in (title, text, tables.text(rows)) if part)
+                        for title, text, rows in sections)
     for name, content in (("results.md", "\n\n".join(parts) + "\n"),
                           ("results.txt", "\n".join(machine.lines(facts)) + f"\n\n{plain}\n"),
                           ("results.json", json.dumps(facts | {"goals": goals.all, "results": results}))):

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the benchmarks that make cgroups share; sourced by them. They set before: self, name, packages.
+# What the benchmarks share that are started by a shell; sourced by them. They set before: self, name, packages.
 bench=$(dirname "$self")
 root=$(dirname "$bench")
 groups=plimsoll-$name.$$	# prefix of every cgroup made here
@@ -65,16 +65,20 @@ remove_cpu_groups() {
 
 # install_packages PACKAGE...: those that are missing.
 install_packages() {
-	local missing=() package
+	local missing=() package sudo=()
 
 	for package; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	command -v apt-get >/dev/null || fail "these Debian packages are missing, and there is no apt-get: ${missing[*]}"
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || fail "these Debian packages are missing, and there is no sudo here: ${missing[*]}"
+		sudo=(sudo --)
+	fi
 	echo "Installing ${missing[*]}"
-	export DEBIAN_FRONTEND=noninteractive
-	{ apt-get -q update || true; apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"; } \
+	sudo+=(env DEBIAN_FRONTEND=noninteractive apt-get -q)
+	{ "${sudo[@]}" update || true; "${sudo[@]}" -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"; } \
 		</dev/null >"$work/apt.log" 2>&1 ||
 		fail "apt-get could not install ${missing[*]}:" "$(tail -n 5 "$work/apt.log")"
 }

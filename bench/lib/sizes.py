@@ -1,4 +1,4 @@
-"""How large the library is, and what each part of it takes: sizes.py BUILD LIBRARY JEMALLOC."""
+"""How large the library is, and what each part of it takes: sizes.py BUILD JEMALLOC."""
 import glob
 import os
 import re
@@ -69,7 +69,8 @@ def row(name, *values):
 
 
 def main():
-    build, library, jemalloc = sys.argv[1:]
+    build, jemalloc = sys.argv[1:]
+    library = f"{build}/src/libplimsoll.so.0"
     print("| file, stripped                     |      KiB |\n|---|---:|")
     row("libplimsoll.so", stripped(library))
     row("libjemalloc.so.2", stripped(os.path.realpath(jemalloc)))

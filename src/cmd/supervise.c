@@ -6,22 +6,45 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What somebody may send to us and mean for the program. */
-static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
-
+/* All but those by which a terminal stops us together with the child, and a shell has both go on.
+ * Those that are a fault of our own (as SIGSEGV) end us though they are blocked. */
 static void wait_set(sigset_t *set)
 {
-    (void)sigemptyset(set);
-    (void)sigaddset(set, SIGCHLD);
-    for (size_t i = 0; i < ARRAY_LEN(passed_on); i++)
-        (void)sigaddset(set, passed_on[i]);
+    (void)sigfillset(set);
+    (void)sigdelset(set, SIGTSTP);
+    (void)sigdelset(set, SIGCONT);
+}
+
+enum fate { FATE_DROPPED, FATE_PASSED_ON, FATE_STOPS_US };
+
+/* What the kernel sends from the terminal goes to all of the process group, which the child is in
+ * unless it has left it; but a hangup to the leader of the session alone, and an alarm that was set
+ * before we were executed to us. */
+static enum fate judge(const siginfo_t *info, pid_t child)
+{
+    bool kernel = info->si_code == SI_KERNEL, user = info->si_code == SI_USER;
+    bool together = kernel && getpgid(child) == getpgrp();
+    switch (info->si_signo) {
+    case SIGCHLD:
+        return FATE_DROPPED;
+    case SIGINT:
+    case SIGQUIT:
+    case SIGWINCH:
+        return together ? FATE_DROPPED : FATE_PASSED_ON;
+    case SIGHUP:
+        return together && getsid(0) != getpid() ? FATE_DROPPED : FATE_PASSED_ON;
+    case SIGTTIN:
+    case SIGTTOU: /* a shell that is started in the background stops its group itself */
+        return kernel || (user && info->si_pid == child) ? FATE_STOPS_US : FATE_PASSED_ON;
+    default: /* by ourselves: we have written to what is closed */
+        return user && info->si_pid == getpid() ? FATE_DROPPED : FATE_PASSED_ON;
+    }
 }
 
 void supervise_begin(sigset_t *ret_before)
 {
     sigset_t set;
     wait_set(&set);
-    (void)sigaddset(&set, SIGPIPE); /* a closed stderr must not keep us from cleaning up */
     (void)sigprocmask(SIG_BLOCK, &set, ret_before);
 }
 
@@ -106,6 +129,24 @@ void child_abandon(struct child *child)
     reap(child->pid, &status);
 }
 
+/* A value that came with it stays with it. */
+static void pass_on(pid_t pid, const siginfo_t *info)
+{
+    if (info->si_code != SI_QUEUE || sigqueue(pid, info->si_signo, info->si_value) < 0)
+        (void)kill(pid, info->si_signo);
+}
+
+/* The child has been stopped by it: whoever waits for us, as a shell does, is to see that. */
+static void stop_by(int signo)
+{
+    sigset_t one, before;
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, signo);
+    (void)raise(signo);
+    (void)sigprocmask(SIG_UNBLOCK, &one, &before);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int child_wait(struct child *child)
 {
     sigset_t set;
@@ -116,10 +157,17 @@ int child_wait(struct child *child)
         pid_t ended = waitpid(child->pid, &status, WNOHANG);
         if (ended == child->pid || (ended < 0 && errno == ECHILD))
             return status;
-        if (sigwaitinfo(&set, &info) < 0 || info.si_signo == SIGCHLD)
+        if (sigwaitinfo(&set, &info) < 0)
             continue;
-        /* The terminal has sent it to the child too, which is in our process group. */
-        if (info.si_code != SI_KERNEL)
-            (void)kill(child->pid, info.si_signo);
+        switch (judge(&info, child->pid)) {
+        case FATE_DROPPED:
+            break;
+        case FATE_PASSED_ON:
+            pass_on(child->pid, &info);
+            break;
+        case FATE_STOPS_US:
+            stop_by(info.si_signo);
+            break;
+        }
     }
 }

@@ -1,6 +1,7 @@
 /*
  * A child that is held back until its cgroup is ready, and then looked after: signals that we get
- * are passed on to it, and none of them ends us before it has ended.
+ * are passed on to it, and but for SIGKILL none of them ends us before it has ended. What the
+ * terminal sends to all of its foreground, the child has got by itself.
  */
 #ifndef PLIM_CMD_SUPERVISE_H
 #define PLIM_CMD_SUPERVISE_H
@@ -16,8 +17,8 @@ struct child {
     int report; /* errno of a failed exec; ends without: it runs */
 };
 
-/* Blocks the signals that are passed on; until then they end us as usual. *ret_before: the mask for
- * the child. Single-threaded. */
+/* Blocks the signals that are not for us; until then they end us as usual. *ret_before: the mask
+ * for the child. Single-threaded. */
 void supervise_begin(sigset_t *ret_before);
 /* Forks; the child waits at the gate. 0 or -errno. */
 int child_start(struct child *ret, char *const *argv, char *const *env, const sigset_t *mask);

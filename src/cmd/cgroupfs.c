@@ -12,7 +12,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { NAMES_MAX = 100 };
 
 static int path_of(const char *dir, const char *name, char *path, size_t len)
 {
@@ -112,6 +115,19 @@ int cgroupfs_each_child(const char *dir, cgroupfs_child_fn *fn, void *arg)
     }
     (void)closedir(list);
     return rc < 0 ? rc : count;
+}
+
+int cgroupfs_make_new(char *path, size_t len)
+{
+    size_t base = strlen(path);
+    for (int n = 2; mkdir(path, 0755) < 0; n++) {
+        if (errno != EEXIST || n > NAMES_MAX)
+            return -errno;
+        int more = snprintf(path + base, len - base, "_%d", n);
+        if (more < 0 || (size_t)more >= len - base)
+            return -ENAMETOOLONG;
+    }
+    return 0;
 }
 
 static int kill_process(pid_t pid, void *arg)

@@ -26,6 +26,9 @@ int cgroupfs_each_process(const char *dir, cgroupfs_process_fn *fn, void *arg);
 typedef int cgroupfs_child_fn(const char *child, void *arg);
 int cgroupfs_each_child(const char *dir, cgroupfs_child_fn *fn, void *arg);
 
+/* Makes the directory path: one that is not there yet. Where there is one already it is path_2,
+ * path_3 and so on, and path then has that name; -EEXIST if all that are tried are taken. */
+int cgroupfs_make_new(char *path, size_t len);
 /* Kills every process in dir and below; returns how many were still there. */
 int cgroupfs_kill(const char *dir);
 /* Removes what lies below dir, which must hold no process. */

@@ -106,23 +106,35 @@ static int exec_failed(const char *command, int rc)
     return rc == -ENOENT || rc == -ENOTDIR ? EXIT_RUN_NOT_FOUND : EXIT_RUN_CANNOT;
 }
 
-/* Says what failed, and what to do where we have no right to make cgroups. */
+/* What to do where we have no right to make cgroups: as systemd, which has it, or what made the
+ * container that we are in would be told of the limits. */
+static void say_who_else(const struct scope *scope, const struct scope_limits *limits)
+{
+    bool systemd = access("/run/systemd/system", F_OK) == 0; /* as sd_booted(3) has it */
+    char memory[48] = "", cpus[48] = "";
+    if (limits->memory != UNLIMITED)
+        (void)snprintf(memory, sizeof(memory), "%s%" PRIu64,
+                       systemd ? " -p MemoryMax=" : " --memory ", limits->memory);
+    uint64_t percent = u64_max(limits->millicpus / 10, 1);
+    if (limits->millicpus != UNLIMITED && systemd)
+        (void)snprintf(cpus, sizeof(cpus), " -p CPUQuota=%" PRIu64 "%%", percent);
+    else if (limits->millicpus != UNLIMITED)
+        (void)snprintf(cpus, sizeof(cpus), " --cpus %" PRIu64 ".%02" PRIu64, percent / 100,
+                       percent % 100);
+    if (systemd)
+        cmd_say("run: %s; try: systemd-run %s--scope%s%s plimsoll run -- CMD", scope->failure,
+                geteuid() != 0 ? "--user " : "", memory, cpus);
+    else
+        cmd_say("run: %s; set the limits from outside, such as by docker run%s%s", scope->failure,
+                memory, cpus);
+}
+
 static int scope_failed(const struct scope *scope, const struct scope_limits *limits, int rc)
 {
-    char properties[96] = "";
-    size_t n = 0;
-    if (rc != -EACCES && rc != -EPERM && rc != -EROFS && rc != -EBUSY && rc != -ENOENT) {
+    if (rc == -EACCES || rc == -EPERM || rc == -EROFS || rc == -EBUSY || rc == -ENOENT)
+        say_who_else(scope, limits);
+    else
         cmd_say("run: %s", scope->failure);
-        return EXIT_RUN_FAILED;
-    }
-    if (limits->memory != UNLIMITED)
-        n = (size_t)snprintf(properties, sizeof(properties), " -p MemoryMax=%" PRIu64,
-                             limits->memory);
-    if (limits->millicpus != UNLIMITED)
-        (void)snprintf(properties + n, sizeof(properties) - n, " -p CPUQuota=%" PRIu64 "%%",
-                       u64_max(limits->millicpus / 10, 1));
-    cmd_say("run: %s; try: systemd-run %s--scope%s plimsoll run -- CMD", scope->failure,
-            geteuid() != 0 ? "--user " : "", properties);
     return EXIT_RUN_FAILED;
 }
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOVE_PASSES = 20 };
@@ -41,12 +40,6 @@ static int switch_controls(const char *path, char sign, unsigned controls)
     char list[32];
     control_list(list, sizeof(list), sign, controls);
     return cgroupfs_write(path, "cgroup.subtree_control", list);
-}
-
-static int leaf_path(const char *path, char *leaf, size_t len)
-{
-    int n = snprintf(leaf, len, "%s/" PLACE_PREFIX "%d.caller", path, (int)getpid());
-    return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
 }
 
 static int refuse_others(pid_t pid, void *arg)
@@ -86,35 +79,21 @@ static int move_all(const char *from, char *to)
     return -EBUSY;
 }
 
-static int move_down(const char *path)
+static int move_down(struct place *place)
 {
-    char leaf[CGROUP_PATH_MAX];
-    int rc = leaf_path(path, leaf, sizeof(leaf));
+    size_t len = sizeof(place->leaf);
+    int n = snprintf(place->leaf, len, "%s/" PLACE_PREFIX "%d.caller", place->path, (int)getpid());
+    int rc = n < 0 || (size_t)n >= len ? -ENAMETOOLONG : cgroupfs_make_new(place->leaf, len);
+    if (rc == 0) {
+        rc = move_all(place->path, place->leaf);
+        if (rc < 0) {
+            (void)move_all(place->leaf, place->path);
+            (void)rmdir(place->leaf);
+        }
+    }
     if (rc < 0)
-        return rc;
-    if (mkdir(leaf, 0755) < 0)
-        return -errno;
-    rc = move_all(path, leaf);
-    if (rc < 0) {
-        char back[CGROUP_PATH_MAX];
-        (void)snprintf(back, sizeof(back), "%s", path);
-        (void)move_all(leaf, back);
-        (void)rmdir(leaf);
-    }
+        place->leaf[0] = '\0';
     return rc;
-}
-
-/* True if leaving this level would leave a limit behind. */
-static bool has_limits(const char *path)
-{
-    static const char *const files[] = {"memory.max", "memory.high", "memory.swap.max", "cpu.max",
-                                        "pids.max"};
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        char text[64];
-        if (cgroupfs_read(path, files[i], text, sizeof(text)) == 0 && strncmp(text, "max", 3) != 0)
-            return true;
-    }
-    return false;
 }
 
 static int refuse_any(pid_t pid, void *arg)
@@ -133,6 +112,13 @@ static bool has_processes(const char *path)
            cgroupfs_each_process(path, refuse_any, NULL) < 0;
 }
 
+/* Why no cgroup can be made below one that has processes. That nothing may be written there at all
+ * (in most containers) tells more. */
+static int busy_error(const char *path)
+{
+    return access(path, W_OK) < 0 ? -errno : -EBUSY;
+}
+
 /* Makes the controllers available to children of place->path. */
 static int enable(struct place *place, unsigned controls, bool own)
 {
@@ -140,12 +126,11 @@ static int enable(struct place *place, unsigned controls, bool own)
     bool busy = has_processes(place->path);
     if (missing == 0 && !busy)
         return 0;
-    int rc = busy ? -EBUSY : switch_controls(place->path, '+', missing);
+    int rc = busy ? busy_error(place->path) : switch_controls(place->path, '+', missing);
     if (rc == -EBUSY && own && may_rearrange(place->path)) {
-        rc = move_down(place->path);
+        rc = move_down(place);
         if (rc < 0)
             return rc;
-        place->moved = true;
         rc = missing != 0 ? switch_controls(place->path, '+', missing) : 0;
         if (rc < 0)
             place_restore(place);
@@ -170,12 +155,12 @@ int place_find(const struct cgroup_dir *own, unsigned controls, struct place *re
             return 0;
         if (first == 0 || first == -EBUSY)
             first = rc; /* missing rights tell more than that the first place is taken */
-        if (len <= own->mount_len || has_limits(ret->path))
+        if (len <= own->mount_len || place_has_limits(ret->path))
             break;
         while (ret->path[--len] != '/')
             ;
         ret->path[len] = '\0';
-        ret->moved = false;
+        ret->leaf[0] = '\0';
     }
     (void)snprintf(ret->path, sizeof(ret->path), "%s", own->path);
     return first;
@@ -186,18 +171,17 @@ static int refuse_if_not_leaf(const char *child, void *leaf)
     return strcmp(child, leaf) == 0 ? 0 : -EBUSY;
 }
 
-void place_restore(const struct place *place)
+void place_restore(struct place *place)
 {
-    char leaf[CGROUP_PATH_MAX];
-    char path[CGROUP_PATH_MAX];
-    if (!place->moved || leaf_path(place->path, leaf, sizeof(leaf)) < 0)
+    if (place->leaf[0] == '\0')
         return;
     /* A cgroup that somebody made beside the leaf needs the controllers. */
-    if (cgroupfs_each_child(place->path, refuse_if_not_leaf, leaf) < 0)
+    if (cgroupfs_each_child(place->path, refuse_if_not_leaf, place->leaf) < 0)
         return;
     if (place->enabled != 0 && switch_controls(place->path, '-', place->enabled) < 0)
         return;
-    (void)snprintf(path, sizeof(path), "%s", place->path);
-    if (move_all(leaf, path) >= 0)
-        (void)rmdir(leaf);
+    if (move_all(place->leaf, place->path) < 0)
+        return;
+    (void)rmdir(place->leaf);
+    place->leaf[0] = '\0';
 }

@@ -21,13 +21,16 @@ const char *control_name(unsigned control); /* of one bit */
 struct place {
     char path[CGROUP_PATH_MAX]; /* directory to make the new cgroup in */
     size_t mount_len;
-    bool moved;       /* processes of path were moved into its leaf */
-    unsigned enabled; /* controllers that were turned on for it */
+    char leaf[CGROUP_PATH_MAX]; /* below path, its processes were moved there; "": they were not */
+    unsigned enabled;           /* controllers that were turned on for path */
 };
 
 /* controls: which the new cgroup needs. On failure *ret holds the path that it failed at. */
 int place_find(const struct cgroup_dir *own, unsigned controls, struct place *ret);
 /* Undoes what place_find moved, unless others have made use of it since. */
-void place_restore(const struct place *place);
+void place_restore(struct place *place);
+
+/* v2: true if to leave this cgroup would be to leave a limit behind (place_limits.c). */
+bool place_has_limits(const char *path);
 
 #endif

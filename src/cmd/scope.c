@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -68,7 +67,7 @@ static int group_set(struct scope *scope, struct scope_group *group,
     return 0;
 }
 
-/* Makes the directory, which must not be there yet, and checks that libcgroup means the same. */
+/* Makes a directory that was not there yet, and checks that libcgroup means the same. */
 static int group_make(struct scope *scope, struct scope_group *group)
 {
     char path[sizeof(group->dir.path)];
@@ -88,12 +87,13 @@ static int group_make(struct scope *scope, struct scope_group *group)
         if (rc < 0)
             return fail(scope, rc, "libcgroup has another mount than", path);
     }
-    if (mkdir(path, 0755) < 0)
-        return fail(scope, -errno, "cannot create a cgroup under", group->place.path);
+    rc = cgroupfs_make_new(path, sizeof(path));
+    if (rc < 0)
+        return fail(scope, rc, "cannot create a cgroup under", group->place.path);
     group->dir.version = group->own->version;
     group->dir.confidence = CGROUP_EXACT;
     group->dir.mount_len = group->place.mount_len;
-    memcpy(group->dir.path, path, (size_t)n + 1);
+    memcpy(group->dir.path, path, strlen(path) + 1);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 TestSuite(confined, .init = harness_begin, .fini = harness_end);
 
@@ -33,15 +34,29 @@ Test(confined, no_file_may_be_opened_any_more)
     expect_limit_known(&run);
 }
 
+static void expect_said(const struct run *run)
+{
+    cr_expect(strstr(run->err, "plimsoll: level ") != NULL, "%s", run_describe(run));
+}
+
 Test(confined, the_system_calls_that_are_listed_are_all)
 {
-    struct run run = confined("strict", NULL);
+    struct run run = confined("strict", "PLIMSOLL_LOG=info");
+    expect_said(&run);
+    expect_limit_known(&run);
+}
+
+Test(confined, so_they_are_for_a_program_that_is_started_then)
+{
+    struct run run = confined("strict_start", "PLIMSOLL_LOG=info");
+    expect_said(&run);
     expect_limit_known(&run);
 }
 
 Test(confined, so_they_are_where_pressure_is_told)
 {
     struct run run = confined("strict", "PLIMSOLL_NOTIFY=systemd");
+    cr_expect(run_number(&run, "told") == 1, "%s", run_describe(&run));
     expect_limit_known(&run);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -271,6 +272,57 @@ Test(sys, blocked_signals_come_later_but_for_ones_own)
     cr_expect_eq(came, SIGUSR1);
     cr_assert_eq(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
     cr_expect_eq(sigismember(&now, SIGUSR1), 0);
+}
+
+static bool is_pending(int number)
+{
+    sigset_t now;
+    return sigpending(&now) == 0 && sigismember(&now, number) == 1;
+}
+
+/* A pipe that nobody reads, and a socket that takes nothing any more: poll does not tell of that.
+ */
+static void writes_in_vain(void)
+{
+    int ends[2];
+    cr_assert(pipe(ends) == 0 && close(ends[0]) == 0);
+    sys_write_gently(ends[1], "x", 1);
+    close(ends[1]);
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && shutdown(ends[0], SHUT_WR) == 0);
+    sys_write_gently(ends[0], "x", 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+Test(sys, a_gentle_write_in_vain_raises_nothing)
+{
+    sigset_t sigpipe, now;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    signal(SIGPIPE, note_signal);
+    writes_in_vain();
+    cr_expect_eq(came, 0);
+    cr_assert_eq(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
+    cr_expect_eq(sigismember(&now, SIGPIPE), 0);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, NULL);
+    writes_in_vain();
+    cr_expect_not(is_pending(SIGPIPE));
+}
+
+Test(sys, a_gentle_write_that_is_read_leaves_what_is_pending)
+{
+    sigset_t sigpipe;
+    char byte = 0;
+    int ends[2];
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, NULL);
+    cr_assert(pipe(ends) == 0 && raise(SIGPIPE) == 0);
+    sys_write_gently(ends[1], "x", 1);
+    cr_expect(read(ends[0], &byte, 1) == 1 && byte == 'x');
+    cr_expect(is_pending(SIGPIPE));
+    close(ends[0]);
+    close(ends[1]);
 }
 
 Test(sys, getdents_lists_a_directory)

@@ -3,6 +3,7 @@
  *   confined setuid          user and group of all threads become nobody's
  *   confined no_openat       seccomp refuses to open files
  *   confined strict          seccomp kills for system calls that plimsoll(7) does not list
+ *   confined strict_start    and has done so from the program's start on
  *   confined address_space   RLIMIT_AS is met
  *   confined descriptors     RLIMIT_NOFILE of 3
  *   confined no_threads      RLIMIT_NPROC of 0: no watcher can be started
@@ -213,18 +214,23 @@ static const char *const library_calls[] = {
     "mprotect",
     "munmap",
     "newfstatat",
+    "open",
     "openat",
     "pipe2",
     "ppoll",
     "prctl",
     "pread64",
     "prlimit64",
+    "pwrite64",
     "read",
+    "readlink",
     "rseq",
     "rt_sigaction",
     "rt_sigprocmask",
+    "rt_sigtimedwait",
     "sched_get_priority_max",
     "sched_get_priority_min",
+    "sched_getaffinity",
     "sched_setaffinity",
     "sched_setscheduler",
     "sched_yield",
@@ -237,7 +243,10 @@ static const char *const library_calls[] = {
     "write",
 };
 /* What this program and the C library need besides. */
-static const char *const own_calls[] = {"exit_group", "rt_sigreturn", "brk", "setns"};
+static const char *const own_calls[] = {
+    "access",       "arch_prctl",      "brk",   "execve", "exit_group",
+    "rt_sigreturn", "set_tid_address", "setns",
+};
 
 /* Whoever starts the watcher then has to undo that for it. */
 static void be_bound_to_a_cpu(void)
@@ -256,15 +265,44 @@ static void be_bound_to_a_cpu(void)
         die("cannot be bound to a CPU");
 }
 
-static void allow_listed_only(void)
+static scmp_filter_ctx new_strict_filter(bool has_fallocate)
 {
-    be_bound_to_a_cpu();
     scmp_filter_ctx filter = new_filter(SCMP_ACT_KILL_PROCESS);
-    for (size_t i = 0; i < sizeof(library_calls) / sizeof(library_calls[0]); i++)
-        add_rule(filter, SCMP_ACT_ALLOW, library_calls[i]);
+    for (size_t i = 0; i < sizeof(library_calls) / sizeof(library_calls[0]); i++) {
+        bool lacks = !has_fallocate && strcmp(library_calls[i], "fallocate") == 0;
+        add_rule(filter, lacks ? SCMP_ACT_ERRNO(EOPNOTSUPP) : SCMP_ACT_ALLOW, library_calls[i]);
+    }
     for (size_t i = 0; i < sizeof(own_calls) / sizeof(own_calls[0]); i++)
         add_rule(filter, SCMP_ACT_ALLOW, own_calls[i]);
-    if (seccomp_load(filter) != 0)
+    return filter;
+}
+
+/* More live than the limit says: lines are logged of it, where they are wanted, and it is told by
+ * the descriptor, where there is one. */
+static void exceed_the_limit(int pressure)
+{
+    char byte, *live = malloc(64 * MIB);
+    bool told = false;
+    if (!live || plim_set_limit(32 * MIB) != 0)
+        die("no limit to exceed");
+    memset(live, 1, 64 * MIB);
+    for (double start = now_s(); now_s() - start < 60; sleep_s(0.02)) {
+        told = told || read(pressure, &byte, 1) == 1;
+        if (plim_level() >= PLIM_MEDIUM && (told || pressure < 0))
+            break;
+    }
+    printf("level=%d told=%d\n", (int)plim_level(), told);
+    if (plim_set_limit(0) != 0)
+        die("the limit stays");
+    free(live);
+}
+
+static void allow_listed_only(void)
+{
+    const char *watch = getenv("MEMORY_PRESSURE_WATCH");
+    int pressure = watch ? open(watch, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    be_bound_to_a_cpu();
+    if (seccomp_load(new_strict_filter(true)) != 0)
         die("cannot load the filter");
     if (plim_reclaimer_add("none", give_nothing, NULL, PLIM_MEDIUM) < 0)
         die("cannot add a reclaimer");
@@ -272,8 +310,25 @@ static void allow_listed_only(void)
         (void)plim_reclaim(1024 * MIB);
     if (setns(-1, 0) == 0) /* of nothing, but the watcher makes way */
         die("nothing was entered");
+    exceed_the_limit(pressure);
     go_on();
     sleep_s(2.5); /* the watcher looks by its timer, and follows what may have changed */
+    go_on();
+}
+
+/* As where the stats page's file system has no fallocate(2). */
+static void start_anew(void)
+{
+    char *const argv[] = {"confined", "started", NULL};
+    if (seccomp_load(new_strict_filter(false)) != 0)
+        die("cannot load the filter");
+    execv("/proc/self/exe", argv);
+    die("cannot start anew");
+}
+
+static void started(void)
+{
+    exceed_the_limit(-1);
     go_on();
 }
 
@@ -592,6 +647,8 @@ int main(int argc, char **argv)
         {"setuid", change_user},
         {"no_openat", refuse_openat},
         {"strict", allow_listed_only},
+        {"strict_start", start_anew},
+        {"started", started},
         {"address_space", meet_address_space},
         {"descriptors", few_descriptors},
         {"no_threads", no_threads},

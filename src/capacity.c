@@ -11,9 +11,6 @@
 #include <errno.h>
 
 static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
-/* Reading takes no more than a 256th of the time. */
-static const uint64_t memory_share = 256;
-static const uint64_t memory_min_ns = 20 * NS_PER_MS, memory_max_ns = NS_PER_S;
 
 static void read_cpus(void)
 {
@@ -37,8 +34,8 @@ static void read_memory(void)
     atomic_store_explicit(&runtime.memory.swap_free, now.swap_free, memory_order_relaxed);
     uint64_t end = sys_now_ns();
     uint64_t cost = end - start + runtime.usage.refresh_cost_ns;
-    uint64_t wait = u64_clamp(cost * memory_share, memory_min_ns, memory_max_ns);
-    atomic_store_explicit(&runtime.memory.next_ns, end + wait, memory_order_relaxed);
+    atomic_store_explicit(&runtime.memory.next_ns, end + usage_pause_ns(cost),
+                          memory_order_relaxed);
 }
 
 /* Of the nearest limit, for which alone bytes count. */

@@ -73,7 +73,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
     uint64_t now = sys_now_ns();
     struct usage_sample sample;
     struct arenas_pages pages;
-    if (now - runtime.refreshed_ns >= usage_refresh_after(&runtime.usage)) {
+    if (now - runtime.refreshed_ns >= usage_pause_ns(runtime.usage.refresh_cost_ns)) {
         if (runtime.refreshed_ns != 0)
             usage_refresh(&runtime.usage);
         runtime.refreshed_ns = now;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Above this, memory.stat is left to the watcher thread. */
+/* Above this, memory.stat is not read at every look of an allocating thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
 
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed)
@@ -26,7 +26,15 @@ static void read_stat(struct usage *u, struct usage_level *level)
                                   &level->reclaimable); /* else it stays as it was */
     uint64_t cost = sys_now_ns() - start;
     /* Rises at once, fades by an eighth: one slow read in eight is enough to keep off. */
-    u->stat_cost_ns = u64_max(cost, u->stat_cost_ns - u->stat_cost_ns / 8);
+    level->stat_cost_ns = u64_max(cost, level->stat_cost_ns - level->stat_cost_ns / 8);
+}
+
+/* Where it is dear, whoever looks reads it now and then all the same: there may be no watcher, and
+ * one reading that was preempted would be the last. */
+static bool stat_is_due(const struct usage_level *level)
+{
+    return level->stat_cost_ns < stat_cheap_ns ||
+           sys_now_ns() - level->anchor_ns >= usage_pause_ns(level->stat_cost_ns);
 }
 
 /* The last of the page cache cannot be dropped where readers have it on the way. No more than an
@@ -52,12 +60,13 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     *ret = (struct usage_sample){.limits = level->limits, .usage = charge};
     if (charge + u64_min(request, level->limits.hard) < level->limits.low)
         return true; /* far even with everything counted */
-    if (may_block || u->stat_cost_ns < stat_cheap_ns) {
+    if (may_block || stat_is_due(level)) {
         read_stat(u, level);
         ret->usage = u64_less(charge, level->reclaimable);
         ret->on_the_way = on_the_way(u, level);
         level->anchor_usage = ret->usage;
         level->anchor_committed = committed;
+        level->anchor_ns = sys_now_ns();
         return true;
     }
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
@@ -77,8 +86,7 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         if (cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file,
                               &charge) < 0)
             continue;
-        if (u->stat_cost_ns < stat_cheap_ns)
-            read_stat(u, level);
+        read_stat(u, level);
         uint64_t used = u64_less(charge, level->reclaimable);
         ret->free = u64_min(ret->free, u64_less(level->hard, used));
     }

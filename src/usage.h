@@ -21,9 +21,10 @@ struct usage_level {
     struct sys_file charge_file, stat_file, limit_file;
     uint64_t charge, charge_committed; /* as last read, and our committed bytes then */
     uint64_t reclaimable;              /* as last read */
+    uint64_t stat_cost_ns;             /* of reading memory.stat: the dearest lately */
     uint64_t limit_seen; /* what limit_file said last: another value means another limit */
-    /* The anchor of estimates: usage and committed bytes at that time. */
-    uint64_t anchor_usage, anchor_committed;
+    /* The anchor of estimates: usage and committed bytes when a look read memory.stat last. */
+    uint64_t anchor_usage, anchor_committed, anchor_ns;
 };
 
 struct usage {
@@ -39,7 +40,6 @@ struct usage {
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */
     struct sys_file alone_file;
-    uint64_t stat_cost_ns; /* of reading memory.stat: the dearest lately */
     uint64_t refresh_cost_ns;
     uint64_t read_ahead;   /* bytes of page cache that the kernel may not be able to drop */
     bool read_ahead_known; /* as the machine has it, not just as usual */
@@ -56,19 +56,20 @@ struct usage_sample {
 void usage_init(struct usage *u, const struct options *options);
 /* Reads limits and RAM anew; resolves anew if the process was moved or its cgroup is gone. */
 void usage_refresh(struct usage *u);
-/* How long after one refresh the next is worth its cost: 20 ms to 1 s. */
-uint64_t usage_refresh_after(const struct usage *u);
+/* How long after a reading that cost so much the next is due: it may take a 256th of the time; 20
+ * ms at least, 1 s at most. */
+uint64_t usage_pause_ns(uint64_t cost_ns);
 /* Another soft limit; 0 bytes: what `options` of usage_init said. */
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
 /* The soft limit in force where bytes count: at the nearest level. */
 uint64_t usage_soft(const struct usage *u);
 /* The present usage, before a request of that size. A known limit that was changed is seen at once.
- * may_block: memory.stat may be read even where
- * that is slow; else an estimate from `committed` stands in. */
+ * may_block: memory.stat may be read even where that is slow; else this is done when it is due, and
+ * in between an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);
 /* What the levels allow together, and what is left of it: of each its limit less its usage, the
- * smallest counts. memory.stat is read where that is cheap. */
+ * smallest counts. Reads each one's memory.stat: not to be called at every turn. */
 void usage_memory(struct usage *u, struct memory_size *ret);
 /* After fork, or when going to sleep for long: holds no descriptors. */
 void usage_close_files(struct usage *u);

@@ -8,25 +8,22 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Refreshing takes no more than a 256th of the time. */
-static const uint64_t refresh_share = 256;
-static const uint64_t refresh_min_ns = 20 * NS_PER_MS, refresh_max_ns = NS_PER_S;
-
-static uint64_t text_digest(const char *s)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (; *s != '\0'; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
-}
-
-/* The same text means another cgroup in another namespace. */
+/* To its end: with a dozen hierarchies of v1 it may have several KiB, and the one that counts may
+ * be the last. The same text means another cgroup in another namespace. */
 static uint64_t membership_digest(void)
 {
-    char text[2048];
-    if (sys_read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    char text[1024];
+    long got;
+    int fd = sys_open("/proc/self/cgroup", 0);
+    if (fd < 0)
         return 0;
-    return text_digest(text) ^ sys_inode("/proc/self/ns/cgroup");
+    while ((got = sys_read(fd, text, sizeof(text))) > 0) {
+        for (long i = 0; i < got; i++)
+            h = (h ^ (unsigned char)text[i]) * 1099511628211u;
+    }
+    sys_close(fd);
+    return got < 0 ? 0 : h ^ sys_inode("/proc/self/ns/cgroup");
 }
 
 /* The user's bytes count for the nearest limit only: further up, siblings are charged as well. */
@@ -67,7 +64,7 @@ static void derive_limits(struct usage *u)
         struct usage_level *level = &u->levels[n];
         if (n >= u->level_count || level->path_len != from->path_len) {
             close_level(level);
-            level->reclaimable = 0;
+            level->reclaimable = level->stat_cost_ns = 0;
             level->limit_seen = from->hard;
             level->charge = level->charge_committed = 0;
         }
@@ -161,9 +158,9 @@ void usage_refresh(struct usage *u)
     u->refresh_cost_ns = sys_now_ns() - start;
 }
 
-uint64_t usage_refresh_after(const struct usage *u)
+uint64_t usage_pause_ns(uint64_t cost_ns)
 {
-    return u64_clamp(u->refresh_cost_ns * refresh_share, refresh_min_ns, refresh_max_ns);
+    return u64_clamp(cost_ns * 256, 20 * NS_PER_MS, NS_PER_S);
 }
 
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)

@@ -32,7 +32,7 @@ static struct {
     unsigned mappings;
 } fake;
 
-static uint64_t ram = 16 * GiB;
+static uint64_t ram = 16 * GiB, now, read_takes;
 
 static bool word(const char **at, const char *text)
 {
@@ -96,6 +96,16 @@ void fake_begin(const uint8_t *data, size_t len)
 void fake_chunk(size_t len)
 {
     fake.chunk = len;
+}
+
+void fake_pass(uint64_t ns)
+{
+    now += ns;
+}
+
+void fake_slow(uint64_t ns)
+{
+    read_takes = ns;
 }
 
 unsigned fake_opened(const char *name)
@@ -265,6 +275,7 @@ long sys_read_file(const char *path, char *buf, size_t len)
     int fd = len == 0 ? -EINVAL : sys_open(path, O_RDONLY);
     size_t got = 0;
     long n = 1;
+    now += read_takes;
     if (fd < 0)
         return fd;
     while (n > 0 && got < len - 1) {
@@ -309,7 +320,6 @@ void sys_unmap(void *addr, size_t len)
 /* So that an input gives the same each time. */
 uint64_t sys_now_ns(void)
 {
-    static uint64_t now;
     return now += 1000;
 }
 

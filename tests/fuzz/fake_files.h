@@ -25,6 +25,10 @@
 void fake_begin(const uint8_t *data, size_t len);
 /* From now on, whatever the input says; 0: whole reads. */
 void fake_chunk(size_t len);
+/* Lets time pass. */
+void fake_pass(uint64_t ns);
+/* From now on, reading a whole file takes so long. */
+void fake_slow(uint64_t ns);
 /* How often files of that name have been opened since fake_begin(). */
 unsigned fake_opened(const char *name);
 /* RAM of the machine from now on: 16 GiB at first. */

@@ -230,6 +230,103 @@ Test(usage_refresh, only_the_watcher_reads_what_the_devices_have)
     cr_expect_eq(fake_opened("read_ahead_kb"), 1);
 }
 
+/* --- page cache that is dear to read --- */
+
+enum { WITH_CACHE = 700, WITHOUT = 1024 }; /* MiB in use, as a group_with_cache() is seen */
+
+/* A look of a thread that may not wait, and what it finds in use. */
+static void expect_usage(uint64_t mib)
+{
+    struct usage_sample sample;
+    usage_read(&usage, 0, 0, false, &sample);
+    cr_expect_eq(sample.usage, mib * MiB, "%llu MiB", (unsigned long long)(sample.usage / MiB));
+}
+
+/* One reading was slow, a look of such a thread's; then the page cache went. */
+static void read_slowly(uint64_t ns)
+{
+    group_with_cache(GiB, (WITHOUT - WITH_CACHE) * MiB);
+    usage_begin();
+    fake_slow(ns);
+    expect_usage(WITH_CACHE);
+    fake_slow(0);
+    fake_end();
+    group_with_cache(GiB, 0);
+    kernel_begin();
+}
+
+Test(usage_refresh, page_cache_that_was_slow_to_read_is_read_again_by_whoever_looks)
+{
+    read_slowly(40 * NS_PER_MS);
+    expect_usage(WITH_CACHE);
+    fake_pass(NS_PER_S / 2);
+    expect_usage(WITH_CACHE);
+    fake_pass(NS_PER_S / 2);
+    expect_usage(WITHOUT);
+}
+
+Test(usage_refresh, and_sooner_where_it_was_less_slow)
+{
+    read_slowly(200 * 1000);
+    expect_usage(WITH_CACHE);
+    fake_pass(52 * NS_PER_MS);
+    expect_usage(WITHOUT);
+}
+
+/* Who asks for what is free gets that in between, and keeps no look from reading. */
+Test(usage_refresh, and_by_whoever_asks_for_what_is_free)
+{
+    struct memory_size now;
+    read_slowly(40 * NS_PER_MS);
+    usage_memory(&usage, &now);
+    cr_expect_eq(now.free, 0);
+    fake_pass(NS_PER_S / 2);
+    usage_memory(&usage, &now);
+    fake_pass(NS_PER_S / 2);
+    fake_end();
+    group_with_cache(GiB, (WITHOUT - WITH_CACHE) * MiB);
+    kernel_begin();
+    expect_usage(WITH_CACHE);
+}
+
+/* --- moves --- */
+
+/* As Kubernetes has it on v1 with systemd's cgroups: more than 2 KiB before the line that counts.
+ */
+static void process_in_many(const char *memory)
+{
+    const char *const others[] = {"cpuset",  "cpu,cpuacct", "blkio",      "devices",
+                                  "freezer", "net_cls",     "perf_event", "hugetlb",
+                                  "pids",    "rdma",        "misc"};
+    char text[4096] = "", pod[201];
+    size_t len = 0;
+    memset(pod, 'p', sizeof(pod) - 1);
+    pod[sizeof(pod) - 1] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%zu:%s:/kubepods.slice/%s.scope\n",
+                                i + 2, others[i], pod);
+    cr_assert_gt(len, 2048u);
+    snprintf(text + len, sizeof(text) - len, "1:memory:%s", memory);
+    files_len = 0;
+    add_file("/proc/self/cgroup", text);
+    add_file("/proc/self/mountinfo",
+             "30 23 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory");
+    add_number("/memory/here", "memory.limit_in_bytes", GiB);
+    add_number("/memory/there", "memory.limit_in_bytes", 2 * GiB);
+}
+
+Test(usage_refresh, move_is_seen_however_many_hierarchies_are_told_of_before)
+{
+    process_in_many("/here");
+    usage_begin();
+    cr_expect_eq(look().limits.hard, GiB);
+    fake_end();
+    process_in_many("/there");
+    kernel_begin();
+    usage_refresh(&usage);
+    cr_expect_eq(look().limits.hard, 2 * GiB);
+}
+
 /* --- what one refresh costs --- */
 
 /* Reads of limits, and of the mounts: what resolving anew takes besides. */

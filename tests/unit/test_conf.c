@@ -1,0 +1,39 @@
+/* jemalloc's settings, by what was found. */
+#include "je.h"
+#include "runtime.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+struct runtime runtime;
+
+void je_no_cache_oblivious(void) {}
+
+/* Whether threads' caches are to be small, under these limits. */
+static bool caches_are_small(uint64_t hard, uint64_t high)
+{
+    runtime.options.enabled = true;
+    runtime.usage.memory.hard = hard;
+    runtime.usage.memory.high = high;
+    conf_build();
+    bool small = strstr(je_malloc_conf, "tcache_max:8192") != NULL;
+    cr_expect_neq(small, strstr(je_malloc_conf, "bin_shards:") != NULL, "%s", je_malloc_conf);
+    return small;
+}
+
+Test(conf, caches_are_small_under_a_gib_whichever_limit_says_so)
+{
+    cr_expect(caches_are_small(GiB, UNLIMITED));
+    cr_expect(caches_are_small(4 * GiB, GiB), "memory.high");
+    cr_expect(caches_are_small(UNLIMITED, 200 * MiB), "memory.high alone");
+    cr_expect_not(caches_are_small(2 * GiB, UNLIMITED));
+    cr_expect_not(caches_are_small(2 * GiB, GiB + 1));
+    cr_expect_not(caches_are_small(UNLIMITED, UNLIMITED));
+}
+
+Test(conf, nothing_is_set_where_plimsoll_is_off)
+{
+    runtime.options.enabled = false;
+    conf_build();
+    cr_expect_str_eq(je_malloc_conf, "");
+}

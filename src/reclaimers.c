@@ -166,12 +166,19 @@ static size_t call(const struct reclaimer *r, const struct plim_pressure *p)
     return freed;
 }
 
+/* UINT64_MAX asks for all there is, and a callback may say that it freed as much. What counts, of
+ * both, is no more than is in use, so that their sums stay sums. */
+static uint64_t most_there_is(const struct plim_pressure *p)
+{
+    return p->usage != UNLIMITED ? p->usage : sys_ram_bytes();
+}
+
 /* After a callback that ended its thread, those behind it are due first. */
 void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
 {
-    uint64_t target = p->target;
+    uint64_t target = p->target, most = most_there_is(p);
     unsigned first = reclaimers.first;
-    *ret = (struct reclaimers_result){.asked = target};
+    *ret = (struct reclaimers_result){.asked = u64_min(target, most)};
     for (unsigned i = 0; i < RECLAIMERS_MAX && ret->freed < target; i++) {
         unsigned slot = (first + i) % RECLAIMERS_MAX;
         struct reclaimer r;
@@ -180,8 +187,8 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
         p->target = target - ret->freed;
         ret->calls++; /* before: it may not return */
         reclaimers.first = slot + 1;
-        size_t freed = call(&r, p);
-        note_call(slot, &r, target - ret->freed, freed);
+        uint64_t asked = u64_min(p->target, most), freed = u64_min(call(&r, p), most);
+        note_call(slot, &r, asked, freed);
         ret->freed = u64_add(ret->freed, freed);
     }
     reclaimers.first = 0;

@@ -17,8 +17,9 @@ unsigned reclaimers_count(enum plim_level level);
 
 struct reclaimers_result {
     unsigned calls;
+    /* No more than is in use, though they are asked for all there is. */
     uint64_t asked;
-    uint64_t freed; /* as they say */
+    uint64_t freed; /* as they say; of each no more than is in use */
 };
 /* Calls those registered from p->level down, oldest first, until p->target is freed; none while a
  * call of another thread's runs. A callback may end the thread: *ret counts its call by then. */

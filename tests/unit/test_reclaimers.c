@@ -22,12 +22,18 @@ static size_t count_call(const struct plim_pressure *p, void *arg)
     return probe->gives;
 }
 
-static struct reclaimers_result run(enum plim_level level, uint64_t target)
+/* While so much is in use. */
+static struct reclaimers_result run_at(uint64_t usage, enum plim_level level, uint64_t target)
 {
-    struct plim_pressure p = {.size = sizeof(p), .level = level, .target = target};
+    struct plim_pressure p = {.size = sizeof(p), .level = level, .usage = usage, .target = target};
     struct reclaimers_result result;
     reclaimers_run(&p, &result);
     return result;
+}
+
+static struct reclaimers_result run(enum plim_level level, uint64_t target)
+{
+    return run_at(GiB, level, target);
 }
 
 /* --- the table --- */
@@ -150,12 +156,31 @@ Test(reclaimers, each_is_asked_for_what_is_still_missing)
     cr_expect_eq(result.freed, 12 * MiB);
 }
 
-Test(reclaimers, claims_beyond_all_memory_do_not_wrap)
+/* As plim_reclaim(UINT64_MAX) does, and a callback that returns -1. */
+Test(reclaimers, no_more_is_asked_for_or_given_than_is_in_use)
 {
-    struct probe a = {.gives = 1}, b = {.gives = SIZE_MAX};
+    struct reclaimer_info info;
+    struct probe a = {.gives = MiB}, b = {.gives = SIZE_MAX};
     (void)reclaimers_add("a", count_call, &a, PLIM_LOW);
     (void)reclaimers_add("b", count_call, &b, PLIM_LOW);
-    cr_expect_eq(run(PLIM_LOW, UINT64_MAX).freed, UINT64_MAX);
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct reclaimers_result result = run(PLIM_LOW, UINT64_MAX);
+        cr_expect_eq(result.calls, 2);
+        cr_expect_eq(result.asked, GiB);
+        cr_expect_eq(result.freed, GiB + MiB);
+        cr_expect(reclaimers_info(0, &info) && info.asked == i * GiB && info.freed == i * MiB);
+        cr_expect(reclaimers_info(1, &info) && info.asked == i * GiB && info.freed == i * GiB);
+    }
+    cr_expect_eq(a.target, UINT64_MAX, "all there is");
+}
+
+Test(reclaimers, nor_than_the_machine_has_where_nobody_knows_what_is_in_use)
+{
+    struct probe a = {.gives = SIZE_MAX};
+    (void)reclaimers_add("a", count_call, &a, PLIM_LOW);
+    struct reclaimers_result result = run_at(UNLIMITED, PLIM_LOW, UINT64_MAX);
+    cr_expect_eq(result.asked, sys_ram_bytes());
+    cr_expect_eq(result.freed, sys_ram_bytes());
 }
 
 /* --- from inside a call --- */

@@ -5,29 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Sets values[i] and bit i of *ret_found for each "key number" line. */
-static void scan_keys(const char *text, const char *const *keys, uint64_t *values, unsigned count,
-                      unsigned *ret_found)
-{
-    *ret_found = 0;
-    while (*text != '\0') {
-        size_t word = strcspn(text, " \t\r\n:");
-        for (unsigned i = 0; i < count; i++) {
-            if (strlen(keys[i]) == word && memcmp(keys[i], text, word) == 0) {
-                const char *number = text + word + strspn(text + word, " \t:");
-                int rc = fmt_parse_u64(number, NULL, &values[i]);
-                if (rc == -ERANGE)
-                    values[i] = UNLIMITED;
-                if (rc != -EINVAL)
-                    *ret_found |= 1u << i;
-            }
-        }
-        text += word;
-        text += strcspn(text, "\n");
-        text += *text == '\n';
-    }
-}
-
 int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
                struct sys_file *file, const char *const *keys, uint64_t *values, unsigned count,
                unsigned *ret_found)
@@ -38,7 +15,7 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
     int rc = level_read_file(root, dir, path_len, "memory.stat", file, text, sizeof(text));
     if (rc < 0)
         return rc;
-    scan_keys(text, keys, values, count, ret_found);
+    *ret_found = fmt_scan_keys(text, keys, values, count);
     return 0;
 }
 
@@ -123,14 +100,12 @@ int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t
 {
     static const char *const key = "oom_kill";
     char text[512];
-    unsigned found;
     uint64_t value;
     const char *name = dir->version == 1 ? "memory.oom_control" : "memory.events";
     int rc = level_read_file(root, dir, path_len, name, NULL, text, sizeof(text));
     if (rc < 0)
         return rc;
-    scan_keys(text, &key, &value, 1, &found);
-    if (found == 0)
+    if (fmt_scan_keys(text, &key, &value, 1) == 0)
         return -ENODATA;
     *ret = value;
     return 0;
@@ -141,7 +116,6 @@ uint64_t cgroup_ram_bytes(const char *root)
     static const char *const key = "MemTotal";
     char path[CGROUP_PATH_MAX], text[2048];
     struct fmt f = FMT_INIT(path);
-    unsigned found;
     uint64_t kib;
     if (root[0] == '\0')
         return sys_ram_bytes();
@@ -149,6 +123,5 @@ uint64_t cgroup_ram_bytes(const char *root)
     fmt_str(&f, "/proc/meminfo");
     if (sys_read_file(path, text, sizeof(text)) < 0)
         return UNLIMITED;
-    scan_keys(text, &key, &kib, 1, &found);
-    return found != 0 && kib < UNLIMITED / KiB ? kib * KiB : UNLIMITED;
+    return fmt_scan_keys(text, &key, &kib, 1) != 0 && kib < UNLIMITED / KiB ? kib * KiB : UNLIMITED;
 }

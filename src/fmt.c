@@ -77,6 +77,36 @@ int fmt_parse_u64(const char *s, const char **ret_end, uint64_t *ret)
     return 0;
 }
 
+unsigned fmt_scan_keys(const char *text, const char *const *keys, uint64_t *values, unsigned count)
+{
+    unsigned found = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " \t\r\n:");
+        for (unsigned i = 0; i < count; i++) {
+            if (strlen(keys[i]) == word && memcmp(keys[i], text, word) == 0) {
+                const char *number = text + word + strspn(text + word, " \t:");
+                int rc = fmt_parse_u64(number, NULL, &values[i]);
+                if (rc == -ERANGE)
+                    values[i] = UNLIMITED;
+                if (rc != -EINVAL)
+                    found |= 1u << i;
+            }
+        }
+        text += word;
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return found;
+}
+
+int fmt_stat_field(const char *line, int field, uint64_t *ret)
+{
+    const char *at = strrchr(line, ')'); /* ends the second one */
+    for (int i = 2; at != NULL && i < field; i++)
+        at = strchr(at + 1, ' ');
+    return at == NULL || fmt_parse_u64(at + 1, NULL, ret) < 0 ? -EBADMSG : 0;
+}
+
 /* "digits[.digits]" in thousandths of a unit; further decimals are dropped. */
 static int parse_milli(const char *s, const char **ret_end, unsigned __int128 *ret)
 {

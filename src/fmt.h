@@ -29,6 +29,13 @@ void fmt_bytes(struct fmt *f, uint64_t bytes);
  * -EINVAL: no digit; -ERANGE: more than 64 bits. Results are untouched on failure.
  */
 int fmt_parse_u64(const char *s, const char **ret_end, uint64_t *ret);
+/* Lines such as "key number" and "Key:   number kB": of each keys[i] that begins one, its number as
+ * it stands goes to values[i], UNLIMITED for more than 64 bits, and bit i of the result is set. At
+ * most 32 keys. */
+unsigned fmt_scan_keys(const char *text, const char *const *keys, uint64_t *values, unsigned count);
+/* The number in a field of a /proc/PID/stat line, counted as proc(5) does, from 4 on: what stands
+ * before them, the program's name, may hold anything. -EBADMSG where there is none. */
+int fmt_stat_field(const char *line, int field, uint64_t *ret);
 /* Whole string as bytes: N, or N with K M G T (1000^n) or Ki Mi Gi Ti (1024^n), each with an
  * optional B; fractions such as 1.5Gi are allowed. */
 int fmt_parse_size(const char *s, uint64_t *ret);

@@ -51,7 +51,6 @@ static void proc_path(uint32_t pid, const char *name, char *text, size_t size)
 
 int page_start_time(uint32_t pid, uint64_t *ret)
 {
-    enum { FIELD = 22, AFTER_NAME = 2 };
     char path[40], text[1024];
     proc_path(pid, "/stat", path, sizeof(path));
     long len = sys_read_file(path, text, sizeof(text));
@@ -60,9 +59,7 @@ int page_start_time(uint32_t pid, uint64_t *ret)
     const char *at = strrchr(text, ')'); /* the name may hold anything */
     if (at != NULL && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
         return -ESRCH; /* ended, and not waited for yet */
-    for (int field = AFTER_NAME; at != NULL && field < FIELD; field++)
-        at = strchr(at + 1, ' ');
-    return at == NULL ? -EBADMSG : fmt_parse_u64(at + 1, NULL, ret);
+    return fmt_stat_field(text, 22, ret);
 }
 
 uint64_t page_pid_namespace(void)

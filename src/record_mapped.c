@@ -35,28 +35,20 @@ static const char *sixth_word(const char *line)
     return line;
 }
 
-/* "Key:   N kB" */
-static void add(const char *line, const char *key, uint64_t *to)
-{
-    uint64_t kib;
-    if (begins(line, key) &&
-        fmt_parse_u64(line + strlen(key) + strspn(line + strlen(key), " \t"), NULL, &kib) == 0)
-        *to += kib * KiB;
-}
-
 static void take_line(const char *line, enum record_map *kind, struct record_map_sum *sums)
 {
-    struct record_map_sum *sum;
+    static const char *const keys[] = {"Rss", "Anonymous", "Swap"};
+    uint64_t kib[ARRAY_LEN(keys)] = {0};
     bool is_field = line[0] >= 'A' && line[0] <= 'Z';
     if (!is_field) { /* addresses: hexadecimal in lower case */
         *kind = kind_of(sixth_word(line));
         sums[*kind].mappings++;
         return;
     }
-    sum = &sums[*kind];
-    add(line, "Rss:", &sum->rss);
-    add(line, "Anonymous:", &sum->anonymous);
-    add(line, "Swap:", &sum->swap);
+    (void)fmt_scan_keys(line, keys, kib, ARRAY_LEN(keys));
+    sums[*kind].rss += kib[0] * KiB;
+    sums[*kind].anonymous += kib[1] * KiB;
+    sums[*kind].swap += kib[2] * KiB;
 }
 
 /* Lines in buf[0..len); what is left of the last, unfinished one moves to the front. */
@@ -74,23 +66,22 @@ static size_t take_lines(char *buf, size_t len, enum record_map *kind, struct re
 
 bool record_resident(struct record_resident *ret)
 {
+    static const char *const keys[] = {"RssAnon", "RssFile", "RssShmem",
+                                       "VmPTE",   "VmSwap",  "Threads"};
     static char text[4096];
-    const struct {
-        const char *key;
-        uint64_t *to;
-    } lines[] = {
-        {"RssAnon:", &ret->anonymous}, {"RssFile:", &ret->file}, {"RssShmem:", &ret->shared},
-        {"VmPTE:", &ret->page_tables}, {"VmSwap:", &ret->swap},  {"Threads:", &ret->threads},
-    };
+    uint64_t values[ARRAY_LEN(keys)] = {0};
     *ret = (struct record_resident){0};
     if (sys_read_file("/proc/self/status", text, sizeof(text)) < 0)
         return false;
-    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = '\0';
-        for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-            add(line, lines[i].key, lines[i].to);
-    }
-    ret->threads /= KiB; /* the one that is no size */
+    (void)fmt_scan_keys(text, keys, values, ARRAY_LEN(keys));
+    *ret = (struct record_resident){
+        .anonymous = values[0] * KiB,
+        .file = values[1] * KiB,
+        .shared = values[2] * KiB,
+        .page_tables = values[3] * KiB,
+        .swap = values[4] * KiB,
+        .threads = values[5],
+    };
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include "read_ahead.h"
 #include "usage_internal.h"
 
-#include <string.h>
 #include <unistd.h>
 
 /* Above this, memory.stat is not read at every look of an allocating thread. */
@@ -96,26 +95,17 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
-/* "Name:   123 kB" of /proc/meminfo in bytes; 0 if absent. */
-static uint64_t meminfo_bytes(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    uint64_t kib = 0;
-    if (at == NULL)
-        return 0;
-    at += strlen(name);
-    at += strspn(at, ": \t");
-    return fmt_parse_u64(at, NULL, &kib) < 0 ? 0 : kib * KiB;
-}
-
 static bool read_alone(struct usage *u, struct usage_sample *ret)
 {
+    static const char *const keys[] = {"MemTotal", "MemAvailable"};
     char text[1024];
     *ret = (struct usage_sample){.limits = u->alone, .usage = 0};
     if (u->alone.source == LIMITS_MACHINE) {
         if (sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) < 0)
             return false;
-        ret->usage = u64_less(meminfo_bytes(text, "MemTotal"), meminfo_bytes(text, "MemAvailable"));
+        uint64_t kib[ARRAY_LEN(keys)] = {0};
+        (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
+        ret->usage = u64_less(kib[0], kib[1]) * KiB;
         return true;
     }
     if (u->alone.source != LIMITS_PROCESS)

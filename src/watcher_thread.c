@@ -45,18 +45,15 @@ void watcher_measure(void)
     (void)dl_iterate_phdr(add_tls, &tls_bytes);
 }
 
-/* Of the calling thread, from the field after the program's name on; -1: not known. */
+/* Of the calling thread; -1: not known. */
 static long policy(void)
 {
-    enum { FIELD = 41, AFTER_NAME = 2 };
     char text[1024];
     uint64_t value;
-    if (sys_read_file("/proc/thread-self/stat", text, sizeof(text)) < 0)
+    if (sys_read_file("/proc/thread-self/stat", text, sizeof(text)) < 0 ||
+        fmt_stat_field(text, 41, &value) < 0)
         return -1;
-    const char *at = strrchr(text, ')');
-    for (int field = AFTER_NAME; at != NULL && field < FIELD; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL && fmt_parse_u64(at + 1, &at, &value) == 0 ? (long)value : -1;
+    return (long)value;
 }
 
 /* What its status says after `key`, as far as there is room. */

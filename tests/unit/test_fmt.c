@@ -190,3 +190,34 @@ Test(fmt, percent_refuses_what_is_not_one)
     cr_expect_eq(fmt_parse_percent("18446744073709551615%", &v), -ERANGE);
     cr_expect_eq(v, 7u);
 }
+
+Test(fmt, keys_are_found_at_the_start_of_lines_and_whole)
+{
+    static const char *const keys[] = {"cache", "MemTotal", "gone", "large"};
+    uint64_t values[] = {1, 1, 1, 1};
+    unsigned found = fmt_scan_keys("inactive_cache 7\ncache 5\nMemTotal:   123 kB\nMemTotals: 9\n"
+                                   "x gone 3\ngone\nlarge 99999999999999999999",
+                                   keys, values, 4);
+    cr_expect_eq(found, 1u << 0 | 1u << 1 | 1u << 3);
+    cr_expect_eq(values[0], 5);
+    cr_expect_eq(values[1], 123);
+    cr_expect_eq(values[2], 1);
+    cr_expect_eq(values[3], UNLIMITED);
+    cr_expect_eq(fmt_scan_keys("", keys, values, 4), 0u);
+}
+
+Test(fmt, field_of_a_stat_line_is_counted_behind_whatever_the_name_holds)
+{
+    uint64_t value = 1;
+    const char *line = "12 (a) b) 4) S 1 22 333 4444 -1 66";
+    cr_expect_eq(fmt_stat_field(line, 4, &value), 0);
+    cr_expect_eq(value, 1);
+    cr_expect_eq(fmt_stat_field(line, 6, &value), 0);
+    cr_expect_eq(value, 333);
+    cr_expect_eq(fmt_stat_field(line, 9, &value), 0);
+    cr_expect_eq(value, 66);
+    cr_expect_eq(fmt_stat_field(line, 8, &value), -EBADMSG, "no number");
+    cr_expect_eq(fmt_stat_field(line, 10, &value), -EBADMSG);
+    cr_expect_eq(fmt_stat_field("", 4, &value), -EBADMSG);
+    cr_expect_eq(value, 66, "as it was");
+}

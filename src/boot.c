@@ -126,7 +126,7 @@ bool runtime_ready(void)
 }
 
 /* The first call came before libc knew the environment: what it decided by the defaults is changed,
- * but for the number of arenas. */
+ * but for jemalloc's settings (the number of arenas, heap profiles) where that has started. */
 static void apply_options(const struct options *options)
 {
     struct look_turn turn = look_begin(UINT64_MAX);
@@ -135,6 +135,7 @@ static void apply_options(const struct options *options)
     runtime.usage.options = *options;
     usage_set_soft(&runtime.usage, options, 0);
     capacity_init();
+    conf_build();
     pages_avoid_huge(keeps_off_huge_pages());
     governor_init(&runtime.governor, options, sys_now_ns());
     look_end(turn);
@@ -142,6 +143,13 @@ static void apply_options(const struct options *options)
         atomic_store(&runtime.phase, PHASE_OFF);
         gate_set(GATE_OFF);
     }
+}
+
+static void complain_of_profiles(const struct options *o)
+{
+    if (o->heap_profile > 0 && !heap_profile_is_on())
+        log_line(LOG_WARN, "PLIMSOLL_HEAP_PROFILE: memory was asked for before the environment was "
+                           "known, expected no sooner; there are no heap profiles");
 }
 
 /* Whoever names a place for the stats page expects it to be there at once. */
@@ -182,6 +190,8 @@ __attribute__((constructor(101))) static void on_load(void)
         return;
     /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
     je_free(je_malloc(1));
+    if (!known)
+        complain_of_profiles(&again);
     fork_begin();
     atomic_store(&runtime.pid, sys_pid());
     watcher_measure();

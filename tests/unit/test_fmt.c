@@ -195,9 +195,10 @@ Test(fmt, keys_are_found_at_the_start_of_lines_and_whole)
 {
     static const char *const keys[] = {"cache", "MemTotal", "gone", "large"};
     uint64_t values[] = {1, 1, 1, 1};
-    unsigned found = fmt_scan_keys("inactive_cache 7\ncache 5\nMemTotal:   123 kB\nMemTotals: 9\n"
-                                   "x gone 3\ngone\nlarge 99999999999999999999",
-                                   keys, values, 4);
+    unsigned found =
+        fmt_scan_keys("inactive_cache 7\ncache 5\nMemTotal:   123 kB\nMemTotals: 9\nMem 8\n"
+                      "x gone 3\ngone\nlarge 99999999999999999999",
+                      keys, values, 4);
     cr_expect_eq(found, 1u << 0 | 1u << 1 | 1u << 3);
     cr_expect_eq(values[0], 5);
     cr_expect_eq(values[1], 123);

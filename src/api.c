@@ -25,13 +25,6 @@ static void listen(void)
     watcher_wake();
 }
 
-/* Before destructors of what the callbacks use; the destructor of this library would be too late.
- */
-static void stop_calls(void)
-{
-    reclaimers_stop(NS_PER_S);
-}
-
 PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg,
                                    enum plim_level from)
 {
@@ -43,8 +36,9 @@ PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *
     int id = reclaimers_add(name, fn, arg, from);
     if (id < 0)
         return id;
+    /* Before destructors of what the callbacks use; that of this library would be too late. */
     if (!atomic_exchange(&registered, true))
-        (void)atexit(stop_calls);
+        (void)atexit(reclaimers_stop);
     listen();
     return id;
 }

@@ -206,7 +206,7 @@ __attribute__((constructor(101))) static void on_load(void)
 __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store(&runtime.exiting, true);
-    reclaimers_stop(NS_PER_S);
+    reclaimers_stop();
     struct look_turn turn = look_begin(NS_PER_S);
     if (turn.had) {
         publish_end();

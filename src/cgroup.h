@@ -65,8 +65,8 @@ int cgroup_resolve_process(int pid, struct cgroup *ret);
  * Reads limits anew. A level that is missing or unreadable is skipped. On v1 a limit set above what
  * is visible counts at the topmost visible level. No path in dir: 0, and all is UNLIMITED. -ENODEV
  * or -ENOENT: the process's own cgroup directory is gone, resolve again. -EMFILE, -ENFILE, -ENOMEM:
- * a level could not be read for want of those. *ret is untouched then. Uses up to 16 KiB of stack,
- * as do the functions below.
+ * a level could not be read for want of those. *ret is untouched then. Uses up to 6 KiB of stack,
+ * as do the functions below: allocating threads may have 16 in all.
  */
 int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cgroup_memory *ret);
 /* CPU quota, the smallest over all levels, in thousandths of a CPU; UNLIMITED if none. Rounded to

@@ -7,9 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* As PLIMSOLL_LIMIT has it. */
-static const uint64_t limit_min = MiB;
-
 uint64_t control_set_limit(uint64_t bytes)
 {
     struct look_turn turn = look_begin(UINT64_MAX);
@@ -38,7 +35,7 @@ void control_notice(void)
 
 static int64_t limit(uint64_t bytes)
 {
-    if (bytes != 0 && (bytes < limit_min || bytes > INT64_MAX))
+    if (bytes != 0 && (bytes < LIMIT_BYTES_MIN || bytes > INT64_MAX))
         return -EINVAL;
     return (int64_t)u64_min(control_set_limit(bytes), INT64_MAX);
 }

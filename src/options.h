@@ -108,6 +108,10 @@ struct options {
     enum log_level log;
 };
 
+/* A soft limit in bytes, from wherever it comes: less cannot hold even an idle heap, and "90" is a
+ * forgotten percent sign. */
+#define LIMIT_BYTES_MIN MiB
+
 /* Told of one bad or unknown variable; line has no prefix and no newline. */
 typedef void options_complain_fn(void *arg, const char *line);
 

@@ -10,9 +10,6 @@ enum {
     CPUS_MAX = 4096,
 };
 
-/* Less than this cannot hold even an idle heap: "90" is a forgotten percent sign. */
-#define LIMIT_BYTES_MIN MiB
-
 /* Where value stands in a list such as "auto, on, off", from 0; -EINVAL if nowhere. */
 static int word_index(const char *list, const char *value)
 {

@@ -194,14 +194,14 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
     reclaimers.first = 0;
 }
 
-void reclaimers_stop(uint64_t wait_ns)
+void reclaimers_stop(void)
 {
     lock_take(&reclaimers.lock);
     bool again = atomic_exchange_explicit(&reclaimers.stopped, true, memory_order_relaxed);
     uint32_t mark = atomic_load_explicit(&reclaimers.running, memory_order_relaxed);
     lock_release(&reclaimers.lock);
     if (mark != 0 && !again && !reclaimers_inside()) /* once: nobody waits twice for one */
-        (void)sys_futex_wait(&reclaimers.running, mark, wait_ns);
+        (void)sys_futex_wait(&reclaimers.running, mark, NS_PER_S);
 }
 
 bool reclaimers_fork_prepare(uint64_t within_ns)

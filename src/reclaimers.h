@@ -34,8 +34,8 @@ bool reclaimers_info(unsigned slot, struct reclaimer_info *ret);
 bool reclaimers_running(char ret_name[RECLAIMER_NAME_MAX]);
 /* Is the calling thread inside a callback? */
 bool reclaimers_inside(void);
-/* No call begins any more; waits for a running one, at most so long. */
-void reclaimers_stop(uint64_t wait_ns);
+/* No call begins any more; waits for a running one, 1 s at most. */
+void reclaimers_stop(void);
 
 /* Around fork: nobody is at the table meanwhile. true: call reclaimers_fork_parent(). */
 bool reclaimers_fork_prepare(uint64_t within_ns);

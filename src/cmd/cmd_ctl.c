@@ -5,6 +5,7 @@
 #include "words.h"
 
 #include "../fmt.h"
+#include "../options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -65,7 +66,7 @@ static int take_limit(const struct cmd_verb *self, const char *value, uint64_t *
     *ret = 0;
     if (strcmp(value, "auto") == 0)
         return EXIT_OK;
-    if (fmt_parse_size(value, ret) < 0 || *ret < MiB || *ret > INT64_MAX)
+    if (fmt_parse_size(value, ret) < 0 || *ret < LIMIT_BYTES_MIN || *ret > INT64_MAX)
         return cmd_bad_value(self, "limit", value, "bytes from 1Mi on, such as 200Mi, or auto");
     return EXIT_OK;
 }

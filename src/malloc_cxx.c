@@ -33,7 +33,10 @@ static void *next_operator(const char *name, void *caller)
     if (next != NULL || dladdr(caller, &info) == 0)
         return next;
     void *lib = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    next = lib != NULL ? dlsym(lib, name) : NULL;
+    if (lib != NULL) {
+        next = dlsym(lib, name);
+        dlclose(lib); /* its caller is in it: it stays */
+    }
     return next != dlsym(RTLD_DEFAULT, name) ? next : NULL; /* not ourselves again */
 #endif
 }
@@ -125,6 +128,14 @@ OPERATOR_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
             release;                                                                               \
     }
 
+/* aligned_alloc takes a size of 0 for 1, jemalloc's sized free takes it for less than the
+ * alignment.
+ */
+static inline void release_aligned(void *ptr, size_t size, size_t align)
+{
+    je_sdallocx(ptr, size + (size == 0), JE_ALIGN(align));
+}
+
 #define UNUSED __attribute__((unused))
 OPERATOR_DELETE(_ZdlPv, (void *ptr), je_free(ptr))
 OPERATOR_DELETE(_ZdaPv, (void *ptr), je_free(ptr))
@@ -139,6 +150,6 @@ OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
 OPERATOR_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
                 (void *ptr, UNUSED size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
 OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
-                je_sdallocx(ptr, size, JE_ALIGN(align)))
+                release_aligned(ptr, size, align))
 OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
-                je_sdallocx(ptr, size, JE_ALIGN(align)))
+                release_aligned(ptr, size, align))

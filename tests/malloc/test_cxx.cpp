@@ -214,6 +214,25 @@ Test(cxx, alignment_is_kept_for_every_size)
         }
 }
 
+/* The block that was deleted last is the next one of its own size, and of no other. */
+Test(cxx, nothing_of_any_alignment_goes_back_to_where_it_came_from)
+{
+    for (std::size_t a = 16; a <= (std::size_t(1) << 20); a *= 2) {
+        auto alignment = std::align_val_t(a);
+        void *p = operator new(0, alignment);
+        std::size_t size = malloc_usable_size(p);
+        operator delete(p, std::size_t(0), alignment);
+        for (std::size_t n = 1; n <= size / 2; n *= 2) {
+            void *q = std::malloc(n);
+            cr_expect_neq(p, q, "%zu bytes lie where a block of %zu was", n, size);
+            std::free(q);
+        }
+        void *q = operator new[](0, alignment);
+        cr_expect(aligned(q, alignment));
+        operator delete[](q, std::size_t(0), alignment);
+    }
+}
+
 struct alignas(256) overaligned {
     char bytes[300];
 };

@@ -1,0 +1,26 @@
+/* A plug-in with an operator new of its own, into which ours hands over what it cannot get. */
+#include <stddef.h>
+#include <stdint.h>
+
+void *own_new(size_t size) __asm__("_Znwm");
+
+static volatile size_t impossible = PTRDIFF_MAX;
+static int calls;
+
+void *own_new(size_t size)
+{
+    (void)size;
+    calls++;
+    return NULL;
+}
+
+int plugin_run(void);
+
+/* 0, or the number of the check that failed. */
+int plugin_run(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (own_new(impossible) != NULL)
+            return 1;
+    return calls == 3 ? 0 : 2;
+}

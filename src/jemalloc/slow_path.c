@@ -205,16 +205,20 @@ void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool ze
     return own_aligned(tsdn, arena, size, alignment, zero, tcache);
 }
 
+/* The call may succeed without it, and leaves errno alone then. */
+static bool find_cache_room(void *tsd, size_t size)
+{
+    int error = errno;
+    thread_cache.room = own_aligned(tsd, cache.arena, size, cache.alignment, true, NULL);
+    errno = error;
+    return thread_cache.room != NULL;
+}
+
 bool thread_begins(void *tsd)
 {
     size_t size = atomic_load_explicit(&cache.size, memory_order_acquire);
-    if (thread_state.ours)
+    if (thread_state.ours || (size > 0 && !find_cache_room(tsd, size)))
         return false;
-    if (size > 0) {
-        thread_cache.room = own_aligned(tsd, cache.arena, size, cache.alignment, true, NULL);
-        if (thread_cache.room == NULL)
-            return false;
-    }
     thread_cache.begins = size == 0;
     bool failed = je_tsd_tcache_enabled_data_init(tsd);
     thread_cache.begins = false;

@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <malloc.h>
 #include <plimsoll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define MIB ((size_t)1 << 20)
 
 int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+void *mallocx(size_t size, int flags);
 
 enum { MARK = 4711 };
 
@@ -103,6 +106,47 @@ Test(errno_, free_at_the_limit_leaves_it_alone, .timeout = 300)
 {
     press();
     assert_free_keeps_errno();
+}
+
+static pthread_barrier_t full;
+
+/* free alone does not make a thread's cache; whatever else succeeds does, where there is room. */
+static void *begin_with_realloc_and_free(void *block)
+{
+    pthread_barrier_wait(&full);
+    errno = MARK;
+    block = realloc(block, 101);
+    int after_realloc = errno;
+    free(block);
+    return block != NULL && after_realloc == MARK && errno == MARK ? NULL : "changed";
+}
+
+/* Address space and the first arena, from which threads have their caches. */
+static void use_up(struct rlimit *ret_before)
+{
+    const int first_arena_no_cache = 1 << 20 | 1 << 8;
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_AS, ret_before), 0);
+    limit = *ret_before;
+    limit.rlim_cur = MIB; /* less than there is */
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    for (size_t size = 8 * MIB; size >= 4096; size /= 2)
+        while (mallocx(size, first_arena_no_cache) != NULL)
+            ;
+}
+
+Test(errno_, success_of_a_thread_without_room_for_a_cache_leaves_it_alone)
+{
+    struct rlimit before;
+    pthread_t thread;
+    void *changed = NULL, *block = malloc(100);
+    pthread_barrier_init(&full, NULL, 2);
+    cr_assert_eq(pthread_create(&thread, NULL, begin_with_realloc_and_free, block), 0);
+    use_up(&before);
+    pthread_barrier_wait(&full);
+    pthread_join(thread, &changed);
+    setrlimit(RLIMIT_AS, &before);
+    cr_expect_null(changed);
 }
 
 Test(errno_, free_that_purges_leaves_it_alone)

@@ -1,48 +1,25 @@
-/* jemalloc's arenas through its public controls, see arenas.h. */
-#include "arenas.h"
-
-#include "account.h"
-#include "decay_curve.h"
+/* jemalloc's arenas through its public controls, see arenas.h: what they hold. */
+#include "arenas_internal.h"
+#include "fmt.h"
 #include "hooks.h"
 #include "je.h"
-#include "pages.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/types.h>
-
-enum {
-    MIB_MAX = 6,
-    ALL_ARENAS = 4096, /* MALLCTL_ARENAS_ALL */
-    /* While pages are aged on purpose: 200 steps of 1 s each, so that no time that really passes
-     * meanwhile counts. */
-    AGEING_DECAY_MS = 200 * 1000,
-};
-#define AGEING_STEP_NS NS_PER_S
-
-struct mib {
-    size_t at[MIB_MAX];
-    size_t len;
-};
 
 static struct {
     size_t page;
     unsigned automatic; /* arenas that threads share: those of narenas */
-    unsigned huge;      /* the one for large requests; UINT32_MAX: there is none */
-    struct mib decay_ms, decay, purge, epoch, allocated, flush, freed, active_ptr;
-    int64_t decay_default; /* what jemalloc was configured with, milliseconds; -1: never */
-    int64_t decay_now;     /* set at present */
+    struct mib epoch, allocated, flush, freed, active_ptr;
 } arenas;
 
-static int mib_find(const char *name, struct mib *ret)
+int mib_find(const char *name, struct mib *ret)
 {
     ret->len = MIB_MAX;
     return -je_mallctlnametomib(name, ret->at, &ret->len);
 }
 
-/* Calls an action or writes a value; the index, where there is one, is the mib's second part. */
-static int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len)
+int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len)
 {
     size_t at[MIB_MAX];
     memcpy(at, m->at, sizeof(at));
@@ -50,17 +27,26 @@ static int mib_write(const struct mib *m, unsigned arena, const void *value, siz
     return -je_mallctlbymib(at, m->len, NULL, NULL, (void *)(uintptr_t)value, len);
 }
 
-static int mib_read(const struct mib *m, void *ret, size_t len)
+int mib_read(const struct mib *m, void *ret, size_t len)
 {
     return -je_mallctlbymib(m->at, m->len, ret, &len, NULL, 0);
 }
 
+static uint64_t statistic(unsigned arena, const char *name)
+{
+    char path[64];
+    size_t value = 0;
+    struct fmt f = FMT_INIT(path);
+    fmt_str(&f, "stats.arenas.");
+    fmt_u64(&f, arena);
+    fmt_str(&f, name);
+    (void)je_mallctl(path, &value, &(size_t){sizeof(value)}, NULL, 0);
+    return value;
+}
+
 static int find_controls(void)
 {
-    int rc = mib_find("arena.0.dirty_decay_ms", &arenas.decay_ms);
-    rc = rc != 0 ? rc : mib_find("arena.0.decay", &arenas.decay);
-    rc = rc != 0 ? rc : mib_find("arena.0.purge", &arenas.purge);
-    rc = rc != 0 ? rc : mib_find("epoch", &arenas.epoch);
+    int rc = mib_find("epoch", &arenas.epoch);
     rc = rc != 0 ? rc : mib_find("stats.allocated", &arenas.allocated);
     rc = rc != 0 ? rc : mib_find("thread.tcache.flush", &arenas.flush);
     rc = rc != 0 ? rc : mib_find("thread.deallocated", &arenas.freed);
@@ -85,100 +71,104 @@ static void purge_eagerly_from(unsigned arena, size_t bytes)
         (void)mib_write(&m, arena, &bytes, sizeof(bytes));
 }
 
-/* Not of jemalloc's own arena for large requests, the one after the automatic ones: it keeps none.
- */
-static int set_decay(unsigned arena, int64_t ms)
+/* An arena's count of pages in use; NULL: it is gone by now. jemalloc knows the first one without a
+ * refresh. */
+static const size_t *ask_active_pages(unsigned arena)
 {
-    if (arena == arenas.huge)
-        return -EINVAL;
-    ssize_t value = (ssize_t)ms;
-    return mib_write(&arenas.decay_ms, arena, &value, sizeof(value));
-}
-
-/* A new arena's count of pages in use; one that is gone by now has none. jemalloc knows the first
- * arena without a refresh. */
-static void find_active_pages(unsigned arena)
-{
-    const size_t *active = NULL, *unknown = &account_new;
+    const size_t *active = NULL;
     struct mib m = arenas.active_ptr;
     m.at[2] = arena;
-    if (mib_read(&m, &active, sizeof(active)) != 0) {
-        refresh();
-        if (mib_read(&m, &active, sizeof(active)) != 0)
-            active = NULL;
-    }
-    (void)atomic_compare_exchange_strong_explicit(&account.active_pages[arena], &unknown, active,
-                                                  memory_order_relaxed, memory_order_relaxed);
+    if (mib_read(&m, &active, sizeof(active)) == 0)
+        return active;
+    refresh();
+    return mib_read(&m, &active, sizeof(active)) == 0 ? active : NULL;
 }
 
 int arenas_init(void)
 {
-    int64_t decay_ms = 0;
-    size_t oversize = 0;
-    size_t len = sizeof(arenas.automatic), decay_len = sizeof(decay_ms);
+    size_t len = sizeof(arenas.automatic);
     int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
     rc =
         rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
-    rc = rc != 0 ? rc : -je_mallctl("arenas.dirty_decay_ms", &decay_ms, &decay_len, NULL, 0);
-    rc = rc != 0 ? rc
-                 : -je_mallctl("opt.oversize_threshold", &oversize, &(size_t){sizeof(oversize)},
-                               NULL, 0);
-    arenas.huge = oversize > 0 ? arenas.automatic : UINT32_MAX;
     rc = rc != 0 ? rc : find_controls();
+    rc = rc != 0 ? rc : decay_init(arenas.automatic);
     if (rc == 0 && JE_NEEDS_HOOKS)
         rc = hooks_install();
-    if (rc != 0)
-        return rc;
-    arenas.decay_default = arenas.decay_now = decay_ms;
-    return 0;
+    return rc;
+}
+
+static const size_t *active_pages(unsigned arena)
+{
+    return atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed);
 }
 
 /* jemalloc updates its counter with atomic instructions; a plain size_t is what it hands out. */
-static uint64_t arena_active(unsigned i)
+static uint64_t active_bytes(const size_t *pages)
 {
-    const size_t *pages = atomic_load_explicit(&account.active_pages[i], memory_order_relaxed);
     return pages == NULL ? 0 : (uint64_t)__atomic_load_n(pages, __ATOMIC_RELAXED) * arenas.page;
 }
 
-static bool is_counted(unsigned arena)
-{
-    return atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed) != NULL;
-}
-
-/* Arenas are made when threads first need them. */
-static void find_new_arenas(void)
+void arenas_find_new(void)
 {
     for (unsigned i = 0, count = account_arenas(); i < count; i++) {
-        if (atomic_load_explicit(&account.active_pages[i], memory_order_relaxed) != &account_new)
+        const size_t *unknown = &account_new;
+        if (active_pages(i) != unknown)
             continue;
-        find_active_pages(i);
-        if (i < arenas.automatic) {
+        (void)atomic_compare_exchange_strong_explicit(&account.active_pages[i], &unknown,
+                                                      ask_active_pages(i), memory_order_relaxed,
+                                                      memory_order_relaxed);
+        if (i < arenas.automatic)
             purge_eagerly_from(i, (size_t)(32 * MiB));
-            if (arenas.decay_now != arenas.decay_default && arenas.decay_now != INT64_MIN)
-                (void)set_decay(i, arenas.decay_now);
-        }
+        decay_begin(i);
     }
-}
-
-static uint64_t all_active(void)
-{
-    uint64_t active = 0;
-    for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        active += arena_active(i);
-    return active;
 }
 
 void arenas_read(struct arenas_pages *ret)
 {
-    find_new_arenas();
     *ret = (struct arenas_pages){.committed = account_committed()};
-    ret->active = all_active();
+    for (unsigned i = 0, count = account_arenas(); i < count; i++) {
+        const size_t *pages = active_pages(i);
+        ret->active += active_bytes(pages == &account_new ? ask_active_pages(i) : pages);
+    }
     ret->dirty = u64_less(ret->committed, ret->active);
 }
 
 uint64_t arenas_free(void)
 {
-    return u64_less(account_committed(), all_active());
+    uint64_t active = 0;
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
+        active += active_bytes(active_pages(i));
+    return u64_less(account_committed(), active);
+}
+
+/* Bytes in pages that jemalloc holds there, in use or free. */
+static uint64_t held(unsigned arena)
+{
+    return (statistic(arena, ".pactive") + statistic(arena, ".pdirty") +
+            statistic(arena, ".pmuzzy")) *
+           arenas.page;
+}
+
+void arenas_hooks_set(unsigned arena)
+{
+    char name[40];
+    const struct je_extent_hooks *now = NULL;
+    struct fmt f = FMT_INIT(name);
+    fmt_str(&f, "arena.");
+    fmt_u64(&f, arena);
+    fmt_str(&f, ".extent_hooks");
+    if (arena >= ACCOUNT_ARENAS || je_mallctl(name, &now, &(size_t){sizeof(now)}, NULL, 0) != 0 ||
+        hooks_count(now) == arena_is_counted(arena))
+        return;
+    refresh();
+    if (!hooks_count(now)) {
+        atomic_store_explicit(&account.active_pages[arena], NULL, memory_order_relaxed);
+        account_add(-(int64_t)held(arena));
+        return;
+    }
+    /* Of its reserve it is not known which is committed: all, so that giving it back is counted. */
+    account_arena_made(arena);
+    account_add((int64_t)(held(arena) + statistic(arena, ".retained")));
 }
 
 uint64_t arenas_allocated(void)
@@ -194,76 +184,6 @@ uint64_t arenas_thread_freed(void)
     uint64_t freed = 0;
     (void)mib_read(&arenas.freed, &freed, sizeof(freed));
     return freed;
-}
-
-/*
- * Purges that share of the arena's free pages, the oldest first, by letting them age on a clock
- * that runs ahead: setting the decay time anew makes jemalloc take all free pages for new at the
- * next step; then as many steps pass as bring the kept share down to what is wanted. Nothing goes
- * where jemalloc leaves it to a background thread, or another thread is at it.
- */
-static void purge_oldest(unsigned arena, unsigned steps)
-{
-    /* Two steps, as jemalloc ends an epoch up to one step late by design (jitter). */
-    const uint64_t all_new = 2 * AGEING_STEP_NS;
-    if (set_decay(arena, AGEING_DECAY_MS) != 0)
-        return;
-    je_clock_ahead(all_new);
-    (void)mib_write(&arenas.decay, arena, NULL, 0);
-    je_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
-    (void)mib_write(&arenas.decay, arena, NULL, 0);
-    je_clock_ahead(0);
-    (void)set_decay(arena, arenas.decay_now);
-}
-
-/* The same share of every arena: which one has how many is known only to jemalloc. */
-static void purge_share(uint64_t bytes, uint64_t dirty)
-{
-    unsigned steps = decay_steps_for(bytes, dirty);
-    if (steps >= DECAY_STEPS || !je_clock_ahead(0))
-        return;
-    for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        if (is_counted(i))
-            purge_oldest(i, steps);
-}
-
-uint64_t arenas_purge(uint64_t bytes)
-{
-    struct arenas_pages pages;
-    uint64_t before = pages_given_back();
-    arenas_read(&pages);
-    if (bytes < pages.dirty)
-        purge_share(bytes, pages.dirty);
-    uint64_t want = u64_min(bytes, pages.dirty);
-    if (bytes == UINT64_MAX)
-        (void)mib_write(&arenas.purge, ALL_ARENAS, NULL, 0);
-    for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        if (pages_given_back() - before < want && is_counted(i))
-            (void)mib_write(&arenas.purge, i, NULL, 0);
-    return pages_given_back() - before;
-}
-
-void arenas_set_decay(int64_t ms)
-{
-    /* MALLOC_CONF wins; -1 stands for never. */
-    if (ms < 0 || (arenas.decay_default >= 0 && ms > arenas.decay_default))
-        ms = arenas.decay_default;
-    if (ms == arenas.decay_now)
-        return;
-    arenas.decay_now = ms;
-    for (unsigned i = 0, count = account_arenas(); i < count; i++)
-        if (is_counted(i))
-            (void)set_decay(i, ms);
-}
-
-void arenas_fork_child(void)
-{
-    arenas.decay_now = INT64_MIN; /* whatever it is, set it anew */
-}
-
-void arenas_age(void)
-{
-    (void)mib_write(&arenas.decay, ALL_ARENAS, NULL, 0);
 }
 
 void arenas_have_thread_cache(void)

@@ -17,25 +17,32 @@ struct arenas_pages {
     uint64_t active;    /* in use */
     uint64_t dirty;     /* free, not given back yet */
 };
-/* A few loads per arena, no lock. Any thread. */
+/* Finds the counts of arenas made since the last time, and gives these our settings. */
+void arenas_find_new(void);
+/* A load per arena; of one that is not found yet jemalloc is asked, which takes its lock. Any
+ * thread. */
 void arenas_read(struct arenas_pages *ret);
 /* Bytes of free pages, those of arenas that no look has found yet among them. No lock. */
 uint64_t arenas_free(void);
 /* Bytes in live allocations, by jemalloc's statistics; refreshes them (microseconds an arena). */
 uint64_t arenas_allocated(void);
 
+/* The program has set the arena's extent hooks: its pages are counted from now on, or no more. What
+ * other threads do in it meanwhile may be counted wrong. */
+void arenas_hooks_set(unsigned arena);
+
 /* Bytes that the calling thread has freed since it began. */
 uint64_t arenas_thread_freed(void);
 
 /* Gives back at least `bytes` of free pages, as far as there are, the oldest of an arena first;
- * UINT64_MAX: all. Returns the bytes given back. */
+ * UINT64_MAX: all. Decay times do not matter. Returns the bytes given back. */
 uint64_t arenas_purge(uint64_t bytes);
 /* Free pages live this long before jemalloc gives them back by itself; -1: as it was configured.
- * Cheap when unchanged. */
+ * Not in arenas for which the program has set another time. Cheap when unchanged. */
 void arenas_set_decay(int64_t ms);
 /* Lets free pages age in a program that makes no calls. */
 void arenas_age(void);
-/* In a forked child: a purge may have been under way in a thread that is not there. */
+/* In a forked child: a purge may have been under way in a thread that is not there. No calls. */
 void arenas_fork_child(void);
 /* Gives the calling thread a cache, which threads of the library begin without (where jemalloc is
  * inside it), unless jemalloc was configured without, or has no room. */

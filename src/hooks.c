@@ -13,15 +13,51 @@ static bool is_metadata(size_t size, size_t alignment)
     return alignment == block && size % block == 0;
 }
 
+/* Bytes of each arena's metadata, which are given back as if they had been counted when it is
+ * destroyed. Written under its locks, and by whoever destroys it. Relaxed: only a sum. */
+static _Atomic uint64_t metadata[ACCOUNT_ARENAS];
+
+/* The first call for an index, or the first since the arena that had it was destroyed. */
+static void find_arena(unsigned arena)
+{
+    if (atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed) == NULL)
+        account_arena_made(arena);
+}
+
 static void *hook_alloc(struct je_extent_hooks *h, void *addr, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
 {
-    bool counted = *commit && !is_metadata(size, alignment);
+    bool is_own = is_metadata(size, alignment);
+    bool counted = *commit && !is_own;
     (void)h;
     *zero = true;
-    if (arena >= account_arenas())
-        account_arena_made(arena);
-    return pages_reserve(addr, size, alignment, &counted);
+    if (arena < ACCOUNT_ARENAS)
+        find_arena(arena);
+    void *p = pages_reserve(addr, size, alignment, &counted);
+    if (p != NULL && is_own && arena < ACCOUNT_ARENAS)
+        atomic_fetch_add_explicit(&metadata[arena], size, memory_order_relaxed);
+    return p;
+}
+
+struct hooks_end hooks_arena_ends(unsigned arena)
+{
+    if (arena >= ACCOUNT_ARENAS)
+        return (struct hooks_end){0};
+    return (struct hooks_end){
+        .arena = arena,
+        .active = atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed),
+        .metadata = atomic_load_explicit(&metadata[arena], memory_order_relaxed),
+    };
+}
+
+/* The index may have been given to a new arena by now. */
+void hooks_arena_ended(const struct hooks_end *end)
+{
+    const size_t *active = end->active;
+    (void)atomic_compare_exchange_strong_explicit(&account.active_pages[end->arena], &active, NULL,
+                                                  memory_order_relaxed, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&metadata[end->arena], end->metadata, memory_order_relaxed);
+    account_add((int64_t)end->metadata);
 }
 
 /* Refused: the address space is kept, its pages go through decommit. */
@@ -36,9 +72,7 @@ static bool hook_dalloc(struct je_extent_hooks *h, void *addr, size_t size, bool
 static void hook_destroy(struct je_extent_hooks *h, void *addr, size_t size, bool committed,
                          unsigned arena)
 {
-    (void)h;
-    if (arena < ACCOUNT_ARENAS)
-        atomic_store_explicit(&account.active_pages[arena], NULL, memory_order_relaxed);
+    (void)h, (void)arena;
     sys_unmap(addr, size);
     if (committed)
         account_add(-(int64_t)size);
@@ -92,3 +126,9 @@ struct je_extent_hooks hooks = {
     .split = hook_split,
     .merge = hook_merge,
 };
+
+/* Built on ours as far as counting goes; of what else calls ours nothing is known. */
+bool hooks_count(const struct je_extent_hooks *h)
+{
+    return h->commit == hook_commit && h->decommit == hook_decommit;
+}

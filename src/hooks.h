@@ -10,6 +10,18 @@
 
 extern struct je_extent_hooks hooks;
 
+/* An arena with these hooks has its pages counted. */
+bool hooks_count(const struct je_extent_hooks *h);
+
+/* Around the destruction of an arena that succeeds, where hooks are. */
+struct hooks_end {
+    unsigned arena;
+    const size_t *active;
+    uint64_t metadata;
+};
+struct hooks_end hooks_arena_ends(unsigned arena);
+void hooks_arena_ended(const struct hooks_end *end);
+
 /* Gives all automatic arenas the hooks. What the first one took before counts as committed, or
  * giving it back later would be counted and taking it would not. 0 or -errno. */
 int hooks_install(void);

@@ -78,6 +78,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
             usage_refresh(&runtime.usage);
         runtime.refreshed_ns = now;
     }
+    arenas_find_new();
     arenas_read(&pages);
     uint64_t meanwhile = atomic_exchange_explicit(&runtime.meanwhile, 0, memory_order_relaxed);
     if (meanwhile > 0)

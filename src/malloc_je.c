@@ -6,11 +6,13 @@
  */
 #include "je.h"
 
+#include "arenas.h"
 #include "fmt.h"
 #include "hooks.h"
 #include "runtime.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* <jemalloc/jemalloc.h> need not be there when this is built. */
@@ -21,62 +23,87 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts);
 
+/* What is done to an arena; the last ones only where they are set. */
+enum work { DESTROY, RESET, PURGE, DECAY, DIRTY_DECAY, MUZZY_DECAY, EXTENT_HOOKS, NO_WORK };
+static const char *const work_names[NO_WORK] = {
+    "destroy", "reset", "purge", "decay", "dirty_decay_ms", "muzzy_decay_ms", "extent_hooks"};
+
+struct job {
+    enum work work;
+    unsigned arena;
+};
+static const struct job no_job = {.work = NO_WORK};
+
 struct entry {
-    bool was_inside;
+    bool was_inside, ready;
     struct look_turn turn;
+    struct job job;
+    struct hooks_end end;
 };
 
 /* An arena ends, or its pages are given back: looks and purges must not be under way, and no fork
  * may come between, as its child would find the arena marked as being purged for ever. */
-static struct entry enter(bool works)
+static struct entry enter(struct job job)
 {
-    struct entry e = {.was_inside = thread_state.inside};
+    struct entry e = {.was_inside = thread_state.inside, .job = job};
     thread_state.inside = true;
-    if (works && !e.was_inside && runtime_ready())
+    e.ready = job.work != NO_WORK && runtime_ready();
+    if (e.ready && !e.was_inside)
         e.turn = look_begin(look_wait_ns);
+    if (JE_NEEDS_HOOKS && e.ready && job.work == DESTROY)
+        e.end = hooks_arena_ends(job.arena);
     return e;
 }
 
-static void leave(struct entry e)
+/* jemalloc has done it. */
+static void done(const struct entry *e)
 {
+    if (JE_NEEDS_HOOKS && e->job.work == DESTROY)
+        hooks_arena_ended(&e->end);
+    if (e->job.work == EXTENT_HOOKS)
+        arenas_hooks_set(e->job.arena);
+}
+
+static int leave(struct entry e, int rc)
+{
+    if (rc == 0 && e.ready)
+        done(&e);
     if (e.turn.had)
         look_end(e.turn);
     thread_state.inside = e.was_inside;
+    return rc;
 }
 
-/* What is done to an arena; the last two only where they are set. */
-static const char *const work[] = {"destroy", "reset",          "purge",
-                                   "decay",   "dirty_decay_ms", "muzzy_decay_ms"};
-enum { ONLY_WHEN_SET = 4 };
-
-static bool is_work(size_t which, bool sets)
+static bool is_work(enum work work, bool sets)
 {
-    return which < ONLY_WHEN_SET || (which < ARRAY_LEN(work) && sets);
+    return work < DIRTY_DECAY || (work < NO_WORK && sets);
 }
 
-static bool name_works(const char *name, bool sets)
+/* "arena.<i>.<work>" */
+static struct job job_by_name(const char *name, bool sets)
 {
-    const char *last = strrchr(name, '.');
-    size_t i = 0;
+    char *last;
+    enum work work = DESTROY;
     if (strncmp(name, "arena.", 6) != 0)
-        return false;
-    while (i < ARRAY_LEN(work) && strcmp(last + 1, work[i]) != 0)
-        i++;
-    return is_work(i, sets);
+        return no_job;
+    unsigned long arena = strtoul(name + 6, &last, 10);
+    while (work < NO_WORK && (*last != '.' || strcmp(last + 1, work_names[work]) != 0))
+        work++;
+    return is_work(work, sets) ? (struct job){work, (unsigned)u64_min(arena, UINT32_MAX)} : no_job;
 }
 
 /* The first and last parts of "arena.<i>.<work>" as jemalloc numbers them; the last plus one, 0:
  * not known yet. Whoever finds them writes the same. */
-static _Atomic size_t arena_part, work_parts[ARRAY_LEN(work)];
+static _Atomic size_t arena_part, work_parts[NO_WORK];
 
 static void find_work_parts(void)
 {
-    for (size_t i = 0; i < ARRAY_LEN(work); i++) {
+    for (size_t i = 0; i < NO_WORK; i++) {
         char name[32];
         size_t found[3] = {0}, len = ARRAY_LEN(found);
         struct fmt f = FMT_INIT(name);
         fmt_str(&f, "arena.0.");
-        fmt_str(&f, work[i]);
+        fmt_str(&f, work_names[i]);
         if (je_mallctlnametomib(name, found, &len) != 0)
             continue;
         atomic_store_explicit(&arena_part, found[0], memory_order_relaxed);
@@ -84,24 +111,26 @@ static void find_work_parts(void)
     }
 }
 
-static bool mib_works(const size_t *mib, size_t len, bool sets)
+static struct job job_by_mib(const size_t *mib, size_t len, bool sets)
 {
-    size_t i = 0;
+    enum work work = DESTROY;
     if (len != 3)
-        return false;
-    if (atomic_load_explicit(&work_parts[ARRAY_LEN(work) - 1], memory_order_acquire) == 0)
+        return no_job;
+    if (atomic_load_explicit(&work_parts[NO_WORK - 1], memory_order_acquire) == 0)
         find_work_parts();
-    while (i < ARRAY_LEN(work) &&
-           atomic_load_explicit(&work_parts[i], memory_order_relaxed) != mib[2] + 1)
-        i++;
-    return mib[0] == atomic_load_explicit(&arena_part, memory_order_relaxed) && is_work(i, sets);
+    if (mib[0] != atomic_load_explicit(&arena_part, memory_order_relaxed))
+        return no_job;
+    while (work < NO_WORK &&
+           atomic_load_explicit(&work_parts[work], memory_order_relaxed) != mib[2] + 1)
+        work++;
+    return is_work(work, sets) ? (struct job){work, (unsigned)u64_min(mib[1], UINT32_MAX)} : no_job;
 }
 
 /* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
-    struct entry e = enter(name_works(name, newp != NULL));
+    struct entry e = enter(job_by_name(name, newp != NULL));
 #ifdef PLIM_JEMALLOC_SHARED
     struct je_extent_hooks *ours = &hooks;
     if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
@@ -109,33 +138,27 @@ PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *new
         newlen = sizeof(ours);
     }
 #endif
-    int rc = je_mallctl(name, oldp, oldlenp, newp, newlen);
-    leave(e);
-    return rc;
+    return leave(e, je_mallctl(name, oldp, oldlenp, newp, newlen));
 }
 
 PLIM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *miblen)
 {
-    struct entry e = enter(false);
-    int rc = je_mallctlnametomib(name, mib, miblen);
-    leave(e);
-    return rc;
+    struct entry e = enter(no_job);
+    return leave(e, je_mallctlnametomib(name, mib, miblen));
 }
 
 PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
                              void *newp, size_t newlen)
 {
-    struct entry e = enter(mib_works(mib, miblen, newp != NULL));
-    int rc = je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
-    leave(e);
-    return rc;
+    struct entry e = enter(job_by_mib(mib, miblen, newp != NULL));
+    return leave(e, je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen));
 }
 
 /* The caller's function runs in there; what it allocates is not looked at. */
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts)
 {
-    struct entry e = enter(false);
+    struct entry e = enter(no_job);
     je_malloc_stats_print(write, arg, opts);
-    leave(e);
+    (void)leave(e, 0);
 }

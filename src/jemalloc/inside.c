@@ -6,6 +6,7 @@
  * everything is as in jemalloc 5.3.0.
  */
 #include "../account.h"
+#include "../hooks.h"
 #include "../je.h"
 #include "../pages.h"
 
@@ -171,11 +172,26 @@ bool hpa_supported(void)
     return !counted && je_hpa_supported();
 }
 
+/* What the program gives an arena in place of the default hooks, built on them, finds a reserve
+ * that was decommitted here: it is there all the same. */
+bool je_pages_commit(void *addr, size_t size);
+bool pages_commit(void *addr, size_t size) INSTEAD(pages_commit);
+
+bool pages_commit(void *addr, size_t size)
+{
+    return !counted && je_pages_commit(addr, size);
+}
+
 /*
  * Which arenas there are. jemalloc's arena_config_t begins with the hooks of an arena; those with
  * hooks of the program's own are not counted.
  */
 extern const char je_ehooks_default_extent_hooks[];
+bool hooks_count(const struct je_extent_hooks *h)
+{
+    return counted && (const char *)h == je_ehooks_default_extent_hooks;
+}
+
 void *je_arena_new(void *tsdn, unsigned index, const void *const *config);
 void je_arena_destroy(void *tsd, void *arena);
 
@@ -185,7 +201,7 @@ void arena_gone(void *tsd, void *arena) INSTEAD(arena_destroy);
 void *arena_made(void *tsdn, unsigned index, const void *const *config)
 {
     void *arena = je_arena_new(tsdn, index, config);
-    if (counted && arena != NULL && *config == je_ehooks_default_extent_hooks)
+    if (arena != NULL && hooks_count(*config))
         account_arena_made(index);
     return arena;
 }

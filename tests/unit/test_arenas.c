@@ -366,15 +366,14 @@ static const size_t *active_pages(unsigned arena)
 Test(arenas, arena_that_comes_and_goes_between_two_looks_is_forgotten)
 {
     char name[32];
-    struct arenas_pages pages;
     unsigned index = create_arena();
     snprintf(name, sizeof(name), "arena.%u.destroy", index);
     cr_assert_eq(active_pages(index), &account_new);
     cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
-    arenas_read(&pages);
+    arenas_find_new();
     cr_expect_null(active_pages(index));
     cr_assert_eq(create_arena(), index, "the index is used anew");
-    arenas_read(&pages);
+    arenas_find_new();
     cr_expect_not_null(active_pages(index));
 }
 
@@ -409,6 +408,82 @@ Test(arenas, arena_with_hooks_of_the_program_built_on_the_default_ones_is_not_co
     cr_expect_eq(freed.dirty, 0u);
 }
 
+static void set_hooks(unsigned index, struct je_extent_hooks *given, bool by_mib)
+{
+    char name[48];
+    size_t mib[3], len = ARRAY_LEN(mib);
+    snprintf(name, sizeof(name), "arena.%u.extent_hooks", index);
+    cr_assert_eq(mallctlnametomib(name, mib, &len), 0);
+    int rc = by_mib ? mallctlbymib(mib, len, NULL, NULL, &given, sizeof(given))
+                    : mallctl(name, NULL, NULL, &given, sizeof(given));
+    cr_assert_eq(rc, 0);
+}
+
+/* A copy of the default hooks: pages go past what is counted here. */
+static void set_own_hooks(unsigned index, bool by_mib)
+{
+    static struct je_extent_hooks own;
+    struct je_extent_hooks *given = &own;
+    own = *default_hooks();
+    set_hooks(index, given, by_mib);
+}
+
+static void assert_hooks_set_later_are_like_those_given_at_creation(bool by_mib)
+{
+    struct arenas_pages before, in_use;
+    unsigned index = create_arena();
+    set_own_hooks(index, by_mib);
+    arenas_find_new();
+    make_dirty(8 * MiB, 64 * KiB);
+    arenas_read(&before);
+    void *p = je_mallocx(100 * MiB, arena_and_no_cache(index));
+    cr_assert_not_null(p);
+    arenas_read(&in_use);
+    cr_expect_eq(in_use.committed, before.committed);
+    cr_expect_eq(in_use.dirty, before.dirty, "%zu KiB free before, %zu KiB now",
+                 (size_t)(before.dirty / KiB), (size_t)(in_use.dirty / KiB));
+    cr_expect_geq(arenas_purge(UINT64_MAX), before.dirty);
+    je_dallocx(p, arena_and_no_cache(index));
+}
+
+Test(arenas, hooks_of_the_program_set_later_end_the_counting)
+{
+    assert_hooks_set_later_are_like_those_given_at_creation(false);
+    assert_hooks_set_later_are_like_those_given_at_creation(true);
+}
+
+/* With blocks in use, free pages and a reserve, from which it goes on to allocate. */
+Test(arenas, arena_in_use_is_taken_out_of_the_count_and_in_again)
+{
+    struct arenas_pages before, out, in;
+    struct je_extent_hooks *usual = default_hooks();
+    unsigned index = create_arena();
+    arenas_find_new();
+    (void)arenas_purge(UINT64_MAX);
+    arenas_read(&before);
+    use_arena(index, 100 * KiB);
+    (void)arenas_purge(UINT64_MAX);
+    void *p = je_mallocx(5 * MiB, arena_and_no_cache(index));
+    use_arena(index, 20 * KiB);
+    set_own_hooks(index, false);
+    arenas_read(&out);
+    cr_expect_eq(out.committed, before.committed);
+    cr_expect_eq(out.dirty, before.dirty);
+    for (unsigned i = 0; i < 20; i++)
+        use_arena(index, (50 + i) * KiB);
+    (void)arenas_allocated();
+    cr_expect_lt(statistic(index, "mapped") + statistic(index, "retained"), 200 * MiB, "%zu MiB",
+                 (statistic(index, "mapped") + statistic(index, "retained")) / MiB);
+    je_dallocx(p, arena_and_no_cache(index));
+    set_hooks(index, usual, true);
+    arenas_find_new();
+    use_arena(index, 100 * KiB);
+    (void)arenas_purge(UINT64_MAX);
+    arenas_read(&in);
+    cr_expect_geq(in.committed, before.committed);
+    cr_expect_geq(in.committed, in.active);
+}
+
 static int64_t decay_of(unsigned arena)
 {
     char name[48];
@@ -431,13 +506,12 @@ static void *allocate_and_wait(void *barrier)
 
 Test(arenas, an_arena_made_late_has_the_decay_time_of_the_others)
 {
-    struct arenas_pages pages;
     pthread_t threads[4];
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, ARRAY_LEN(threads));
     arenas_set_decay(300);
     cr_expect_eq(decay_of(0), 300);
-    arenas_read(&pages);
+    arenas_find_new();
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         pthread_create(&threads[i], NULL, allocate_and_wait, &barrier);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
@@ -447,6 +521,89 @@ Test(arenas, an_arena_made_late_has_the_decay_time_of_the_others)
         made++;
     if (made == account_arenas())
         cr_skip_test("the threads found arenas there");
-    arenas_read(&pages);
+    arenas_find_new();
     cr_expect_eq(decay_of(made), 300);
+}
+
+static void choose_decay(unsigned arena, ssize_t ms)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+    cr_assert_eq(mallctl(name, NULL, NULL, &ms, sizeof(ms)), 0);
+}
+
+Test(arenas, decay_time_that_the_program_sets_stays_and_its_pages_are_purged_all_the_same)
+{
+    unsigned chosen = create_arena(), other = create_arena();
+    arenas_find_new();
+    choose_decay(chosen, 123456);
+    use_arena(chosen, 100 * KiB);
+    arenas_set_decay(300);
+    cr_expect_eq(decay_of(chosen), 123456);
+    cr_expect_eq(decay_of(other), 300);
+    choose_decay(chosen, -1);
+    choose_decay(other, 200000);
+    uint64_t dirty = dirty_now();
+    cr_assert_geq(dirty, 20 * MiB);
+    cr_expect_geq(arenas_purge(dirty / 2), dirty / 2);
+    cr_expect_eq(decay_of(chosen), -1);
+    cr_expect_eq(decay_of(other), 200000);
+    arenas_set_decay(200);
+    cr_expect_eq(decay_of(0), 200);
+    cr_expect_eq(decay_of(other), 200000);
+    (void)arenas_purge(UINT64_MAX);
+    cr_expect_eq(dirty_now(), 0u);
+}
+
+/* The program's own default for arenas made from then on. */
+Test(arenas, decay_time_that_the_program_sets_for_new_arenas_counts)
+{
+    ssize_t ms = 77777;
+    arenas_set_decay(300);
+    cr_assert_eq(mallctl("arenas.dirty_decay_ms", NULL, NULL, &ms, sizeof(ms)), 0);
+    unsigned index = create_arena();
+    arenas_find_new();
+    arenas_set_decay(200);
+    cr_expect_eq(decay_of(index), 77777);
+}
+
+/* A thread that is not there was half through with a new time. */
+Test(arenas, forked_child_ends_what_another_thread_began)
+{
+    arenas_set_decay(300);
+    arenas_set_decay(200);
+    choose_decay(0, 300);
+    arenas_fork_child();
+    arenas_set_decay(150);
+    cr_expect_eq(decay_of(0), 150);
+}
+
+static void *read_counts(void *stop)
+{
+    struct arenas_pages pages;
+    thread_state.inside = true;
+    while (!atomic_load((atomic_bool *)stop)) {
+        arenas_read(&pages);
+        cr_assert_leq(pages.active, pages.committed + MiB);
+    }
+    return NULL;
+}
+
+/* Reading finds what new arenas hold, and leaves the rest to a look. */
+Test(arenas, counts_are_read_beside_looks)
+{
+    pthread_t reader;
+    atomic_bool stop = false;
+    pthread_create(&reader, NULL, read_counts, &stop);
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned index = create_arena();
+        struct arenas_pages pages;
+        arenas_set_decay(100 + i);
+        arenas_read(&pages);
+        cr_expect_eq(active_pages(index), &account_new);
+        arenas_find_new();
+        cr_expect_eq(decay_of(index), 100 + i);
+    }
+    atomic_store(&stop, true);
+    pthread_join(reader, NULL);
 }

@@ -126,17 +126,27 @@ static struct job job_by_mib(const size_t *mib, size_t len, bool sets)
     return is_work(work, sets) ? (struct job){work, (unsigned)u64_min(mib[1], UINT32_MAX)} : no_job;
 }
 
+#ifdef PLIM_JEMALLOC_SHARED
+static struct je_extent_hooks *const ours = &hooks;
+
+/* "arenas.create", which is of two parts. */
+static bool mib_creates(const size_t *mib, size_t len)
+{
+    size_t found[2] = {0}, found_len = ARRAY_LEN(found);
+    return len == ARRAY_LEN(found) &&
+           je_mallctlnametomib("arenas.create", found, &found_len) == 0 &&
+           memcmp(mib, found, sizeof(found)) == 0;
+}
+#endif
+
 /* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
  */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
     struct entry e = enter(job_by_name(name, newp != NULL));
 #ifdef PLIM_JEMALLOC_SHARED
-    struct je_extent_hooks *ours = &hooks;
-    if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready()) {
-        newp = &ours;
-        newlen = sizeof(ours);
-    }
+    if (newp == NULL && strcmp(name, "arenas.create") == 0 && runtime_ready())
+        return leave(e, je_mallctl(name, oldp, oldlenp, (void *)&ours, sizeof(ours)));
 #endif
     return leave(e, je_mallctl(name, oldp, oldlenp, newp, newlen));
 }
@@ -151,6 +161,10 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
                              void *newp, size_t newlen)
 {
     struct entry e = enter(job_by_mib(mib, miblen, newp != NULL));
+#ifdef PLIM_JEMALLOC_SHARED
+    if (newp == NULL && mib_creates(mib, miblen) && runtime_ready())
+        return leave(e, je_mallctlbymib(mib, miblen, oldp, oldlenp, (void *)&ours, sizeof(ours)));
+#endif
     return leave(e, je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen));
 }
 

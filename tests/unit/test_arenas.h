@@ -1,0 +1,26 @@
+/* What the tests of test_arenas.c and test_arenas_own.c share. */
+#ifndef TEST_ARENAS_H
+#define TEST_ARENAS_H
+
+#include "account.h"
+#include "arenas.h"
+#include "je.h"
+#include "runtime.h"
+
+/* Not inside the library: what it took before it had hooks may be counted wrong by a page or two.
+ */
+bool on_shared_jemalloc(void);
+/* The same, but for that. */
+bool is_about(uint64_t value, uint64_t expected);
+
+/* Flags for that arena, past the thread's cache. */
+int arena_and_no_cache(unsigned index);
+/* Allocates 256 blocks there and frees them. */
+void use_arena(unsigned index, size_t size);
+/* Of "stats.arenas.<arena>.<name>"; 0 for an arena that no thread has needed yet. */
+size_t statistic(unsigned arena, const char *name);
+void assert_count_is_exact(const char *when);
+void make_dirty(uint64_t bytes, size_t piece);
+uint64_t dirty_now(void);
+
+#endif

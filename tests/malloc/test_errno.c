@@ -1,5 +1,6 @@
 /* errno belongs to the program: success and free() leave it alone, also while pages are purged. */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <plimsoll.h>
@@ -140,6 +141,8 @@ Test(errno_, success_of_a_thread_without_room_for_a_cache_leaves_it_alone)
     struct rlimit before;
     pthread_t thread;
     void *changed = NULL, *block = malloc(100);
+    if (dlopen("libjemalloc.so.2", RTLD_LAZY | RTLD_NOLOAD) != NULL)
+        cr_skip_test("the shared jemalloc does not see that it has no room, and crashes");
     pthread_barrier_init(&full, NULL, 2);
     cr_assert_eq(pthread_create(&thread, NULL, begin_with_realloc_and_free, block), 0);
     use_up(&before);

@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 64 };
+enum { GROUPS_MAX = 64, TRIES_MAX = 100 };
 
 struct rights {
     uid_t uid;
@@ -58,25 +60,61 @@ static int read_rights(int pid, struct rights *ret)
     return 0;
 }
 
-/* Its root may be followed only with its rights. */
-static bool is_closed_to_us(int pid)
+/* The root directory that the process sees, or -errno; pid 0: ours. */
+static int open_root(int pid)
 {
-    char root[64];
-    (void)snprintf(root, sizeof(root), "/proc/%d/root", pid);
-    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool closed = fd < 0 && (errno == EACCES || errno == EPERM);
-    if (fd >= 0)
-        (void)close(fd);
-    return closed;
+    char path[64] = "/";
+    if (pid > 0)
+        (void)snprintf(path, sizeof(path), "/proc/%d/root", pid);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
-static int may_write(int dir)
+/*
+ * An absolute path below that root, or -errno. Symbolic links in it that are absolute are followed
+ * from there too; from our own root only where that cannot be: older kernels and seccomp filters
+ * know no openat2, and it does not follow the links of /proc.
+ */
+static int open_dir(int root, const char *path)
 {
-    return faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -errno;
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    char below[OPTION_PATH_MAX + 1];
+    int fd = -1;
+    (void)snprintf(below, sizeof(below), ".%s", path);
+    errno = EAGAIN; /* as when directories were moved meanwhile */
+    for (int i = 0; i < TRIES_MAX && fd < 0 && errno == EAGAIN; i++)
+        fd = (int)syscall(SYS_openat2, root, below, &how, sizeof(how));
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EXDEV))
+        fd = openat(root, below, (int)how.flags);
+    return fd < 0 ? -errno : fd;
+}
+
+static uint64_t free_space(int root, const char *path)
+{
+    uint64_t bytes = UNLIMITED;
+    struct statvfs fs;
+    int dir = open_dir(root, path);
+    if (dir < 0)
+        return bytes;
+    if (fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0) /* some have no size of their own */
+        bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    (void)close(dir);
+    return bytes;
+}
+
+/* All the way down: each directory above it must let us through. */
+static int may_write(int root, const char *path)
+{
+    int dir = open_dir(root, path);
+    if (dir < 0)
+        return dir;
+    int rc = faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -errno;
+    (void)close(dir);
+    return rc;
 }
 
 /* In a child of ours, which takes on the rights of the process. */
-static int may_write_as(int dir, const struct rights *rights)
+static int may_write_as(int root, const char *path, const struct rights *rights)
 {
     int status;
     pid_t child = fork();
@@ -87,7 +125,7 @@ static int may_write_as(int dir, const struct rights *rights)
             setresgid(rights->gid, rights->gid, rights->gid) < 0 ||
             setresuid(rights->uid, rights->uid, rights->uid) < 0)
             _exit(0); /* who knows: no complaint */
-        _exit(-may_write(dir));
+        _exit(-may_write(root, path));
     }
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
@@ -97,26 +135,19 @@ static int may_write_as(int dir, const struct rights *rights)
 
 void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret)
 {
-    char full[OPTION_PATH_MAX + 64];
-    struct statvfs fs;
     struct rights rights;
     *ret = (struct doctor_dir){.free = UNLIMITED};
     (void)snprintf(ret->path, sizeof(ret->path), "%s", path);
-    if (pid > 0)
-        (void)snprintf(full, sizeof(full), "/proc/%d/root%s", pid, path);
-    else
-        (void)snprintf(full, sizeof(full), "%s", path);
-    int dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
-        ret->rc = -errno;
-        ret->untold = pid > 0 && is_closed_to_us(pid);
+    int root = open_root(pid);
+    if (root < 0) {
+        ret->rc = root;
+        ret->untold = root == -EACCES || root == -EPERM;
         return;
     }
-    if (fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0) /* some have no size of their own */
-        ret->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    ret->free = free_space(root, path);
     if (pid > 0 && geteuid() == 0 && read_rights(pid, &rights) == 0)
-        ret->rc = may_write_as(dir, &rights);
+        ret->rc = may_write_as(root, path, &rights);
     else
-        ret->rc = may_write(dir);
-    (void)close(dir);
+        ret->rc = may_write(root, path);
+    (void)close(root);
 }

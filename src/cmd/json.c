@@ -39,7 +39,7 @@ json_t *json_text(const char *s)
 
 void json_write(json_t *json, FILE *to)
 {
-    (void)json_dumpf(json, to, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    (void)json_dumpf(json, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
     (void)fputc('\n', to);
     json_decref(json);
 }

@@ -1,4 +1,5 @@
-/* JSON as every verb prints it: numbers as numbers, and words where there is no number. */
+/* JSON as every verb prints it: numbers as numbers, and words where there is no number. In ASCII,
+ * so that a terminal acts on no name in it. */
 #ifndef PLIM_CMD_JSON_H
 #define PLIM_CMD_JSON_H
 

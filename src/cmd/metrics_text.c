@@ -152,7 +152,7 @@ void metrics_write_json(const struct pages *pages, FILE *to)
         json_t *one = process_json(&pages->list[i], pages->now_ns);
         json_object_set_new(one, "history", history_json(&pages->list[i].view, pages->now_ns));
         fputs(i > 0 ? "," : "", to);
-        (void)json_dumpf(one, to, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        (void)json_dumpf(one, to, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
         json_decref(one);
     }
     fputs("]}", to);

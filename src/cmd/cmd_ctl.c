@@ -74,13 +74,11 @@ static int take_limit(const struct cmd_verb *self, const char *value, uint64_t *
 static int take_order(const struct cmd_verb *self, unsigned count, char **words, struct order *ret)
 {
     struct mailbox_request *r = &ret->request;
-    const char *end;
     if (count < 2) {
         cmd_say("ctl: too few arguments, expected: plimsoll ctl %s", self->synopsis);
         return EXIT_USAGE;
     }
-    if (fmt_parse_u64(words[0], &end, &ret->pid) < 0 || *end != '\0' || ret->pid < 1 ||
-        ret->pid > INT_MAX)
+    if (cmd_number(words[0], 1, INT_MAX, &ret->pid) < 0)
         return cmd_bad_value(self, "PID", words[0], "the number of a process");
     ret->verb = words[1];
     ret->value = count > 2 ? words[2] : NULL;

@@ -2,8 +2,6 @@
 #include "cmd.h"
 #include "doctor.h"
 
-#include "../fmt.h"
-
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,14 +22,12 @@ static const char details[] =
     "not: the library cannot be loaded, a PLIMSOLL variable is bad or turns it off, process\n"
     "N does not have the library though LD_PRELOAD names it, or there is no process N.";
 
-static int take_number(const struct cmd_verb *self, const char *name, const char *value,
-                       uint64_t *ret)
+static int take_number(const struct cmd_verb *self, const char *name, const char *value, int *ret)
 {
-    const char *end;
     uint64_t v;
-    if (fmt_parse_u64(value, &end, &v) < 0 || *end != '\0' || v < 1 || v > INT_MAX)
+    if (cmd_number(value, 1, INT_MAX, &v) < 0)
         return cmd_bad_value(self, name, value, "a whole number of at least 1");
-    *ret = v;
+    *ret = (int)v;
     return EXIT_OK;
 }
 
@@ -47,24 +43,18 @@ static int take_root(const struct cmd_verb *self, const char *value, const char 
 static int take_flag(const struct cmd_verb *self, enum flag flag, const char *value,
                      struct doctor_request *request, bool *json)
 {
-    uint64_t number = 0;
-    int code = EXIT_OK;
     switch (flag) {
     case FLAG_ROOT:
         return take_root(self, value, &request->root);
     case FLAG_PID:
-        code = take_number(self, "--pid", value, &number);
-        request->pid = (int)number;
-        break;
+        return take_number(self, "--pid", value, &request->pid);
     case FLAG_AFFINITY:
-        code = take_number(self, "--affinity", value, &number);
-        request->affinity = (unsigned)number;
-        break;
+        return take_number(self, "--affinity", value, &request->affinity);
     case FLAG_JSON:
         *json = true;
         break;
     }
-    return code;
+    return EXIT_OK;
 }
 
 static int exit_code(const struct diagnosis *diagnosis)

@@ -52,9 +52,9 @@ enum doctor_topic {
 extern const char *const doctor_topic_words[DOCTOR_TOPIC_COUNT];
 
 struct doctor_request {
-    const char *root;  /* of a captured tree; "" for this machine */
-    int pid;           /* 0: the doctor itself */
-    unsigned affinity; /* CPUs; 0: ask the kernel */
+    const char *root; /* of a captured tree; "" for this machine */
+    int pid;          /* 0: the doctor itself */
+    int affinity;     /* CPUs; 0: ask the kernel */
 };
 
 /* One level of the memory hierarchy. UNLIMITED where nothing is known. */

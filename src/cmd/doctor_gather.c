@@ -74,7 +74,7 @@ static unsigned affinity_of(const struct doctor_request *request)
 {
     cpu_set_t set;
     if (request->affinity > 0)
-        return request->affinity;
+        return (unsigned)request->affinity;
     if (request->root[0] == '\0' && request->pid > 0 &&
         sched_getaffinity(request->pid, sizeof(set), &set) == 0)
         return (unsigned)CPU_COUNT(&set);

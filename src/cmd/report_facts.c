@@ -7,26 +7,22 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* One fact after the other goes to the sink. */
-struct out {
-    const struct report_sink *sink;
-};
-
-static void group(const struct out *o, const char *title)
+static void group(const struct report_sink *to, const char *title)
 {
-    o->sink->group(o->sink->arg, title);
+    to->group(to->arg, title);
 }
 
-static void fact(const struct out *o, const char *label, const char *format, ...) PLIM_PRINTF(3, 4);
+static void fact(const struct report_sink *to, const char *label, const char *format, ...)
+    PLIM_PRINTF(3, 4);
 
-static void fact(const struct out *o, const char *label, const char *format, ...)
+static void fact(const struct report_sink *to, const char *label, const char *format, ...)
 {
     char text[REPORT_LINE_MAX];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    o->sink->fact(o->sink->arg, label, text);
+    to->fact(to->arg, label, text);
 }
 
 static double percent(uint64_t part, uint64_t whole)
@@ -34,7 +30,7 @@ static double percent(uint64_t part, uint64_t whole)
     return whole == 0 || whole == UNLIMITED ? 0 : 100.0 * (double)part / (double)whole;
 }
 
-static void facts_process(const struct out *o, const struct flight *f)
+static void facts_process(const struct report_sink *to, const struct flight *f)
 {
     static const char *const sources[] = {"nothing limits it", "a cgroup", "the machine's memory",
                                           "PLIMSOLL_LIMIT"};
@@ -44,20 +40,20 @@ static void facts_process(const struct out *o, const struct flight *f)
         [PAGE_ELSEWHERE] = "the stats page of a process in another pid namespace",
     };
     uint64_t source = f->values[PAGE_SOURCE];
-    group(o, "The process");
-    fact(o, "Program", "%s, pid %llu, user %llu", f->comm[0] != '\0' ? f->comm : "?",
+    group(to, "The process");
+    fact(to, "Program", "%s, pid %llu, user %llu", f->comm[0] != '\0' ? f->comm : "?",
          (unsigned long long)f->pid, (unsigned long long)f->uid);
     if (f->taken_ns > f->created_ns && f->created_ns > 0)
-        fact(o, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
-    fact(o, "Read from", "%s",
+        fact(to, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
+    fact(to, "Read from", "%s",
          f->from_page  ? pages[f->life]
          : f->complete ? "a flight record"
                        : "a flight record that was cut short");
-    fact(o, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
+    fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
     if (f->on_limit[0] != '\0')
-        fact(o, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
+        fact(to, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
     if (f->bad_lines > 0)
-        fact(o, "Not readable", "%u lines or samples", f->bad_lines);
+        fact(to, "Not readable", "%u lines or samples", f->bad_lines);
 }
 
 static const char *bytes_if_known(uint64_t n)
@@ -65,117 +61,119 @@ static const char *bytes_if_known(uint64_t n)
     return n == UNLIMITED ? "not known" : words_bytes(n);
 }
 
-static void facts_memory(const struct out *o, const struct flight *f, const struct verdict *v)
+static void facts_memory(const struct report_sink *to, const struct flight *f,
+                         const struct verdict *v)
 {
     const struct record_sample *last =
         f->sample_count > 0 ? &f->samples[f->sample_count - 1] : NULL;
     uint64_t committed = last != NULL ? last->committed : f->values[PAGE_COMMITTED];
     uint64_t active = last != NULL ? last->active : f->values[PAGE_ACTIVE];
-    group(o, "Memory at the end");
+    group(to, "Memory at the end");
     if (v->hard != UNLIMITED && v->usage == UNLIMITED)
-        fact(o, "Usage", "not known; the limit is %s, the soft limit %s", words_bytes(v->hard),
+        fact(to, "Usage", "not known; the limit is %s, the soft limit %s", words_bytes(v->hard),
              words_bytes(v->soft));
     else if (v->hard != UNLIMITED)
-        fact(o, "Usage", "%s of %s (%.0f %%); the soft limit is %s", words_bytes(v->usage),
+        fact(to, "Usage", "%s of %s (%.0f %%); the soft limit is %s", words_bytes(v->usage),
              words_bytes(v->hard), percent(v->usage, v->hard), words_bytes(v->soft));
     else
-        fact(o, "Usage", "%s; no limit", bytes_if_known(v->usage));
-    fact(o, "Highest", "%s", bytes_if_known(v->peak));
-    fact(o, "Heap in use", "%s", words_bytes(active));
-    fact(o, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
+        fact(to, "Usage", "%s; no limit", bytes_if_known(v->usage));
+    fact(to, "Highest", "%s", bytes_if_known(v->peak));
+    fact(to, "Heap in use", "%s", words_bytes(active));
+    fact(to, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
     if (v->usage != UNLIMITED)
-        fact(o, "Outside the heap", "%s%s", words_bytes(u64_less(v->usage, committed)),
+        fact(to, "Outside the heap", "%s%s", words_bytes(u64_less(v->usage, committed)),
              f->values[PAGE_SOURCE] == LIMITS_CGROUP
                  ? ": of other processes of the cgroup, or not from malloc"
                  : "");
 }
 
-static void facts_rise(const struct out *o, const struct verdict *v)
+static void facts_rise(const struct report_sink *to, const struct verdict *v)
 {
     if (v->peak == UNLIMITED)
         return;
-    group(o, "What grew");
+    group(to, "What grew");
     if (v->rise_usage <= 0 || v->rise_ns == 0) {
-        fact(o, "Usage", "did not rise in the %s that are known", words_span(v->span_ns));
+        fact(to, "Usage", "did not rise in the %s that are known", words_span(v->span_ns));
         return;
     }
-    fact(o, "Usage", "%s in %s; %s a second before it was held back", words_change(v->rise_usage),
+    fact(to, "Usage", "%s in %s; %s a second before it was held back", words_change(v->rise_usage),
          words_span(v->rise_ns), words_bytes(v->rate));
-    fact(o, "of this, heap in use", "%s", words_change(v->rise_active));
-    fact(o, "free pages of the heap", "%s", words_change(v->rise_dirty));
-    fact(o, "outside the heap", "%s", words_change(v->rise_outside));
-    fact(o, "Trend", v->still_rising ? "it was still rising" : "it was rising less and less");
+    fact(to, "of this, heap in use", "%s", words_change(v->rise_active));
+    fact(to, "free pages of the heap", "%s", words_change(v->rise_dirty));
+    fact(to, "outside the heap", "%s", words_change(v->rise_outside));
+    fact(to, "Trend", v->still_rising ? "it was still rising" : "it was rising less and less");
     if (v->request > 0)
-        fact(o, "Largest single request", "%s, in the last seconds", words_bytes(v->request));
+        fact(to, "Largest single request", "%s, in the last seconds", words_bytes(v->request));
 }
 
-static void facts_tried(const struct out *o, const struct flight *f, const struct verdict *v)
+static void facts_tried(const struct report_sink *to, const struct flight *f,
+                        const struct verdict *v)
 {
-    group(o, "What was tried");
-    fact(o, "Purges of free pages", "%u, which gave back %s", v->purges, words_bytes(v->purged));
+    group(to, "What was tried");
+    fact(to, "Purges of free pages", "%u, which gave back %s", v->purges, words_bytes(v->purged));
     if (v->passes > 0)
-        fact(o, "Reclaimers (callbacks)", "%u passes, asked for %s, gave %s", v->passes,
+        fact(to, "Reclaimers (callbacks)", "%u passes, asked for %s, gave %s", v->passes,
              words_bytes(v->asked), words_bytes(v->freed));
     else if (f->values[PAGE_RECLAIMER_CALLS] > 0)
-        fact(o, "Reclaimers (callbacks)", "not called in this time");
+        fact(to, "Reclaimers (callbacks)", "not called in this time");
     else if (f->reclaimers_known && f->reclaimer_count == 0)
-        fact(o, "Reclaimers (callbacks)", "none registered");
+        fact(to, "Reclaimers (callbacks)", "none registered");
     else
-        fact(o, "Reclaimers (callbacks)", "none called");
+        fact(to, "Reclaimers (callbacks)", "none called");
     if (v->throttle_ns > 0)
-        fact(o, "Threads held back", "for %s in all", words_span(v->throttle_ns));
+        fact(to, "Threads held back", "for %s in all", words_span(v->throttle_ns));
     if (v->refusals > 0)
-        fact(o, "Requests refused", "%llu since it started",
+        fact(to, "Requests refused", "%llu since it started",
              (unsigned long long)f->values[PAGE_FAILED_REQUESTS]);
-    fact(o, "CPU time spent on it", "%s of %s", words_span(v->cpu_ns), words_span(v->span_ns));
+    fact(to, "CPU time spent on it", "%s of %s", words_span(v->cpu_ns), words_span(v->span_ns));
     if (v->cannot_meet)
-        fact(o, "Given up", "\"cannot meet the limit\": what is left is in use");
+        fact(to, "Given up", "\"cannot meet the limit\": what is left is in use");
     for (unsigned i = 0; i < f->reclaimer_count; i++) {
         const struct flight_reclaimer *r = &f->reclaimers[i];
         char label[sizeof(r->name) + 16];
         (void)snprintf(label, sizeof(label), "callback \"%s\"", r->name);
-        fact(o, label, "%llu calls since the start, asked for %s, gave %s",
+        fact(to, label, "%llu calls since the start, asked for %s, gave %s",
              (unsigned long long)r->calls, words_bytes(r->asked), words_bytes(r->freed));
     }
 }
 
-static void facts_needed(const struct out *o, const struct verdict *v)
+static void facts_needed(const struct report_sink *to, const struct verdict *v)
 {
     if (v->needed == UNLIMITED)
         return;
-    group(o, "What would have been needed");
-    fact(o, "In use at most", "%s, without the free pages of this heap", words_bytes(v->needed));
-    fact(o, "So at least a limit of", "%s, which has its soft limit there",
+    group(to, "What would have been needed");
+    fact(to, "In use at most", "%s, without the free pages of this heap", words_bytes(v->needed));
+    fact(to, "So at least a limit of", "%s, which has its soft limit there",
          words_bytes(v->needed_limit));
     if (v->still_rising && v->rate >= 1)
-        fact(o, "But it was still rising", "each 100 MiB more last another %s at that rate",
+        fact(to, "But it was still rising", "each 100 MiB more last another %s at that rate",
              words_span(100 * MiB * NS_PER_S / v->rate));
 }
 
-static void facts_resident(const struct out *o, const struct flight *f)
+static void facts_resident(const struct report_sink *to, const struct flight *f)
 {
     const struct record_resident *r = &f->resident;
     if (!f->resident_known)
         return;
-    group(o, "Resident memory of this process");
-    fact(o, "Anonymous", "%s; the heap is %s of it", words_bytes(r->anonymous),
+    group(to, "Resident memory of this process");
+    fact(to, "Anonymous", "%s; the heap is %s of it", words_bytes(r->anonymous),
          words_bytes(f->values[PAGE_COMMITTED]));
-    fact(o, "Shared", "%s: /dev/shm, memfd, System V", words_bytes(r->shared));
-    fact(o, "Files", "%s: the program, libraries, mapped files", words_bytes(r->file));
-    fact(o, "Page tables", "%s", words_bytes(r->page_tables));
-    fact(o, "In swap", "%s", words_bytes(r->swap));
-    fact(o, "Threads", "%llu", (unsigned long long)r->threads);
+    fact(to, "Shared", "%s: /dev/shm, memfd, System V", words_bytes(r->shared));
+    fact(to, "Files", "%s: the program, libraries, mapped files", words_bytes(r->file));
+    fact(to, "Page tables", "%s", words_bytes(r->page_tables));
+    fact(to, "In swap", "%s", words_bytes(r->swap));
+    fact(to, "Threads", "%llu", (unsigned long long)r->threads);
 }
 
-static void facts_maps(const struct out *o, const struct flight *f)
+static void facts_maps(const struct report_sink *to, const struct flight *f)
 {
     if (!f->maps_known)
         return;
-    group(o, f->maps_cut ? "Mapped memory (the first part of it)" : "Mapped memory");
+    group(to, f->maps_cut ? "Mapped memory (the first part of it)" : "Mapped memory");
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
         const struct record_map_sum *m = &f->maps[i];
         if (m->mappings > 0)
-            fact(o, record_maps[i].name, "%s in %llu %s: %s", words_bytes(m->rss),
+            fact(to, record_maps[i].name, "%s in %llu %s: %s", words_bytes(m->rss),
                  (unsigned long long)m->mappings, m->mappings == 1 ? "mapping" : "mappings",
                  record_maps[i].meaning);
     }
@@ -183,12 +181,11 @@ static void facts_maps(const struct out *o, const struct flight *f)
 
 void report_facts(const struct flight *f, const struct verdict *v, const struct report_sink *sink)
 {
-    const struct out o = {.sink = sink};
-    facts_process(&o, f);
-    facts_memory(&o, f, v);
-    facts_rise(&o, v);
-    facts_tried(&o, f, v);
-    facts_needed(&o, v);
-    facts_resident(&o, f);
-    facts_maps(&o, f);
+    facts_process(sink, f);
+    facts_memory(sink, f, v);
+    facts_rise(sink, v);
+    facts_tried(sink, f, v);
+    facts_needed(sink, v);
+    facts_resident(sink, f);
+    facts_maps(sink, f);
 }

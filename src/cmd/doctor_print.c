@@ -1,6 +1,7 @@
 /* plimsoll doctor: what was found, for people and for programs. */
 #include "clean.h"
 #include "doctor.h"
+#include "figures.h"
 #include "json.h"
 
 #include "../fmt.h"
@@ -17,21 +18,6 @@ static const char *confidence_word(enum cgroup_confidence confidence)
     case CGROUP_FALLBACK:
         return "fallback";
     case CGROUP_NONE:
-        break;
-    }
-    return "none";
-}
-
-static const char *source_word(enum limits_source source)
-{
-    switch (source) {
-    case LIMITS_CGROUP:
-        return "cgroup";
-    case LIMITS_MACHINE:
-        return "machine";
-    case LIMITS_PROCESS:
-        return "process";
-    case LIMITS_NONE:
         break;
     }
     return "none";
@@ -172,12 +158,6 @@ void doctor_print_text(struct diagnosis *d)
     print_findings(d);
 }
 
-/* null where the number is not known. */
-static json_t *json_known(uint64_t bytes)
-{
-    return bytes == UNLIMITED ? json_null() : json_number(bytes);
-}
-
 static json_t *levels_json(const struct diagnosis *d)
 {
     char path[CGROUP_PATH_MAX];
@@ -223,7 +203,7 @@ static json_t *findings_json(const struct diagnosis *d)
 static void set_limits_json(json_t *all, const struct diagnosis *d)
 {
     json_object_set_new(all, "ram_bytes", json_limit(d->ram));
-    json_object_set_new(all, "soft_limit_source", json_text(source_word(d->limits.source)));
+    json_object_set_new(all, "soft_limit_source", json_text(source_name(d->limits.source)));
     json_object_set_new(all, "soft_limit_bytes", json_limit(d->limits.soft));
     json_object_set_new(all, "low_bytes", json_limit(d->limits.low));
     json_object_set_new(all, "critical_bytes", json_limit(d->limits.critical));

@@ -70,7 +70,7 @@ void figure_seconds(uint64_t ns, char *text, size_t size)
     (void)snprintf(text, size, ns > 0 ? "< 1 ms" : "0");
 }
 
-static bool is_usage(enum page_field field)
+bool figure_is_usage(enum page_field field)
 {
     return field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
 }
@@ -80,7 +80,7 @@ void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size
     struct fmt f = {.buf = text, .cap = size};
     text[0] = '\0';
     if (bytes == UNLIMITED)
-        fmt_str(&f, is_usage(field) ? "?" : "none");
+        fmt_str(&f, figure_is_usage(field) ? "?" : "none");
     else
         fmt_bytes(&f, bytes);
 }
@@ -102,7 +102,7 @@ static json_t *field_json(const struct page_view *view, enum page_field field, u
     if (page_fields[field].unit == PAGE_NS)
         return json_real((double)v / (double)NS_PER_S);
     if (page_fields[field].unit == PAGE_BYTES)
-        return v == UNLIMITED && is_usage(field) ? json_null() : json_limit(v);
+        return v == UNLIMITED && figure_is_usage(field) ? json_null() : json_limit(v);
     return json_number(v);
 }
 

@@ -15,6 +15,8 @@ void figure_headroom_text(const struct page_view *view, char *text, size_t size)
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
 /* The figure as readers show it. */
 uint64_t figure_value(const struct page_view *view, enum page_field field, uint64_t now_ns);
+/* Not a limit: where it is UNLIMITED it is not known. */
+bool figure_is_usage(enum page_field field);
 /* "normal", "low", "medium", "critical", or "?". */
 const char *level_word(uint64_t level);
 /* "none", "cgroup", "machine", "process", or "?". */

@@ -52,8 +52,8 @@ static const char *unit_word(enum page_unit unit)
 /* A usage that is not known is left out rather than infinite. */
 static bool is_known(const struct page_view *view, enum page_field field)
 {
-    bool usage = field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
-    return (unsigned)field < view->known && !(usage && view->values[field] == UNLIMITED);
+    return (unsigned)field < view->known &&
+           !(figure_is_usage(field) && view->values[field] == UNLIMITED);
 }
 
 static void write_field(const struct pages *pages, enum page_field field,

@@ -9,12 +9,6 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
-/* Figures that are not known are null. */
-static json_t *figure(uint64_t n)
-{
-    return n == UNLIMITED ? json_null() : json_number(n);
-}
-
 static json_t *seconds(uint64_t ns)
 {
     return json_real((double)ns / 1e9);
@@ -43,13 +37,13 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "rise_seconds", seconds(v->rise_ns));
     set(o, "rise_bytes_per_second", json_number(v->rate));
     set(o, "still_rising", json_boolean(v->still_rising));
-    set(o, "purged_bytes", figure(v->purged));
-    set(o, "reclaimer_asked_bytes", figure(v->asked));
-    set(o, "reclaimer_freed_bytes", figure(v->freed));
+    set(o, "purged_bytes", json_known(v->purged));
+    set(o, "reclaimer_asked_bytes", json_known(v->asked));
+    set(o, "reclaimer_freed_bytes", json_known(v->freed));
     set(o, "throttle_seconds", seconds(v->throttle_ns));
-    set(o, "largest_request_bytes", figure(v->request));
-    set(o, "needed_bytes", figure(v->needed));
-    set(o, "needed_limit_bytes", figure(v->needed_limit));
+    set(o, "largest_request_bytes", json_known(v->request));
+    set(o, "needed_bytes", json_known(v->needed));
+    set(o, "needed_limit_bytes", json_known(v->needed_limit));
     return o;
 }
 
@@ -58,7 +52,7 @@ static json_t *values_json(const struct flight *f)
     json_t *o = json_object();
     for (unsigned i = 0; i < f->known; i++)
         set(o, page_fields[i].name,
-            page_fields[i].unit == PAGE_NS ? seconds(f->values[i]) : figure(f->values[i]));
+            page_fields[i].unit == PAGE_NS ? seconds(f->values[i]) : json_known(f->values[i]));
     return o;
 }
 
@@ -68,7 +62,7 @@ static json_t *samples_json(const struct flight *f)
     for (unsigned i = 0; i < f->sample_count; i++) {
         const struct record_sample *s = &f->samples[i];
         json_t *o = json_object();
-#define X(name) set(o, #name, figure(s->name));
+#define X(name) set(o, #name, json_known(s->name));
         RECORD_SAMPLE(X)
 #undef X
         json_array_append_new(list, o);
@@ -83,9 +77,9 @@ static json_t *reclaimers_json(const struct flight *f)
         const struct flight_reclaimer *r = &f->reclaimers[i];
         json_t *o = json_object();
         set(o, "name", json_text(r->name));
-        set(o, "calls", figure(r->calls));
-        set(o, "asked_bytes", figure(r->asked));
-        set(o, "freed_bytes", figure(r->freed));
+        set(o, "calls", json_known(r->calls));
+        set(o, "asked_bytes", json_known(r->asked));
+        set(o, "freed_bytes", json_known(r->freed));
         json_array_append_new(list, o);
     }
     return list;
@@ -94,7 +88,7 @@ static json_t *reclaimers_json(const struct flight *f)
 static json_t *resident_json(const struct flight *f)
 {
     json_t *o = json_object();
-#define X(name) set(o, #name, figure(f->resident.name));
+#define X(name) set(o, #name, json_known(f->resident.name));
     RECORD_RESIDENT(X)
 #undef X
     return o;
@@ -105,10 +99,10 @@ static json_t *maps_json(const struct flight *f)
     json_t *all = json_object();
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
         json_t *o = json_object();
-        set(o, "mappings", figure(f->maps[i].mappings));
-        set(o, "resident_bytes", figure(f->maps[i].rss));
-        set(o, "anonymous_bytes", figure(f->maps[i].anonymous));
-        set(o, "swap_bytes", figure(f->maps[i].swap));
+        set(o, "mappings", json_known(f->maps[i].mappings));
+        set(o, "resident_bytes", json_known(f->maps[i].rss));
+        set(o, "anonymous_bytes", json_known(f->maps[i].anonymous));
+        set(o, "swap_bytes", json_known(f->maps[i].swap));
         set(all, record_maps[i].name, o);
     }
     return all;
@@ -125,8 +119,8 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
             : json_boolean(f->from_page && f->life == PAGE_LIVES));
     set(o, "unreadable_lines", json_number(f->bad_lines));
     set(o, "reason", f->from_page ? json_null() : json_text(f->reason));
-    set(o, "pid", figure(f->pid));
-    set(o, "uid", figure(f->uid));
+    set(o, "pid", json_known(f->pid));
+    set(o, "uid", json_known(f->uid));
     set(o, "command", json_text(f->comm));
     set(o, "version", json_text(f->version));
     set(o, "cgroup_path", json_text(f->cgroup_path));

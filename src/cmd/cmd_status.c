@@ -115,18 +115,10 @@ static void print_none(const struct pages *pages)
 
 static void print_all(struct pages *pages)
 {
-    char line[TABLE_WIDTH];
     if (pages->count == 0)
         print_none(pages);
-    table_sort(pages, COLUMN_HEADROOM, false);
-    for (size_t i = 0; i < pages->count; i++) {
-        if (i == 0) {
-            table_titles(COLUMN_PID, COLUMN_COUNT, -1, line);
-            puts(line);
-        }
-        table_row(&pages->list[i], pages->now_ns, COLUMN_PID, -1, line);
-        puts(line);
-    }
+    else
+        table_print(pages, COLUMN_HEADROOM, COLUMN_COUNT);
     print_dead(pages);
     print_elsewhere(pages);
 }

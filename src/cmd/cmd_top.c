@@ -31,19 +31,12 @@ static int column_by_word(const char *word)
 static int print_once(enum column by)
 {
     struct pages pages;
-    char line[TABLE_WIDTH];
     int rc = pages_read(false, &pages);
     if (rc < 0) {
         cmd_say("top: cannot read the stats pages: %s", strerror(-rc));
         return EXIT_PROBLEM;
     }
-    table_sort(&pages, by, false);
-    table_titles(COLUMN_PID, by, -1, line);
-    puts(line);
-    for (size_t i = 0; i < pages.count; i++) {
-        table_row(&pages.list[i], pages.now_ns, COLUMN_PID, -1, line);
-        puts(line);
-    }
+    table_print(&pages, by, by);
     pages_free(&pages);
     return EXIT_OK;
 }

@@ -172,3 +172,15 @@ void table_sort(struct pages *pages, enum column by, bool reverse)
     if (pages->count > 0)
         qsort(pages->list, pages->count, sizeof(*pages->list), compare);
 }
+
+void table_print(struct pages *pages, enum column by, enum column sorted)
+{
+    char line[TABLE_WIDTH];
+    table_sort(pages, by, false);
+    table_titles(COLUMN_PID, sorted, -1, line);
+    puts(line);
+    for (size_t i = 0; i < pages->count; i++) {
+        table_row(&pages->list[i], pages->now_ns, COLUMN_PID, -1, line);
+        puts(line);
+    }
+}

@@ -44,4 +44,7 @@ void table_row(const struct process *process, uint64_t now_ns, enum column from,
 /* Least headroom first, most of everything else first, names and pids from the start. */
 void table_sort(struct pages *pages, enum column by, bool reverse);
 
+/* Sorts it and prints all of it on stdout. sorted: as above. */
+void table_print(struct pages *pages, enum column by, enum column sorted);
+
 #endif

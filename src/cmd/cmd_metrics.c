@@ -18,31 +18,37 @@ static const char details[] =
     "draws the headroom over time, /healthz. Without an address (\":9464\", \"9464\") it listens\n"
     "on 127.0.0.1. Whoever reaches the port reads the figures.";
 
+static bool take_format(const char *word, enum metrics_format *ret)
+{
+    *ret = strcmp(word, "openmetrics") == 0 ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;
+    return *ret == METRICS_OPENMETRICS || strcmp(word, "prometheus") == 0;
+}
+
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     enum metrics_format format = METRICS_PROMETHEUS;
-    const char *listen = NULL, *value;
+    const char *listen = NULL, *once = NULL, *value;
     struct pages pages;
     bool json = false;
     int rest, next;
     while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
         if (next == FLAG_LISTEN)
             listen = value;
-        else if (next == FLAG_JSON)
-            json = true;
-        else if (strcmp(value, "openmetrics") == 0)
-            format = METRICS_OPENMETRICS;
-        else if (strcmp(value, "prometheus") == 0)
-            format = METRICS_PROMETHEUS;
         else
+            once = flags[next].name;
+        if (next == FLAG_JSON)
+            json = true;
+        else if (next == FLAG_FORMAT && !take_format(value, &format))
             return cmd_bad_value(self, "--format", value, "prometheus or openmetrics");
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
     if (rest < argc)
         return cmd_bad_argument(self, argv[rest]);
-    if (listen != NULL && json) {
-        cmd_say("metrics: --json prints once, expected without --listen (which serves /data.json)");
+    if (listen != NULL && once != NULL) {
+        cmd_say("metrics: --%s prints once, expected without --listen (which serves either format "
+                "and /data.json)",
+                once);
         return EXIT_USAGE;
     }
     if (listen != NULL)

@@ -6,8 +6,8 @@
  *
  * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise a function
  * returns 0 or a negative errno value, may be called from any thread, and must not be called from a
- * signal handler. -ENOSYS, of those that return 0 or negative: the library is there but off
- * (PLIMSOLL=off, or it could not start).
+ * signal handler. -ENOSYS, of those that return 0 or negative but plim_heap_profile: the library is
+ * there but off (PLIMSOLL=off, or it could not start).
  *
  * PLIM_OPTIONAL needs position-independent code (-fPIE or -fPIC, the default nearly everywhere):
  * otherwise the linker decides that the library is absent.
@@ -78,7 +78,7 @@ struct plim_stats {
     size_t size; /* set by the caller to sizeof(struct plim_stats) */
     enum plim_level level;
     uint32_t cannot_meet_limit; /* 1: reclaiming gave too little for 10 s */
-    uint64_t usage;             /* as in plim_pressure; UINT64_MAX where no limit is known */
+    uint64_t usage;             /* as in plim_pressure; UINT64_MAX: no limit; 0 before the first look */
     uint64_t committed;         /* pages the heap holds, used or not */
     uint64_t active;            /* of those, in use */
     uint64_t looks;             /* times the usage was read */

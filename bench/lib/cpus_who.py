@@ -44,7 +44,7 @@ def commands(work, go):
         ("Python os.cpu_count()", "sysconf", [*PYTHON, "import os; print(os.cpu_count())"], NUMBER),
         ("Python multiprocessing.cpu_count()", "sysconf",
          [*PYTHON, "import multiprocessing as m; print(m.cpu_count())"], NUMBER),
-        ("Python ThreadPoolExecutor(), its threads: CPUs + 4", "sysconf", [*PYTHON, POOL], lambda t: NUMBER(t) - 4),
+        ("Python ThreadPoolExecutor(), its threads less 4", "sysconf", [*PYTHON, POOL], lambda t: NUMBER(t) - 4),
         ("OpenBLAS (numpy), its threads", "sysconf", [*PYTHON, BLAS], NUMBER),
         ("MariaDB thread_pool_size", "sched_getaffinity",
          ["/usr/sbin/mariadbd", "--no-defaults", "--user=root", "--verbose", "--help"],

@@ -18,7 +18,7 @@ PARTS = [
     ("variables", r"options"),
     ("governor, watcher, reclaimers",
      r"governor\w*|watch\w*|look|reclaimers|decay_curve|at_limit|admit|pressure_fd|namespaces|notify|outer"),
-    ("hooks, accounts, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|jemalloc_\w+"),
+    ("accounts, pages, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|jemalloc_\w+"),
     ("malloc, operator new, API", r"malloc\w*|api"),
     ("system calls, text, log", r"sys\w*|fmt|log"),
     ("other", r".*"),

@@ -1,13 +1,16 @@
-/* Loads a plug-in for itself alone (RTLD_LOCAL), several times: plugin_host PLUGIN [unloads]
+/* Loads a plug-in for itself alone (RTLD_LOCAL), several times: plugin_host PLUGIN [deep | unloads]
  *
+ * deep: with RTLD_DEEPBIND.
  * unloads: the plug-in is one that nothing but a reference left behind keeps from being unloaded.
  */
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-static int load_and_run(const char *path)
+static int load_and_run(const char *path, int how)
 {
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL | how);
     if (plugin == NULL) {
         fprintf(stderr, "%s\n", dlerror());
         return 100;
@@ -20,11 +23,13 @@ static int load_and_run(const char *path)
 
 int main(int argc, char **argv)
 {
+    bool deep = argc > 2 && strcmp(argv[2], "deep") == 0;
+    bool unloads = argc > 2 && strcmp(argv[2], "unloads") == 0;
     for (int i = 0; argc > 1 && i < 3; i++) {
-        int rc = load_and_run(argv[1]);
+        int rc = load_and_run(argv[1], deep ? RTLD_DEEPBIND : 0);
         if (rc != 0)
             return rc;
-        if (argc > 2 && dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) != NULL)
+        if (unloads && dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) != NULL)
             return 102;
     }
     puts("done");

@@ -40,6 +40,15 @@ def ruby(s: Setting):
     return s.run("ruby", workload("ruby.rb"))
 
 
+def php(s: Setting):
+    """Its extensions are loaded with RTLD_DEEPBIND."""
+    return s.run("php", "-d", "memory_limit=-1", workload("php.php"))
+
+
+def php_by_malloc(s: Setting):
+    return s.run("env", "USE_ZEND_ALLOC=0", "php", "-d", "memory_limit=-1", workload("php.php"))
+
+
 def bash(s: Setting):
     return s.run("bash", workload("shell.sh"))
 
@@ -203,6 +212,8 @@ PROGRAMS = [
     ("perl", perl, 512),
     ("node", node, 1536),
     ("ruby", ruby, 1024),
+    ("php", php, 512),
+    ("php with USE_ZEND_ALLOC=0", php_by_malloc, 144),
     ("bash", bash, 256),
     ("dash", dash, 256),
     ("gcc", gcc, 768),

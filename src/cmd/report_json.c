@@ -132,6 +132,7 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     set(o, "reclaimers", f->reclaimers_known ? reclaimers_json(f) : json_null());
     set(o, "resident", f->resident_known ? resident_json(f) : json_null());
     set(o, "mapped", f->maps_known ? maps_json(f) : json_null());
+    set(o, "mapped_complete", f->maps_known ? json_boolean(!f->maps_cut) : json_null());
     set(o, "samples", samples_json(f));
     return o;
 }

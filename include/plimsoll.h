@@ -78,11 +78,11 @@ struct plim_stats {
     size_t size; /* set by the caller to sizeof(struct plim_stats) */
     enum plim_level level;
     uint32_t cannot_meet_limit; /* 1: reclaiming gave too little for 10 s */
-    uint64_t usage;             /* as in plim_pressure; UINT64_MAX: no limit; 0 before the first look */
-    uint64_t committed;         /* pages the heap holds, used or not */
-    uint64_t active;            /* of those, in use */
-    uint64_t looks;             /* times the usage was read */
-    uint64_t purges;            /* times free pages were given back before their age */
+    uint64_t usage;     /* as in plim_pressure; UINT64_MAX: no limit; 0 before the first look */
+    uint64_t committed; /* pages the heap holds, used or not */
+    uint64_t active;    /* of those, in use */
+    uint64_t looks;     /* times the usage was read */
+    uint64_t purges;    /* times free pages were given back before their age */
     uint64_t purged_bytes;
     uint64_t reclaimer_calls;
     uint64_t reclaimer_asked_bytes;

@@ -99,6 +99,11 @@ Test(processes, unrelated_ones_survive)
     cr_expect(box_oom_kills(box) == 0);
 }
 
+static bool has_grown(void *run)
+{
+    return run_has_printed(run, "grown=1");
+}
+
 /* One holds free pages and makes no calls; another needs them. */
 Test(processes, an_idle_one_gives_back_what_another_needs)
 {
@@ -108,7 +113,7 @@ Test(processes, an_idle_one_gives_back_what_another_needs)
                                     .preload = harness_library(),
                                     .argv = ARGV(harness_program("grow"), "--free-first-mib", "200",
                                                  "--mib", "10", "--hold-s", "3600")});
-    sleep_ms(500);
+    cr_assert(eventually(TIMEOUT_S, has_grown, &idle), "%s", run_describe(&idle));
     struct run busy = run_in((struct run_spec){.box = box,
                                                .preload = harness_library(),
                                                .argv = ARGV(harness_program("grow"), "--mib", "220",

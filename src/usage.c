@@ -7,6 +7,8 @@
 
 /* Above this, memory.stat is not read at every look of an allocating thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
+/* A reader that is kept waiting for memory, or for its disk, reads on within that time. */
+static const uint64_t lately_for_ns = NS_PER_S;
 
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed)
 {
@@ -23,6 +25,10 @@ static void read_stat(struct usage *u, struct usage_level *level)
     uint64_t start = sys_now_ns();
     (void)cgroup_read_reclaimable("", &u->cgroup.memory, level->path_len, &level->stat_file,
                                   &level->reclaimable); /* else it stays as it was */
+    if (level->reclaimable >= level->lately || start - level->lately_ns >= lately_for_ns) {
+        level->lately = level->reclaimable;
+        level->lately_ns = start;
+    }
     uint64_t cost = sys_now_ns() - start;
     /* Rises at once, fades by an eighth: one slow read in eight is enough to keep off. */
     level->stat_cost_ns = u64_max(cost, level->stat_cost_ns - level->stat_cost_ns / 8);
@@ -36,11 +42,12 @@ static bool stat_is_due(const struct usage_level *level)
            sys_now_ns() - level->anchor_ns >= usage_pause_ns(level->stat_cost_ns);
 }
 
-/* The last of the page cache cannot be dropped where readers have it on the way. No more than an
- * eighth of the limit: a large window would leave a small limit no room at all. */
+/* The last of the page cache cannot be dropped where readers have it on the way. Between two
+ * windows of a reader there is little, and the next one comes whole: what there was lately counts.
+ * No more than an eighth of the limit: a large window would leave a small limit no room at all. */
 static uint64_t on_the_way(const struct usage *u, const struct usage_level *level)
 {
-    return u64_min(level->reclaimable, u64_min(u->read_ahead, level->hard / 8));
+    return u64_min(level->lately, u64_min(u->read_ahead, level->hard / 8));
 }
 
 /* How far the level's usage is past its soft limit; negative: room. */
@@ -71,7 +78,7 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
     uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
     ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
-    ret->on_the_way = u64_min(charge - ret->usage, on_the_way(u, level));
+    ret->on_the_way = on_the_way(u, level);
     return true;
 }
 

@@ -21,6 +21,7 @@ struct usage_level {
     struct sys_file charge_file, stat_file, limit_file;
     uint64_t charge, charge_committed; /* as last read, and our committed bytes then */
     uint64_t reclaimable;              /* as last read */
+    uint64_t lately, lately_ns;        /* the most of it within a second or so, and since when */
     uint64_t stat_cost_ns;             /* of reading memory.stat: the dearest lately */
     uint64_t limit_seen; /* what limit_file said last: another value means another limit */
     /* The anchor of estimates: usage and committed bytes when a look read memory.stat last. */

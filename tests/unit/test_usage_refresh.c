@@ -189,6 +189,20 @@ Test(usage_refresh, no_more_is_on_its_way_than_there_is_page_cache)
     expect_cache(GiB, 5 * MiB, 5 * MiB);
 }
 
+Test(usage_refresh, between_two_windows_of_a_reader_the_last_one_counts)
+{
+    group_with_cache(GiB, 5 * MiB);
+    add_window("254:0", "8192");
+    usage_begin();
+    expect_cache(GiB, 5 * MiB, 5 * MiB);
+    fake_end();
+    group_with_cache(GiB, MiB);
+    kernel_begin();
+    expect_cache(GiB, MiB, 5 * MiB);
+    fake_pass(NS_PER_S);
+    expect_cache(GiB, MiB, MiB);
+}
+
 Test(usage_refresh, an_eighth_of_the_limit_is_on_its_way_at_most)
 {
     group_with_cache(64 * MiB, 40 * MiB);

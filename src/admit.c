@@ -33,7 +33,7 @@ static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
 {
     control_notice();
-    if (!watcher_runs() && runtime_is_ours() && record_due(&runtime.options, d->level, in->now_ns))
+    if (record_due(&runtime.options, d->level, in->now_ns) && !watcher_runs() && runtime_is_ours())
         record_now(&runtime.options, in->now_ns);
     if (d->heap_matters || notify_outer() != NULL)
         watcher_start();

@@ -4,7 +4,6 @@
 #include "hooks.h"
 #include "je.h"
 
-#include <errno.h>
 #include <string.h>
 
 static struct {

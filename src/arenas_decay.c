@@ -11,7 +11,6 @@
 #include "pages.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/types.h>
 
 enum {

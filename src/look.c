@@ -64,8 +64,8 @@ void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
 /* Without the watcher nobody calls them, and while one hangs no other is called. */
 unsigned runtime_reclaimers(enum plim_level level)
 {
-    return !watcher_is_expected() || watcher_pass_for() >= pass_lost_ns ? 0
-                                                                        : reclaimers_count(level);
+    unsigned count = reclaimers_count(level);
+    return count > 0 && watcher_is_expected() && watcher_pass_for() < pass_lost_ns ? count : 0;
 }
 
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)

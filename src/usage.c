@@ -20,18 +20,30 @@ uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t commi
     return charge;
 }
 
-static void read_stat(struct usage *u, struct usage_level *level)
+/* The last of the page cache cannot be dropped where readers have it on the way. Between two
+ * windows of a reader there is little, and the next one comes whole: what there was lately counts.
+ * No more than an eighth of the limit: a large window would leave a small limit no room at all. */
+static void note_on_the_way(const struct usage *u, struct usage_level *level, uint64_t now)
+{
+    uint64_t most = u64_min(u->read_ahead, level->hard / 8);
+    uint64_t on_the_way = u64_min(level->reclaimable, most);
+    if (on_the_way >= level->on_the_way || now - level->on_the_way_ns >= lately_for_ns) {
+        level->on_the_way = on_the_way;
+        level->on_the_way_ns = now;
+    }
+}
+
+/* Returns the time. */
+static uint64_t read_stat(struct usage *u, struct usage_level *level)
 {
     uint64_t start = sys_now_ns();
     (void)cgroup_read_reclaimable("", &u->cgroup.memory, level->path_len, &level->stat_file,
                                   &level->reclaimable); /* else it stays as it was */
-    if (level->reclaimable >= level->lately || start - level->lately_ns >= lately_for_ns) {
-        level->lately = level->reclaimable;
-        level->lately_ns = start;
-    }
-    uint64_t cost = sys_now_ns() - start;
+    uint64_t now = sys_now_ns();
+    note_on_the_way(u, level, now);
     /* Rises at once, fades by an eighth: one slow read in eight is enough to keep off. */
-    level->stat_cost_ns = u64_max(cost, level->stat_cost_ns - level->stat_cost_ns / 8);
+    level->stat_cost_ns = u64_max(now - start, level->stat_cost_ns - level->stat_cost_ns / 8);
+    return now;
 }
 
 /* Where it is dear, whoever looks reads it now and then all the same: there may be no watcher, and
@@ -40,14 +52,6 @@ static bool stat_is_due(const struct usage_level *level)
 {
     return level->stat_cost_ns < stat_cheap_ns ||
            sys_now_ns() - level->anchor_ns >= usage_pause_ns(level->stat_cost_ns);
-}
-
-/* The last of the page cache cannot be dropped where readers have it on the way. Between two
- * windows of a reader there is little, and the next one comes whole: what there was lately counts.
- * No more than an eighth of the limit: a large window would leave a small limit no room at all. */
-static uint64_t on_the_way(const struct usage *u, const struct usage_level *level)
-{
-    return u64_min(level->lately, u64_min(u->read_ahead, level->hard / 8));
 }
 
 /* How far the level's usage is past its soft limit; negative: room. */
@@ -67,18 +71,14 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     if (charge + u64_min(request, level->limits.hard) < level->limits.low)
         return true; /* far even with everything counted */
     if (may_block || stat_is_due(level)) {
-        read_stat(u, level);
-        ret->usage = u64_less(charge, level->reclaimable);
-        ret->on_the_way = on_the_way(u, level);
-        level->anchor_usage = ret->usage;
+        level->anchor_ns = read_stat(u, level);
+        level->anchor_usage = u64_less(charge, level->reclaimable);
         level->anchor_committed = committed;
-        level->anchor_ns = sys_now_ns();
-        return true;
     }
     /* The page cache may have shrunk since it was last read: our own growth must show anyway. */
     uint64_t grown = level->anchor_usage + u64_less(committed, level->anchor_committed);
     ret->usage = u64_min(charge, u64_max(grown, u64_less(charge, level->reclaimable)));
-    ret->on_the_way = on_the_way(u, level);
+    ret->on_the_way = level->on_the_way;
     return true;
 }
 
@@ -92,7 +92,7 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         if (cgroup_read_usage("", &u->cgroup.memory, level->path_len, &level->charge_file,
                               &charge) < 0)
             continue;
-        read_stat(u, level);
+        (void)read_stat(u, level);
         uint64_t used = u64_less(charge, level->reclaimable);
         ret->free = u64_min(ret->free, u64_less(level->hard, used));
     }

@@ -19,10 +19,10 @@ struct usage_level {
     struct limits limits;
     uint64_t hard; /* the same whatever the options say */
     struct sys_file charge_file, stat_file, limit_file;
-    uint64_t charge, charge_committed; /* as last read, and our committed bytes then */
-    uint64_t reclaimable;              /* as last read */
-    uint64_t lately, lately_ns;        /* the most of it within a second or so, and since when */
-    uint64_t stat_cost_ns;             /* of reading memory.stat: the dearest lately */
+    uint64_t charge, charge_committed;  /* as last read, and our committed bytes then */
+    uint64_t reclaimable;               /* as last read */
+    uint64_t on_the_way, on_the_way_ns; /* of that, see usage_sample: the most lately, and when */
+    uint64_t stat_cost_ns;              /* of reading memory.stat: the dearest lately */
     uint64_t limit_seen; /* what limit_file said last: another value means another limit */
     /* The anchor of estimates: usage and committed bytes when a look read memory.stat last. */
     uint64_t anchor_usage, anchor_committed, anchor_ns;

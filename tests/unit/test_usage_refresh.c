@@ -203,6 +203,21 @@ Test(usage_refresh, between_two_windows_of_a_reader_the_last_one_counts)
     expect_cache(GiB, MiB, MiB);
 }
 
+/* More page cache than a window says no more of readers than a window does. */
+Test(usage_refresh, a_window_counts_from_when_it_was_seen_last_whatever_was_there_before)
+{
+    const uint64_t seen[] = {40 * MiB, 8 * MiB, MiB};
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        group_with_cache(GiB, seen[i]);
+        add_window("254:0", "8192");
+        i == 0 ? usage_begin() : kernel_begin();
+        expect_cache(GiB, seen[i], 8 * MiB);
+        fake_pass(700 * NS_PER_MS);
+        fake_end();
+    }
+    kernel_begin();
+}
+
 Test(usage_refresh, an_eighth_of_the_limit_is_on_its_way_at_most)
 {
     group_with_cache(64 * MiB, 40 * MiB);

@@ -229,24 +229,21 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
     if (deaf > 0 &&
         (sys_futex_wait_shared(word, seen, u64_min(deaf, ns)) != -ETIMEDOUT || deaf >= ns))
         return false;
-    ns = asleep ? ns : ns - deaf;
+    now = sys_now_ns();
+    uint64_t end = asleep ? UINT64_MAX : now + ns - deaf;
     if (!(asleep ? can_be_woken(e) : ready(e, now))) {
-        (void)sys_futex_wait_shared(word, seen, ns);
+        (void)sys_futex_wait_shared(word, seen, asleep ? ns : end - now);
         return false;
     }
     int rc = 0;
     atomic_store(&e->polls, true);
-    while (rc == 0 && atomic_load(word) == seen && ns > 0) {
-        uint64_t part = u64_min(ns, unheard_ns);
-        rc = poll_all(e, !asleep, part);
-        if (rc == 0 && !asleep)
-            ns -= part;
-    }
+    for (; rc == 0 && atomic_load(word) == seen && now < end && can_be_woken(e); now = sys_now_ns())
+        rc = poll_all(e, !asleep, u64_min(end - now, unheard_ns));
     atomic_store(&e->polls, false);
     e->told = rc > 0;
     /* No memory for it, fewer descriptors allowed than it is given, or not allowed at all. */
     if (rc < 0)
-        (void)sys_futex_wait_shared(word, seen, u64_min(ns, retry_min_ns));
+        (void)sys_futex_wait_shared(word, seen, u64_min(u64_less(end, now), retry_min_ns));
     return e->told;
 }
 

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(events, .init = harness_begin, .fini = harness_end);
@@ -177,6 +179,52 @@ Test(events, a_closed_number_does_not_make_it_spin)
     for (double start = now_s(); now_s() - start < 2; waits++)
         events_wait(&events, &word, 0, NS_PER_S, true);
     cr_expect(waits <= 4, "%d sleeps in 2 s", waits);
+}
+
+/* What a service manager named: a FIFO that nobody writes to. */
+static void listen_to_fifo(char path[static 64])
+{
+    struct pressure_watch watch = {0};
+    snprintf(path, 64, "/tmp/plimsoll-test-events.%d", (int)getpid());
+    cr_assert(mkfifo(path, 0600) == 0);
+    snprintf(watch.path, sizeof(watch.path), "%s", path);
+    cr_assert(events_listen(&events, &watch) == 0);
+}
+
+static void *take_numbers(void *arg)
+{
+    const int *taken_by = arg;
+    const int fds[] = {events.outer.file.fd_plus_1 - 1, events.wake.fd_plus_1 - 1};
+    while (!atomic_load(&events.polls))
+        sleep_ms(1);
+    for (int i = 0; i < 2; i++)
+        (void)(*taken_by < 0 ? close(fds[i]) : dup2(*taken_by, fds[i]));
+    return arg;
+}
+
+/* A sleep without a timer, and nobody could end it any more. */
+static void expect_sleep_ends(int taken_by)
+{
+    char path[64];
+    pthread_t thread;
+    new_followed_box();
+    listen_to_fifo(path);
+    cr_assert(pthread_create(&thread, NULL, take_numbers, &taken_by) == 0);
+    cr_expect(!events_wait(&events, &word, 0, UINT64_MAX, true));
+    pthread_join(thread, NULL);
+    unlink(path);
+}
+
+Test(events, numbers_closed_during_a_sleep_without_a_timer_end_it, .timeout = TIMEOUT_S)
+{
+    expect_sleep_ends(-1);
+}
+
+Test(events, numbers_given_to_a_pipe_during_a_sleep_without_a_timer_end_it, .timeout = TIMEOUT_S)
+{
+    int ends[2];
+    cr_assert(pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
+    expect_sleep_ends(ends[0]);
 }
 
 /* --- a whole program --- */

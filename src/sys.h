@@ -139,6 +139,8 @@ bool sys_maps_locked(void);
 void *sys_map_on_fault(void *hint, size_t len, size_t align);
 /* Memory of its own, all zero, in the place of what is mapped there. */
 int sys_map_over(void *addr, size_t len);
+/* To read and to write; what it holds stays. */
+int sys_make_accessible(void *addr, size_t len);
 void sys_unmap(void *addr, size_t len);
 int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */

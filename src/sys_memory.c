@@ -55,6 +55,11 @@ bool sys_maps_locked(void)
     return locked;
 }
 
+int sys_make_accessible(void *addr, size_t len)
+{
+    return (int)SYS_CALL(SYS_mprotect, addr, len, (long)(PROT_READ | PROT_WRITE));
+}
+
 /* Nothing is brought into pages that may not be touched, nor when locked pages that wait for their
  * first touch become accessible. */
 void *sys_map_on_fault(void *hint, size_t len, size_t align)
@@ -63,8 +68,7 @@ void *sys_map_on_fault(void *hint, size_t len, size_t align)
     if (p == NULL)
         return NULL;
     long locked = SYS_CALL(SYS_mlock2, p, len, MLOCK_ONFAULT);
-    long opened = SYS_CALL(SYS_mprotect, p, len, (long)(PROT_READ | PROT_WRITE));
-    if (opened != 0) {
+    if (sys_make_accessible(p, len) != 0) {
         sys_unmap(p, len);
         return NULL;
     }

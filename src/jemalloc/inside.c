@@ -9,6 +9,7 @@
 #include "../hooks.h"
 #include "../je.h"
 #include "../pages.h"
+#include "../sys.h"
 
 #include <string.h>
 #include <time.h>
@@ -173,13 +174,14 @@ bool hpa_supported(void)
 }
 
 /* What the program gives an arena in place of the default hooks, built on them, finds a reserve
- * that was decommitted here: it is there all the same. */
+ * that was decommitted here, accessible all the same, or one of jemalloc's own, which is not where
+ * the kernel promises no more memory than there is (vm.overcommit_memory=2). */
 bool je_pages_commit(void *addr, size_t size);
 bool pages_commit(void *addr, size_t size) INSTEAD(pages_commit);
 
 bool pages_commit(void *addr, size_t size)
 {
-    return !counted && je_pages_commit(addr, size);
+    return counted ? sys_make_accessible(addr, size) != 0 : je_pages_commit(addr, size);
 }
 
 /*

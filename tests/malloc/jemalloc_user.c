@@ -135,6 +135,30 @@ static void check_arenas(void)
     check(mallctl("arenas.create", &again, &len, NULL, 0) == EINVAL, "arenas.create, wrong size");
 }
 
+/* Hooks of the program's own, that leave it all to the default ones. */
+static void check_hooks(void)
+{
+    static extent_hooks_t own;
+    extent_hooks_t *found = NULL, *given = &own;
+    unsigned index = 0;
+    size_t len = sizeof(found);
+    char name[40];
+    check(mallctl("arena.0.extent_hooks", &found, &len, NULL, 0) == 0, "arena.0.extent_hooks");
+    own = *found;
+    len = sizeof(index);
+    check(mallctl("arenas.create", &index, &len, &given, sizeof(given)) == 0,
+          "arenas.create with hooks");
+    snprintf(name, sizeof(name), "arena.%u.purge", index);
+    int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
+    for (int i = 0; i < 3; i++) { /* its pages come, go and come again */
+        char *p = mallocx(3 << 20, flags);
+        check(p != NULL, "an arena with hooks");
+        memset(p, 1, 3 << 20);
+        dallocx(p, flags);
+        check(mallctl(name, NULL, NULL, NULL, 0) == 0, "purge of an arena with hooks");
+    }
+}
+
 static size_t printed;
 
 static void count_output(void *arg, const char *text)
@@ -159,6 +183,7 @@ int main(int argc, char **argv)
     check_blocks();
     check_controls();
     check_arenas();
+    check_hooks();
     check_output();
     printf("1..%d\n", cases);
     return failed != 0;

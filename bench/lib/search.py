@@ -67,9 +67,8 @@ def next_limit(runs, wanted):
     good = good or top
     if good - failed > STEP:
         return "limit", round_up((failed + good - STEP) / 2)
-    for limit in (good, roomy(good)):
-        if len(at(runs, limit)) < wanted:
-            return "limit", limit
-    if len(at(runs, None)) < wanted:
-        return "free", None
-    return "done", None
+    shown = (good, roomy(good), None)       # in turns: their times are compared, and the machine changes meanwhile
+    limit = min(shown, key=lambda limit: len(at(runs, limit)))
+    if len(at(runs, limit)) >= wanted:
+        return "done", None
+    return ("limit", limit) if limit else ("free", None)

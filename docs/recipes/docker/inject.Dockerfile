@@ -1,5 +1,5 @@
 # Only brings the library to pods: see ../kubernetes/injected.yaml and policy.yaml.
-# docker build -f docs/recipes/docker/inject.Dockerfile .       (in the source of Plimsoll)
+# docker build -f docs/recipes/docker/inject.Dockerfile -t registry.example.com/plimsoll:0.1.0 .   (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \
     apt-get install -y --no-install-recommends gcc libc6-dev binutils pkg-config meson ninja-build libjemalloc-dev \

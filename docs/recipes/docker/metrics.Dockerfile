@@ -1,5 +1,5 @@
 # The plimsoll command, to serve metrics beside a service: see ../kubernetes/metrics.yaml.
-# docker build -f docs/recipes/docker/metrics.Dockerfile .      (in the source of Plimsoll)
+# docker build -f docs/recipes/docker/metrics.Dockerfile -t registry.example.com/plimsoll-metrics:0.1.0 .   (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \
     apt-get install -y --no-install-recommends gcc libc6-dev binutils pkg-config meson ninja-build libjemalloc-dev \

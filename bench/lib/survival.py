@@ -26,6 +26,14 @@ def chosen(text, known, what):
     return text.split(",")
 
 
+def limits_of(text):
+    """MiB or none, with commas."""
+    wanted = [None if word == "none" else int(word) if word.isdecimal() else 0 for word in text.split(",")]
+    if 0 in wanted:
+        sys.exit(f"survival: --at wants limits in MiB, or none, with commas; got '{text}'")
+    return wanted
+
+
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cgroup-version", type=int)
@@ -36,6 +44,7 @@ def parse():
     parser.add_argument("--programs")
     parser.add_argument("--allocators")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--at")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--redo", action="store_true")
     parser.add_argument("--report", action="store_true")
@@ -44,6 +53,7 @@ def parse():
     options = parser.parse_args()
     if options.runs < 1:
         sys.exit("survival: --runs wants a number from 1 on")
+    options.at = limits_of(options.at) if options.at else None
     options.programs = chosen(options.programs, QUICK["programs"] if options.quick else program.names(), "program")
     options.allocators = chosen(options.allocators, QUICK["allocators"] if options.quick else allocators.NAMES, "allocator")
     return options
@@ -121,6 +131,15 @@ class Survival:
                 well = well and (allocator != "Plimsoll" or search.survived(run))
         return well
 
+    def at(self, limits):
+        """Every allocator at every limit, in turns."""
+        for name in self.options.programs:
+            measured = program.make(name, self.options.work)
+            for _ in range(self.options.runs):
+                for limit in limits:
+                    for allocator in self.options.allocators:
+                        self.run(name, measured, allocator, limit)
+
 
 def main():
     options = parse()
@@ -137,9 +156,13 @@ def main():
     found = {name: found[name] for name in allocators.NAMES}
     facts = machine.describe(options.cgroup_version, found)
     survival = Survival(options, found)
-    if options.quick:
-        survival.results = Results(f"{options.work}/quick.json")
+    if options.quick or options.at:
+        survival.results = Results(f"{options.work}/runs.json")     # of its own, and not kept
         print("\n".join(machine.lines(facts)), flush=True)
+    if options.at:
+        survival.at(options.at)
+        return report.at_limits(survival.results, options)
+    if options.quick:
         well = survival.quick()
         print("Plimsoll survived everywhere" if well else "survival: Plimsoll did not survive everywhere")
         return sys.exit(0 if well else 1)

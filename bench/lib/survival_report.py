@@ -51,6 +51,21 @@ def figures(runs, wanted):
             "problems": sorted({run["problem"] for run in runs if run["outcome"] == "failed"})}
 
 
+def lives(runs):
+    survived = sum(map(search.survived, runs))
+    return f"{survived} of {len(runs)}" + (f", {middle(runs, 'seconds'):.1f} s" if survived else "")
+
+
+def at_limits(results, options):
+    """Prints how many runs survived at each limit of --at, and the median of their seconds."""
+    rows = [["program", "allocator", *(f"{limit} MiB" if limit else "no limit" for limit in options.at)]]
+    for name in options.programs:
+        for allocator in options.allocators:
+            runs = results.runs(name, allocator)
+            rows.append([name, allocator, *(lives(search.at(runs, limit)) for limit in options.at)])
+    print(f"\nsurvived, and the median of their time\n\n{tables.text(rows, left=2)}")
+
+
 def smallest_rows(found):
     names = [name for name in NAMES if any(name in entry["allocators"] for entry in found.values())]
     rows = [["program", "live", *names]]

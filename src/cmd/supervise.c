@@ -20,10 +20,11 @@ enum fate { FATE_DROPPED, FATE_PASSED_ON, FATE_STOPS_US };
 /* What the kernel sends from the terminal goes to all of the process group, which the child is in
  * unless it has left it; but a hangup to the leader of the session alone, and an alarm that was set
  * before we were executed to us. */
-static enum fate judge(const siginfo_t *info, pid_t child)
+static enum fate judge(const siginfo_t *info, const struct child *child)
 {
     bool kernel = info->si_code == SI_KERNEL, user = info->si_code == SI_USER;
-    bool together = kernel && getpgid(child) == getpgrp();
+    bool together = kernel && sigismember(&child->missed, info->si_signo) == 0 &&
+                    getpgid(child->pid) == getpgrp();
     switch (info->si_signo) {
     case SIGCHLD:
         return FATE_DROPPED;
@@ -35,7 +36,7 @@ static enum fate judge(const siginfo_t *info, pid_t child)
         return together && getsid(0) != getpid() ? FATE_DROPPED : FATE_PASSED_ON;
     case SIGTTIN:
     case SIGTTOU: /* a shell that is started in the background stops its group itself */
-        return kernel || (user && info->si_pid == child) ? FATE_STOPS_US : FATE_PASSED_ON;
+        return kernel || (user && info->si_pid == child->pid) ? FATE_STOPS_US : FATE_PASSED_ON;
     default: /* by ourselves: we have written to what is closed */
         return user && info->si_pid == getpid() ? FATE_DROPPED : FATE_PASSED_ON;
     }
@@ -81,6 +82,7 @@ int child_start(struct child *ret, char *const *argv, char *const *env, const si
     /* Where SIGCHLD is ignored the kernel would not keep the exit status for us. */
     struct sigaction wanted = {.sa_handler = SIG_DFL};
     (void)sigaction(SIGCHLD, &wanted, &chld);
+    (void)sigpending(&ret->missed);
     ret->pid = fork();
     if (ret->pid == 0) {
         (void)close(gate[1]);
@@ -159,7 +161,9 @@ int child_wait(struct child *child)
             return status;
         if (sigwaitinfo(&set, &info) < 0)
             continue;
-        switch (judge(&info, child->pid)) {
+        enum fate fate = judge(&info, child);
+        (void)sigdelset(&child->missed, info.si_signo);
+        switch (fate) {
         case FATE_DROPPED:
             break;
         case FATE_PASSED_ON:

@@ -13,8 +13,9 @@
 
 struct child {
     pid_t pid;
-    int gate;   /* one byte lets it run; closed without: it exits */
-    int report; /* errno of a failed exec; ends without: it runs */
+    sigset_t missed; /* pending when it was forked, so that only we have got them */
+    int gate;        /* one byte lets it run; closed without: it exits */
+    int report;      /* errno of a failed exec; ends without: it runs */
 };
 
 /* Blocks the signals that are not for us; until then they end us as usual. *ret_before: the mask

@@ -105,8 +105,10 @@ static void purge_oldest(unsigned arena, unsigned steps)
 {
     /* Two steps, as jemalloc ends an epoch up to one step late by design (jitter). */
     const uint64_t all_new = 2 * AGEING_STEP_NS;
-    if (get_decay(arena, &decay.aged_ms) != 0)
+    int64_t ms;
+    if (get_decay(arena, &ms) != 0)
         return;
+    decay.aged_ms = ms;
     atomic_store_explicit(&decay.aged, arena + 1, memory_order_release);
     if (set_decay(arena, AGEING_DECAY_MS) == 0) {
         je_clock_ahead(all_new);
@@ -115,7 +117,8 @@ static void purge_oldest(unsigned arena, unsigned steps)
         (void)mib_write(&decay.decay, arena, NULL, 0);
         je_clock_ahead(0);
     }
-    end_ageing();
+    (void)set_decay(arena, ms); /* a child of a handler's that came between has ended it already */
+    atomic_store_explicit(&decay.aged, 0, memory_order_release);
 }
 
 /* The same share of every arena: which one has how many is known only to jemalloc. */

@@ -15,13 +15,15 @@
 
 typedef void *open_fn(const char *file, int mode);
 
-/* Also in a build that is not optimized. */
-#ifdef __clang__
+/* Also in a build that is not optimized, or is instrumented. */
+#if defined(__has_attribute) && __has_attribute(musttail)
 #define JUMP_TO __attribute__((musttail)) return
 #define JUMPS
 #else
 #define JUMP_TO return
-#define JUMPS   __attribute__((optimize("O2")))
+#define JUMPS                                                                                      \
+    __attribute__((optimize("O2", "optimize-sibling-calls"), no_sanitize("thread"),                \
+                   no_profile_instrument_function))
 #endif
 
 static open_fn *next_dlopen(void)

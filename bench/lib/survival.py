@@ -53,7 +53,7 @@ def parse():
     options = parser.parse_args()
     if options.runs < 1:
         sys.exit("survival: --runs wants a number from 1 on")
-    options.at = limits_of(options.at) if options.at else None
+    options.at = limits_of(options.at) if options.at is not None else None
     options.programs = chosen(options.programs, QUICK["programs"] if options.quick else program.names(), "program")
     options.allocators = chosen(options.allocators, QUICK["allocators"] if options.quick else allocators.NAMES, "allocator")
     return options
@@ -81,8 +81,7 @@ class Survival:
         timeout = search.PATIENCE * statistics.median(free) + search.GRACE if free else program.TIMEOUT
         run = program.run_once(measured, self.found[allocator], limit, self.options, timeout)
         self.results.add(name, allocator, run | {"library": digest(self.found[allocator].library)})
-        where = f"{limit} MiB" if limit else "no limit"
-        report.progress(f"{name:14} {allocator:14} {where:9} {run['outcome']:8} {run['seconds']:6.1f} s, "
+        report.progress(f"{name:14} {allocator:14} {report.limit_name(limit):9} {run['outcome']:8} {run['seconds']:6.1f} s, "
                         f"peak {run['peak_mib']:5.0f} MiB {run['problem'] or ''}")
         return run
 

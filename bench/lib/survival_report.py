@@ -27,6 +27,10 @@ def number(value, form="{:.0f}"):
     return "-" if value is None else form.format(value)
 
 
+def limit_name(mib):
+    return f"{mib} MiB" if mib else "no limit"
+
+
 def summarize(results, wanted):
     """What is known, by program and allocator."""
     found = {}
@@ -58,7 +62,7 @@ def lives(runs):
 
 def at_limits(results, options):
     """Prints how many runs survived at each limit of --at, and the median of their seconds."""
-    rows = [["program", "allocator", *(f"{limit} MiB" if limit else "no limit" for limit in options.at)]]
+    rows = [["program", "allocator", *map(limit_name, options.at)]]
     for name in options.programs:
         for allocator in options.allocators:
             runs = results.runs(name, allocator)

@@ -87,12 +87,18 @@ static void set_all(void)
         decay_begin(i);
 }
 
-static void end_ageing(void)
+static void end_ageing(unsigned arena, int64_t ms)
+{
+    (void)set_decay(arena, ms);
+    atomic_store_explicit(&decay.aged, 0, memory_order_release);
+}
+
+/* In a child: another thread's, which is not there. */
+static void end_ageing_of_parent(void)
 {
     unsigned aged = atomic_load_explicit(&decay.aged, memory_order_acquire);
     if (aged != 0)
-        (void)set_decay(aged - 1, decay.aged_ms);
-    atomic_store_explicit(&decay.aged, 0, memory_order_release);
+        end_ageing(aged - 1, decay.aged_ms);
 }
 
 /*
@@ -117,8 +123,7 @@ static void purge_oldest(unsigned arena, unsigned steps)
         (void)mib_write(&decay.decay, arena, NULL, 0);
         je_clock_ahead(0);
     }
-    (void)set_decay(arena, ms); /* a child of a handler's that came between has ended it already */
-    atomic_store_explicit(&decay.aged, 0, memory_order_release);
+    end_ageing(arena, ms); /* also if a handler forked meanwhile, and its child has ended it */
 }
 
 /* The same share of every arena: which one has how many is known only to jemalloc. */
@@ -136,7 +141,7 @@ uint64_t arenas_purge(uint64_t bytes)
 {
     struct arenas_pages pages;
     uint64_t before = pages_given_back();
-    end_ageing(); /* in a child: another thread's, which is not there */
+    end_ageing_of_parent();
     arenas_find_new();
     arenas_read(&pages);
     if (bytes < pages.dirty)
@@ -157,7 +162,7 @@ void arenas_set_decay(int64_t ms)
         ms = decay.configured;
     if (decay.is_child) { /* another thread may have been half through */
         decay.is_child = false;
-        end_ageing();
+        end_ageing_of_parent();
         set_all();
     }
     if (ms == decay.now)

@@ -16,7 +16,7 @@
 typedef void *open_fn(const char *file, int mode);
 
 /* Also in a build that is not optimized, or is instrumented. */
-#if defined(__has_attribute) && __has_attribute(musttail)
+#if __has_attribute(musttail)
 #define JUMP_TO __attribute__((musttail)) return
 #define JUMPS
 #else

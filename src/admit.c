@@ -28,6 +28,9 @@ static bool fits_meanwhile(size_t size)
 /* While others take from the same room, so many free pages are looked at so often. */
 static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
+/* Where pages of slabs come back, a look is due so often: not more than 4 MiB can be touched
+ * meanwhile. */
+static const uint64_t refilled_pause_ns = NS_PER_MS;
 
 /* What other threads are to do after a look. */
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
@@ -147,4 +150,11 @@ void runtime_freed(void)
     }
     thread_state.inside = false;
     errno = saved_errno;
+}
+
+void runtime_refilled(void)
+{
+    if (sys_now_ns() - atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed) >=
+        refilled_pause_ns)
+        account_look_now();
 }

@@ -3,13 +3,14 @@
 #include "fmt.h"
 #include "hooks.h"
 #include "je.h"
+#include "sys.h"
 
 #include <string.h>
 
 static struct {
     size_t page;
     unsigned automatic; /* arenas that threads share: those of narenas */
-    struct mib epoch, allocated, flush, freed, active_ptr;
+    struct mib epoch, allocated, active, flush, freed, active_ptr;
 } arenas;
 
 int mib_find(const char *name, struct mib *ret)
@@ -47,6 +48,7 @@ static int find_controls(void)
 {
     int rc = mib_find("epoch", &arenas.epoch);
     rc = rc != 0 ? rc : mib_find("stats.allocated", &arenas.allocated);
+    rc = rc != 0 ? rc : mib_find("stats.active", &arenas.active);
     rc = rc != 0 ? rc : mib_find("thread.tcache.flush", &arenas.flush);
     rc = rc != 0 ? rc : mib_find("thread.deallocated", &arenas.freed);
     rc = rc != 0 ? rc : mib_find("experimental.arenas.0.pactivep", &arenas.active_ptr);
@@ -176,6 +178,23 @@ uint64_t arenas_allocated(void)
     refresh();
     (void)mib_read(&arenas.allocated, &allocated, sizeof(allocated));
     return allocated;
+}
+
+uint64_t arenas_slabs_free(void)
+{
+    size_t active = 0;
+    uint64_t allocated = arenas_allocated();
+    (void)mib_read(&arenas.active, &active, sizeof(active));
+    return u64_less(active, allocated);
+}
+
+uint64_t arenas_drop_slabs(uint64_t bytes, bool *ret_all)
+{
+    uint64_t signals = sys_block_signals();
+    struct je_slabs_given given = je_slabs_drop(bytes);
+    sys_restore_signals(signals);
+    *ret_all = given.all;
+    return given.bytes;
 }
 
 uint64_t arenas_thread_freed(void)

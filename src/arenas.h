@@ -31,6 +31,15 @@ uint64_t arenas_allocated(void);
  * other threads do in it meanwhile may be counted wrong. */
 void arenas_hooks_set(unsigned arena);
 
+/* Bytes of free blocks in slabs, that is of pages in use less live allocations; refreshes the
+ * statistics as well. */
+uint64_t arenas_slabs_free(void);
+/* Gives back pages of slabs on which no block is in use, until so many bytes have gone or some
+ * milliseconds have passed; returns the bytes. *ret_all: all slabs have been seen since it was last
+ * set; the next call begins anew. The pages stay in use and come back as they are touched, which
+ * shows in no count. */
+uint64_t arenas_drop_slabs(uint64_t bytes, bool *ret_all);
+
 /* Bytes that the calling thread has freed since it began. */
 uint64_t arenas_thread_freed(void);
 

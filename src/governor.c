@@ -156,7 +156,7 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
                           const struct governor_decision *d, uint64_t usage)
 {
-    bool others = in->committed + in->committed / 4 < in->usage;
+    bool others = others_take(in);
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
@@ -286,5 +286,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(in, purge, ret->dormant);
+    ret->look_refilled = in->absent > 0 && in->usage + in->absent >= l->low;
     g->level = level;
 }

@@ -29,6 +29,18 @@ static inline uint64_t needed(const struct governor_input *in)
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 
+/* Committed, and not given back in the middle of slabs. */
+static inline uint64_t resident(const struct governor_input *in)
+{
+    return u64_less(in->committed, in->absent);
+}
+
+/* Others take besides, by what the kernel counts. */
+static inline bool others_take(const struct governor_input *in)
+{
+    return resident(in) + resident(in) / 4 < in->usage;
+}
+
 /* The smallest purge worth the calls. */
 static inline uint64_t purge_worth(uint64_t hard)
 {
@@ -38,7 +50,7 @@ static inline uint64_t purge_worth(uint64_t hard)
 /* Our part of what the group must give back, with some to spare so that parts add up. */
 static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes)
 {
-    uint64_t part = in->committed + in->committed / 4;
+    uint64_t part = resident(in) + resident(in) / 4;
     return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
 
@@ -46,7 +58,7 @@ static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes
  * mappings of our own. */
 static inline bool has_company(const struct governor_input *in)
 {
-    return in->limits.source == LIMITS_CGROUP && in->committed + in->committed / 4 < in->usage;
+    return in->limits.source == LIMITS_CGROUP && others_take(in);
 }
 
 static inline bool shares_room(const struct governor_input *in)
@@ -92,7 +104,8 @@ static inline uint64_t projected_usage(const struct governor_input *in)
  * announces their being touched: the free pages whose room they will need go before. */
 static inline uint64_t foreseen(const struct governor_input *in)
 {
-    return u64_max(in->usage, u64_max(in->committed, in->granted)) + possible_request(in);
+    uint64_t promised = u64_less(in->granted, in->absent);
+    return u64_max(in->usage, u64_max(resident(in), promised)) + possible_request(in);
 }
 
 /* The share of two seconds. Twice that may be overdrawn, so that any two seconds see four times the

@@ -91,6 +91,22 @@ struct je_extent_hooks {
  */
 bool je_clock_ahead(uint64_t ns);
 
+/*
+ * Hands pages of slabs to the kernel on which no block is in use, until so many bytes have gone, or
+ * some milliseconds have passed; each call goes on where the last one ended. Not safe from two
+ * threads at once; with signals blocked, for a handler that forks would wait for itself.
+ */
+struct je_slabs_given {
+    uint64_t bytes;
+    bool all; /* the last slab was reached: the next call begins anew */
+};
+struct je_slabs_given je_slabs_drop(uint64_t bytes);
+/* Slabs are left alone from when the first returns to the second, which the same thread calls. */
+void je_slabs_leave_alone(void);
+void je_slabs_go_on(void);
+/* In a forked child: whoever was at it is not there. */
+void je_slabs_fork_child(void);
+
 /* The statistics that malloc_stats_print() prints, straight to `write`: without the buffer that it
  * allocates, as far as this build can. */
 void je_stats(void (*write)(void *, const char *), void *arg, const char *opts);

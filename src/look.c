@@ -92,6 +92,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,
+        .absent = runtime.governor.slabs_absent,
         .stuck = governor_stuck(&runtime.governor, pages.dirty),
         .request = request,
         .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
@@ -109,6 +110,14 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
     atomic_store_explicit(&runtime.looked_ns, now, memory_order_relaxed);
 }
 
+static void account_purge(uint64_t bytes, uint64_t cpu_ns)
+{
+    governor_spend(&runtime.governor, cpu_ns);
+    counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
+    counter_add(&runtime.counters.purges, 1);
+    counter_add(&runtime.counters.purged_bytes, bytes);
+}
+
 static uint64_t purge(uint64_t bytes)
 {
     uint64_t start = sys_thread_cpu_ns();
@@ -124,11 +133,8 @@ static uint64_t purge(uint64_t bytes)
         .dirty_left = after.dirty,
         .refused = pages_refused(),
     };
-    governor_spend(&runtime.governor, cost);
     governor_purge_done(&runtime.governor, &purged);
-    counter_add(&runtime.counters.reclaim_cpu_ns, cost);
-    counter_add(&runtime.counters.purges, 1);
-    counter_add(&runtime.counters.purged_bytes, freed);
+    account_purge(freed, cost);
     return freed;
 }
 
@@ -168,10 +174,38 @@ static void set_stop(const struct governor_input *in)
                           memory_order_relaxed);
 }
 
+/* Counting them takes jemalloc some microseconds. */
+static void count_slabs(struct governor_input *in)
+{
+    static uint64_t counted_ns;
+    bool wanted = in->usage >= in->limits.soft || in->absent > 0;
+    if (in->limits.source == LIMITS_NONE || !wanted || in->now_ns - counted_ns < NS_PER_MS)
+        return;
+    counted_ns = in->now_ns;
+    governor_slabs_read(&runtime.governor, arenas_slabs_free());
+    in->absent = runtime.governor.slabs_absent;
+}
+
+/* Pages in the middle of slabs: with them gone usage is what the other decisions are made on. */
+static void drop_slabs(struct governor_input *in)
+{
+    bool all;
+    count_slabs(in);
+    uint64_t want = governor_slabs(&runtime.governor, in), start = sys_thread_cpu_ns();
+    if (want == 0)
+        return;
+    uint64_t given = arenas_drop_slabs(want, &all);
+    governor_slabs_done(&runtime.governor, given, all);
+    account_purge(given, sys_thread_cpu_ns() - start);
+    in->usage = u64_less(in->usage, given);
+    in->absent = runtime.governor.slabs_absent;
+}
+
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret)
 {
     acquire(request, on_watcher, in);
+    drop_slabs(in);
     governor_look(&runtime.governor, in, ret);
     set_stop(in);
     if (log_wanted(LOG_DEBUG))
@@ -183,6 +217,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     if (ret->purge > 0)
         (void)purge(ret->purge);
     atomic_store_explicit(&runtime.look_freed, ret->look_freed, memory_order_relaxed);
+    atomic_store_explicit(&runtime.look_refilled, ret->look_refilled, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);
     if (ret->level_changed)
         set_level(ret->level);

@@ -18,11 +18,30 @@ static const size_t seldom_reserved = (size_t)(2 * MiB);
 /* Written wherever pages are given back, read by looks. Relaxed: only a count. */
 static _Atomic uint64_t refused;
 
+/* What was reserved lies between. Relaxed: what is only just being reserved nobody looks for. */
+static struct {
+    _Atomic uintptr_t not_begin, end; /* ~begin: both grow */
+} span;
+
 static _Thread_local uint64_t given_back __attribute__((tls_model("initial-exec")));
 
 void pages_avoid_huge(bool avoid)
 {
     avoid_huge_pages = avoid;
+}
+
+static void raise(_Atomic uintptr_t *at, uintptr_t to)
+{
+    uintptr_t now = atomic_load_explicit(at, memory_order_relaxed);
+    while (now < to && !atomic_compare_exchange_weak_explicit(at, &now, to, memory_order_relaxed,
+                                                              memory_order_relaxed))
+        ;
+}
+
+void pages_span(uintptr_t *ret_begin, uintptr_t *ret_end)
+{
+    *ret_begin = ~atomic_load_explicit(&span.not_begin, memory_order_relaxed);
+    *ret_end = atomic_load_explicit(&span.end, memory_order_relaxed);
 }
 
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit)
@@ -41,6 +60,8 @@ void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commi
         (void)sys_madvise(p, size, MADV_NOHUGEPAGE);
     if (*commit)
         account_add((int64_t)size);
+    raise(&span.not_begin, ~(uintptr_t)p);
+    raise(&span.end, (uintptr_t)p + size);
     return p;
 }
 

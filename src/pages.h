@@ -17,6 +17,8 @@ void pages_avoid_huge(bool avoid);
  * once. NULL if there is none. */
 void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commit);
 void pages_take(size_t size);
+/* All that was ever reserved lies between these; other mappings may, too. */
+void pages_span(uintptr_t *ret_begin, uintptr_t *ret_end);
 /* 0, or -errno: what the kernel does not take stays, and stays counted. */
 int pages_give_back(void *addr, size_t size);
 /* Hands pages to the kernel that remain in use: they read as zero from then on. 0 or -errno: who

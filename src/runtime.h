@@ -104,6 +104,8 @@ struct runtime {
     _Atomic uint64_t meanwhile;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. By looks. */
     _Atomic uint64_t look_freed;
+    /* Whether threads look as they go on, however little is committed. By looks. */
+    _Atomic bool look_refilled;
     _Atomic uint64_t looked_ns;   /* when the last one was */
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
@@ -179,6 +181,13 @@ static inline bool runtime_freed_wanted(void)
 }
 /* Has the calling thread do so, if there is. Keeps errno. */
 void runtime_freed(void);
+/* Threads are to look as they go on, however little is committed: memory comes back in slabs. */
+static inline bool runtime_refilling(void)
+{
+    return atomic_load_explicit(&runtime.look_refilled, memory_order_relaxed);
+}
+/* Makes the next look due if the last one was a while ago. */
+void runtime_refilled(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
 /* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */

@@ -211,5 +211,7 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
 void arena_gone(void *tsd, void *arena)
 {
     account_arena_gone(arena);
+    je_slabs_leave_alone();
     je_arena_destroy(tsd, arena);
+    je_slabs_go_on();
 }

@@ -138,13 +138,15 @@ void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool z
 
 /* Every 64 KiB or so that a thread allocates or frees, also if its cache serves all of it: so no
  * thread keeps a full cache for long once it should be emptied, nor what it has freed from others
- * that need the room. */
+ * that need the room, nor fills slabs unseen whose pages had been given back. */
 void event(void *tsd, void *what)
 {
     if (unlikely(runtime_flush_wanted()))
         runtime_flush();
     if (unlikely(runtime_freed_wanted()))
         runtime_freed();
+    if (unlikely(runtime_refilling()))
+        runtime_refilled();
     je_te_event_trigger(tsd, what);
 }
 

@@ -1,0 +1,262 @@
+/*
+ * Pages of a slab on which no block is in use go back to the kernel while the slab stays.
+ *
+ * To jemalloc all of a slab is in use as long as one of its blocks is, and it has no call that
+ * tells which are. So what it keeps of them is read here, as it is in 5.3.0 for pages of 4 KiB and
+ * addresses of 48 bits: the map from addresses to extents, their descriptions, and the bins, whose
+ * locks keep blocks from being handed out or taken back meanwhile. The build (prefix) gives the map
+ * the name that is used here only where the sizes of jemalloc's tables are those of that layout.
+ */
+#include "../account.h"
+#include "../je.h"
+#include "../lock.h"
+#include "../pages.h"
+#include "../sys.h"
+
+#include <string.h>
+
+#define INSTEAD(name) __asm__("plim_je_" #name)
+
+enum {
+    BINS = 36,             /* sizes that slabs hold blocks of */
+    MAP_SHIFT = 12,        /* a page */
+    LEAF_SHIFT = 30,       /* what one leaf of the map has entries for */
+    MAP_TABLE = 120,       /* where its first table begins, */
+    MAP_ENTRIES = 1 << 18, /* as long as each leaf */
+    EDATA_ALIGNMENT = 128,
+    SLAB_PAGES_MAX = 64,  /* jemalloc's own have 7 at most, MALLOC_CONF=slab_sizes may say more */
+    STEPS_AT_ONCE = 8192, /* extents: some milliseconds */
+};
+static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
+
+/* edata_t: an extent; of slabs only what follows their address is read. */
+struct extent {
+    uint64_t bits; /* see extent_arena() and the next */
+    uintptr_t addr;
+    size_t size; /* in its upper bits */
+    const void *ps;
+    uint64_t sn;
+    const void *links[3];
+    uint64_t free_blocks[8]; /* a bit each */
+};
+
+/* bin_info_t */
+struct bin_info {
+    size_t block_size, slab_size;
+    uint32_t blocks, shards;
+    size_t bits, words;
+};
+
+extern char plim_je_map_48[] __attribute__((weak));
+extern const struct bin_info je_bin_infos[];
+extern const uint32_t je_arena_bin_offsets[];
+extern char *_Atomic je_arenas[];
+
+/* They lock a bin and unlock it. */
+void je_bin_prefork(void *tsdn, void *bin);
+void je_bin_postfork_parent(void *tsdn, void *bin);
+
+static unsigned extent_arena(uint64_t bits)
+{
+    return bits & 0xfff;
+}
+
+static unsigned extent_free_blocks(uint64_t bits)
+{
+    return bits >> 28 & 0x3ff;
+}
+
+static unsigned extent_shard(uint64_t bits)
+{
+    return bits >> 38 & 0x3f;
+}
+
+/* Held while a slab is worked on, and while jemalloc takes slabs out of bins, or blocks out of
+ * slabs, without the bin's lock. */
+static struct lock slabs_lock;
+
+void je_slabs_leave_alone(void)
+{
+    lock_take(&slabs_lock);
+}
+
+void je_slabs_go_on(void)
+{
+    lock_release(&slabs_lock);
+}
+
+void je_slabs_fork_child(void)
+{
+    lock_reset(&slabs_lock);
+}
+
+void je_arena_reset(void *tsd, void *arena);
+size_t je_arena_fill_small_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count,
+                                 bool zero);
+void arena_reset(void *tsd, void *arena) INSTEAD(arena_reset);
+size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
+    INSTEAD(arena_fill_small_fresh);
+
+void arena_reset(void *tsd, void *arena)
+{
+    je_slabs_leave_alone();
+    je_arena_reset(tsd, arena);
+    je_slabs_go_on();
+}
+
+/* experimental.batch_alloc */
+size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
+{
+    je_slabs_leave_alone();
+    size_t filled = je_arena_fill_small_fresh(tsdn, arena, index, ptrs, count, zero);
+    je_slabs_go_on();
+    return filled;
+}
+
+/* An entry of the map: the extent, the index of its size, and whether it is a slab; 0: none. */
+static uint64_t map_entry(const uintptr_t *leaf, uintptr_t at)
+{
+    return __atomic_load_n(&leaf[at >> MAP_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
+}
+
+static const uintptr_t *map_leaf(uintptr_t at)
+{
+    const uintptr_t *const *table = (const uintptr_t *const *)(plim_je_map_48 + MAP_TABLE);
+    return __atomic_load_n(&table[at >> LEAF_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
+}
+
+static const struct extent *entry_extent(uint64_t entry)
+{
+    uint64_t address = (uint64_t)((int64_t)(entry << 16) >> 16);
+    return (const struct extent *)(uintptr_t)(address & ~(uint64_t)(EDATA_ALIGNMENT - 1));
+}
+
+static unsigned entry_size_index(uint64_t entry)
+{
+    return (unsigned)(entry >> 48);
+}
+
+static bool entry_is_slab(uint64_t entry)
+{
+    return (entry & 1) != 0 && entry_size_index(entry) < BINS;
+}
+
+/* NULL: of an arena that is not there any more, or has hooks of the program's own. */
+static void *bin_of(uint64_t bits, unsigned size_index)
+{
+    unsigned index = extent_arena(bits), shard = extent_shard(bits);
+    size_t bin_size = (je_arena_bin_offsets[1] - je_arena_bin_offsets[0]) / je_bin_infos[0].shards;
+    if (index >= ACCOUNT_ARENAS || shard >= je_bin_infos[size_index].shards ||
+        atomic_load_explicit(&account.active_pages[index], memory_order_relaxed) == NULL)
+        return NULL;
+    char *arena = atomic_load_explicit(&je_arenas[index], memory_order_acquire);
+    return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
+}
+
+/* At least a page's worth of blocks is free; one without any in use is on its way in or out of its
+ * bin. */
+static bool has_free_pages(uint64_t bits, const struct bin_info *info)
+{
+    unsigned free = extent_free_blocks(bits);
+    return free * info->block_size >= page && free < info->blocks && info->slab_size > page &&
+           info->slab_size <= SLAB_PAGES_MAX * page;
+}
+
+/* What is behind the last block counts as free. */
+static bool page_is_free(const struct extent *slab, const struct bin_info *info, size_t at)
+{
+    size_t first = at * page / info->block_size;
+    size_t last = ((at + 1) * page - 1) / info->block_size;
+    for (size_t i = first; i <= last && i < info->blocks; i++)
+        if ((slab->free_blocks[i / 64] >> i % 64 & 1) == 0)
+            return false;
+    return true;
+}
+
+/* Returns the bytes that went. Under the bin's lock. */
+static uint64_t drop_free_pages(const struct extent *slab, const struct bin_info *info)
+{
+    unsigned char resident[SLAB_PAGES_MAX];
+    size_t pages = info->slab_size / page, begin = 0;
+    uint64_t bytes = 0;
+    if (sys_resident((void *)slab->addr, info->slab_size, resident) != 0)
+        memset(resident, 1, sizeof(resident));
+    for (size_t at = 0; at <= pages; at++) {
+        if (at < pages && (resident[at] & 1) != 0 && page_is_free(slab, info, at))
+            continue;
+        if (at > begin &&
+            sys_drop_pages((char *)slab->addr + begin * page, (at - begin) * page) == 0)
+            bytes += (at - begin) * page;
+        begin = at + 1;
+    }
+    return bytes;
+}
+
+/* Everything is read again once it can no longer change. */
+static uint64_t work_on(uintptr_t at, uint64_t entry)
+{
+    const struct extent *slab = entry_extent(entry);
+    const struct bin_info *info = &je_bin_infos[entry_size_index(entry)];
+    uint64_t bytes = 0;
+    if (!lock_try(&slabs_lock))
+        return 0;
+    uint64_t bits = __atomic_load_n(&slab->bits, __ATOMIC_RELAXED);
+    void *bin = bin_of(bits, entry_size_index(entry));
+    if (bin != NULL && has_free_pages(bits, info)) {
+        je_bin_prefork(NULL, bin);
+        bits = slab->bits;
+        if (map_entry(map_leaf(at), at) == entry && slab->addr == at &&
+            bin_of(bits, entry_size_index(entry)) == bin && has_free_pages(bits, info))
+            bytes = drop_free_pages(slab, info);
+        je_bin_postfork_parent(NULL, bin);
+    }
+    lock_release(&slabs_lock);
+    return bytes;
+}
+
+/* The next place from there on of which the map knows something, or the next leaf's first. */
+static uintptr_t next_known(uintptr_t at)
+{
+    const uintptr_t end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
+    const uintptr_t *leaf = map_leaf(at);
+    if (leaf == NULL)
+        return end;
+    while (at < end && map_entry(leaf, at) == 0)
+        at += page;
+    return at;
+}
+
+/* What begins at that place; returns where the next may begin. What is read of an extent may be
+ * another's by now: then some are passed over. */
+static uintptr_t step(uintptr_t at, uint64_t *bytes)
+{
+    const uintptr_t *leaf = map_leaf(at);
+    uint64_t entry = leaf == NULL ? 0 : map_entry(leaf, at);
+    if (entry == 0)
+        return next_known(at);
+    const struct extent *extent = entry_extent(entry);
+    if ((__atomic_load_n(&extent->addr, __ATOMIC_RELAXED) & ~(page - 1)) != at)
+        return at + page; /* somewhere inside */
+    if (!entry_is_slab(entry))
+        return at + u64_max(page, __atomic_load_n(&extent->size, __ATOMIC_RELAXED) & ~(page - 1));
+    *bytes += work_on(at, entry);
+    return at + je_bin_infos[entry_size_index(entry)].slab_size;
+}
+
+struct je_slabs_given je_slabs_drop(uint64_t bytes)
+{
+    static uintptr_t next; /* where the last call ended */
+    struct je_slabs_given given = {.all = true};
+    uintptr_t begin, end;
+    if (plim_je_map_48 == NULL)
+        return given;
+    pages_span(&begin, &end);
+    if (next < begin)
+        next = begin;
+    for (unsigned steps = 0; steps < STEPS_AT_ONCE && next < end && given.bytes < bytes; steps++)
+        next = step(next, &given.bytes);
+    given.all = next >= end;
+    if (given.all)
+        next = 0;
+    return given;
+}

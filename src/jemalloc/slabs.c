@@ -71,8 +71,8 @@ static unsigned extent_shard(uint64_t bits)
     return bits >> 38 & 0x3f;
 }
 
-/* Held while a slab is worked on, and while jemalloc takes slabs out of bins, or blocks out of
- * slabs, without the bin's lock. */
+/* Held while an extent is looked at, and while jemalloc takes slabs out of bins, or blocks out of
+ * slabs, without the bin's lock, or ends an arena with all that is known of its extents. */
 static struct lock slabs_lock;
 
 void je_slabs_leave_alone(void)
@@ -113,18 +113,19 @@ size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t c
     return filled;
 }
 
-/* An entry of the map: the extent, the index of its size, and whether it is a slab; 0: none. */
-static uint64_t map_entry(const uintptr_t *leaf, uintptr_t at)
+static const uint64_t *map_leaf(uintptr_t at)
+{
+    const uint64_t *const *table = (const uint64_t *const *)(plim_je_map_48 + MAP_TABLE);
+    return __atomic_load_n(&table[at >> LEAF_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
+}
+
+/* An entry of the map: an extent, the index of its size, and whether it is a slab. */
+static uint64_t map_entry(const uint64_t *leaf, uintptr_t at)
 {
     return __atomic_load_n(&leaf[at >> MAP_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
 }
 
-static const uintptr_t *map_leaf(uintptr_t at)
-{
-    const uintptr_t *const *table = (const uintptr_t *const *)(plim_je_map_48 + MAP_TABLE);
-    return __atomic_load_n(&table[at >> LEAF_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
-}
-
+/* NULL: nothing is known of the place. */
 static const struct extent *entry_extent(uint64_t entry)
 {
     uint64_t address = (uint64_t)((int64_t)(entry << 16) >> 16);
@@ -198,8 +199,6 @@ static uint64_t work_on(uintptr_t at, uint64_t entry)
     const struct extent *slab = entry_extent(entry);
     const struct bin_info *info = &je_bin_infos[entry_size_index(entry)];
     uint64_t bytes = 0;
-    if (!lock_try(&slabs_lock))
-        return 0;
     uint64_t bits = __atomic_load_n(&slab->bits, __ATOMIC_RELAXED);
     void *bin = bin_of(bits, entry_size_index(entry));
     if (bin != NULL && has_free_pages(bits, info)) {
@@ -210,31 +209,30 @@ static uint64_t work_on(uintptr_t at, uint64_t entry)
             bytes = drop_free_pages(slab, info);
         je_bin_postfork_parent(NULL, bin);
     }
-    lock_release(&slabs_lock);
     return bytes;
 }
 
-/* The next place from there on of which the map knows something, or the next leaf's first. */
-static uintptr_t next_known(uintptr_t at)
+/* The next place before `end` of which the map knows something, or the next leaf's first. */
+static uintptr_t next_known(uintptr_t at, uintptr_t end)
 {
-    const uintptr_t end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
-    const uintptr_t *leaf = map_leaf(at);
+    end = u64_min(end, ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT);
+    const uint64_t *leaf = map_leaf(at);
     if (leaf == NULL)
         return end;
-    while (at < end && map_entry(leaf, at) == 0)
+    while (at < end && entry_extent(map_entry(leaf, at)) == NULL)
         at += page;
     return at;
 }
 
 /* What begins at that place; returns where the next may begin. What is read of an extent may be
  * another's by now: then some are passed over. */
-static uintptr_t step(uintptr_t at, uint64_t *bytes)
+static uintptr_t step(uintptr_t at, uintptr_t end, uint64_t *bytes)
 {
-    const uintptr_t *leaf = map_leaf(at);
+    const uint64_t *leaf = map_leaf(at);
     uint64_t entry = leaf == NULL ? 0 : map_entry(leaf, at);
-    if (entry == 0)
-        return next_known(at);
     const struct extent *extent = entry_extent(entry);
+    if (extent == NULL)
+        return next_known(at, end);
     if ((__atomic_load_n(&extent->addr, __ATOMIC_RELAXED) & ~(page - 1)) != at)
         return at + page; /* somewhere inside */
     if (!entry_is_slab(entry))
@@ -253,8 +251,12 @@ struct je_slabs_given je_slabs_drop(uint64_t bytes)
     pages_span(&begin, &end);
     if (next < begin)
         next = begin;
-    for (unsigned steps = 0; steps < STEPS_AT_ONCE && next < end && given.bytes < bytes; steps++)
-        next = step(next, &given.bytes);
+    for (unsigned steps = 0; steps < STEPS_AT_ONCE && next < end && given.bytes < bytes; steps++) {
+        if (!lock_try(&slabs_lock))
+            break;
+        next = step(next, end, &given.bytes);
+        lock_release(&slabs_lock);
+    }
     given.all = next >= end;
     if (given.all)
         next = 0;

@@ -1,0 +1,162 @@
+/* Pages in the middle of slabs: when they are given back, and what is known of them since. */
+#include "governor_case.h"
+
+#include <criterion/criterion.h>
+
+static const uint64_t hard = GiB;
+
+/* So much of the heap is free blocks in slabs. */
+static struct governor_input with_holes(struct governor *g, uint64_t usage, uint64_t holes)
+{
+    struct governor_input in = rested_at(g, hard, usage, 0);
+    (void)look_at(g, &in);
+    governor_slabs_read(g, holes);
+    return in;
+}
+
+static void gave(struct governor *g, struct governor_input *in, uint64_t bytes, bool all)
+{
+    governor_slabs_done(g, bytes, all);
+    in->usage -= bytes;
+    in->absent = g->slabs_absent;
+}
+
+Test(governor_slabs, nothing_below_the_soft_limit)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.soft - 1, 500 * MiB);
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    in.usage = in.committed = l.soft;
+    cr_expect_eq(governor_slabs(&g, &in), l.soft - l.low);
+}
+
+Test(governor_slabs, free_pages_go_first)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.soft + 10 * MiB, 500 * MiB);
+    in.dirty = 11 * MiB;
+    cr_expect_eq(governor_slabs(&g, &in), 0u, "purging them is enough");
+    in.dirty = 10 * MiB;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+    in.dirty = 100 * MiB;
+    in.stuck = 100 * MiB;
+    cr_expect_gt(governor_slabs(&g, &in), 0u, "no purge gets those");
+}
+
+Test(governor_slabs, what_reclaimers_have_freed_is_left_to_what_comes_next)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical - 1, 500 * MiB);
+    in.reclaimers = 1;
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    in.usage = l.critical;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+}
+
+Test(governor_slabs, no_more_than_a_thread_can_wait_for)
+{
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, hard - MiB, 900 * MiB);
+    in.request = 100 * MiB;
+    cr_expect_eq(governor_slabs(&g, &in), 64 * MiB);
+}
+
+Test(governor_slabs, a_part_of_it_where_others_share_the_limit)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 100 * MiB);
+    in.committed = 200 * MiB;
+    cr_expect_lt(governor_slabs(&g, &in), (l.critical - l.low) / 3);
+}
+
+Test(governor_slabs, not_without_a_budget_unless_it_is_critical)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical - 1, 500 * MiB);
+    governor_spend(&g, 10 * NS_PER_S);
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    in.usage = l.critical;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+}
+
+Test(governor_slabs, what_cannot_be_had_is_not_looked_for_again)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, MiB, true);
+    in.usage = l.critical;
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    governor_slabs_read(&g, 500 * MiB + hard / 64 - 1);
+    cr_expect_eq(governor_slabs(&g, &in), 0u, "too little has become free since");
+    governor_slabs_read(&g, 500 * MiB + hard / 64);
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+}
+
+Test(governor_slabs, a_round_over_them_takes_several_calls)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, 0, false);
+    cr_expect_gt(governor_slabs(&g, &in), 0u, "more may be behind it");
+    governor_slabs_read(&g, 540 * MiB); /* where the round has been already */
+    gave(&g, &in, 30 * MiB, true);
+    in.usage = l.critical;
+    cr_expect_gt(governor_slabs(&g, &in), 0u, "what became free meanwhile may not have been seen");
+    gave(&g, &in, 0, true);
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+}
+
+Test(governor_slabs, what_has_gone_comes_back_as_blocks_are_handed_out)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, 300 * MiB, true);
+    cr_expect_eq(g.slabs_absent, 300 * MiB);
+    governor_slabs_read(&g, 400 * MiB);
+    cr_expect_eq(g.slabs_absent, 200 * MiB);
+    governor_slabs_read(&g, 450 * MiB);
+    cr_expect_eq(g.slabs_absent, 200 * MiB, "freed blocks are in memory");
+    in.usage = l.critical;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+    governor_slabs_read(&g, 0);
+    cr_expect_eq(g.slabs_absent, 0u);
+}
+
+/* No count of pages tells when it comes back. */
+Test(governor_slabs, threads_look_while_what_comes_back_may_lead_to_the_line)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    cr_expect_not(look_at(&g, &in).look_refilled);
+    gave(&g, &in, 300 * MiB, true);
+    cr_expect(look_at(&g, &in).look_refilled);
+    in.usage = l.low - in.absent - 1;
+    cr_expect_not(look_at(&g, &in).look_refilled);
+    in.usage++;
+    cr_expect(look_at(&g, &in).look_refilled);
+}
+
+/* They are counted as committed all the same: that is not to be taken for pages that others may
+ * touch unseen, nor to hide that others share the limit. */
+Test(governor_slabs, what_has_gone_counts_no_more)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.low - 40 * MiB, 400 * MiB);
+    in.committed = in.usage + 300 * MiB;
+    in.dirty = 20 * MiB;
+    cr_expect_gt(look_at(&g, &in).purge, 0u);
+    in.absent = 300 * MiB;
+    cr_expect_eq(look_at(&g, &in).purge, 0u);
+    in.committed = in.usage;
+    cr_expect_gt(look_at(&g, &in).look_freed, 0u, "others have taken 300 MiB");
+}

@@ -1,0 +1,168 @@
+/*
+ * Fills memory with blocks of one size, frees all but one in twenty, and goes on to the next size:
+ * what stays holds on to the slabs of all sizes.
+ *   leftovers [--mib 64, of each size] [--threads 1] [--refill-mib 0] [--cache-mib 0]
+ * Then, with --refill-mib, allocates so much of the first size again, which has room in the slabs
+ * that are there; and with --cache-mib, adds so much to a cache, of blocks of all these sizes in
+ * turn, which fill the holes again; a reclaimer drops the oldest when it is asked to. Prints
+ * filled=N for each size, cached=1 and calls=N (the reclaimer's) after the cache, done=1 at the
+ * end. Exits 1 where a block was damaged or refused.
+ */
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
+#include "workload.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Of jemalloc's sizes those with the most blocks to a slab of several pages. */
+static const size_t sizes[] = {640, 896, 1280, 1792, 2560};
+
+enum { SIZES = sizeof(sizes) / sizeof(*sizes), KEPT_ONE_IN = 20, THREADS_MAX = 16 };
+
+static size_t fill_bytes;
+
+struct kept {
+    struct block *first;
+};
+
+static struct block *make(size_t size)
+{
+    size_t held;
+    struct block *block = block_new(size, &held);
+    if (!block)
+        die("malloc failed");
+    return block;
+}
+
+static void check_and_free(struct block *block)
+{
+    if (!block_is_intact(block))
+        die("a block was damaged");
+    free(block);
+}
+
+static void free_list(struct block *block)
+{
+    while (block) {
+        struct block *next = block->next;
+        check_and_free(block);
+        block = next;
+    }
+}
+
+/* Leaves every twentieth in `kept`. */
+static void fill_and_thin_out(struct kept *kept, size_t size)
+{
+    struct block *gone = NULL;
+    for (size_t i = 0; i < fill_bytes / size; i++) {
+        struct block *block = make(size);
+        struct block **list = i % KEPT_ONE_IN == 0 ? &kept->first : &gone;
+        block->next = *list;
+        *list = block;
+    }
+    free_list(gone);
+}
+
+static void *work(void *arg)
+{
+    struct kept *kept = arg;
+    for (size_t i = 0; i < SIZES; i++) {
+        fill_and_thin_out(kept, sizes[i]);
+        printf("filled=%zu\n", sizes[i]);
+    }
+    return NULL;
+}
+
+static void refill(struct kept *kept, size_t bytes)
+{
+    for (size_t filled = 0; filled < bytes; filled += sizes[0]) {
+        struct block *block = make(sizes[0]);
+        block->next = kept->first;
+        kept->first = block;
+    }
+}
+
+/* --- the cache --- */
+
+static struct {
+    pthread_mutex_t lock;
+    struct block *oldest, *newest;
+    _Atomic int calls;
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void add(struct block *block)
+{
+    block->next = NULL;
+    pthread_mutex_lock(&cache.lock);
+    if (cache.newest)
+        cache.newest->next = block;
+    else
+        cache.oldest = block;
+    cache.newest = block;
+    pthread_mutex_unlock(&cache.lock);
+}
+
+static struct block *take_oldest(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    struct block *block = cache.oldest;
+    if (block && !(cache.oldest = block->next))
+        cache.newest = NULL;
+    pthread_mutex_unlock(&cache.lock);
+    return block;
+}
+
+static size_t evict(const struct plim_pressure *pressure, void *arg)
+{
+    size_t freed = 0;
+    struct block *block;
+    (void)arg;
+    atomic_fetch_add(&cache.calls, 1);
+    while (freed < pressure->target && (block = take_oldest()) != NULL) {
+        freed += block->size;
+        check_and_free(block);
+    }
+    return freed;
+}
+
+static void run_cache(size_t bytes)
+{
+    if (!plim_present() || plim_reclaimer_add("leftovers", evict, NULL, PLIM_MEDIUM) < 0)
+        die("needs the library");
+    for (size_t added = 0, i = 0; added < bytes; i++) {
+        struct block *block = make(sizes[i % SIZES]);
+        added += block->size;
+        add(block);
+    }
+    printf("cached=1 calls=%d\n", atomic_load(&cache.calls));
+}
+
+int main(int argc, char **argv)
+{
+    static struct kept kept[THREADS_MAX];
+    pthread_t threads[THREADS_MAX];
+    unsigned n = (unsigned)option_number(argc, argv, "threads", 1);
+    size_t refill_bytes = (size_t)(option_number(argc, argv, "refill-mib", 0) * 1048576);
+    size_t cache_bytes = (size_t)(option_number(argc, argv, "cache-mib", 0) * 1048576);
+    fill_bytes = (size_t)(option_number(argc, argv, "mib", 64) * 1048576);
+    if (n < 1 || n > THREADS_MAX)
+        die("1 to %d threads", THREADS_MAX);
+    setlinebuf(stdout);
+    fill_bytes /= n;
+    for (unsigned i = 0; i < n; i++)
+        if (pthread_create(&threads[i], NULL, work, &kept[i]) != 0)
+            die("no thread");
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    refill(&kept[0], refill_bytes);
+    if (cache_bytes > 0)
+        run_cache(cache_bytes);
+    for (unsigned i = 0; i < n; i++)
+        free_list(kept[i].first);
+    printf("done=1\n");
+    return 0;
+}

@@ -23,7 +23,7 @@ static const size_t sizes[] = {640, 896, 1280, 1792, 2560};
 
 enum { SIZES = sizeof(sizes) / sizeof(*sizes), KEPT_ONE_IN = 20, THREADS_MAX = 16 };
 
-static size_t fill_bytes;
+static size_t fill_bytes, refill_bytes, cache_bytes; /* of each thread */
 
 struct kept {
     struct block *first;
@@ -65,16 +65,6 @@ static void fill_and_thin_out(struct kept *kept, size_t size)
         *list = block;
     }
     free_list(gone);
-}
-
-static void *work(void *arg)
-{
-    struct kept *kept = arg;
-    for (size_t i = 0; i < SIZES; i++) {
-        fill_and_thin_out(kept, sizes[i]);
-        printf("filled=%zu\n", sizes[i]);
-    }
-    return NULL;
 }
 
 static void refill(struct kept *kept, size_t bytes)
@@ -129,10 +119,8 @@ static size_t evict(const struct plim_pressure *pressure, void *arg)
     return freed;
 }
 
-static void run_cache(size_t bytes)
+static void fill_cache(size_t bytes)
 {
-    if (!plim_present() || plim_reclaimer_add("leftovers", evict, NULL, PLIM_MEDIUM) < 0)
-        die("needs the library");
     for (size_t added = 0, i = 0; added < bytes; i++) {
         struct block *block = make(sizes[i % SIZES]);
         added += block->size;
@@ -141,26 +129,45 @@ static void run_cache(size_t bytes)
     printf("cached=1 calls=%d\n", atomic_load(&cache.calls));
 }
 
+/* All on one thread: another's slabs may be elsewhere. */
+static void *work(void *arg)
+{
+    struct kept *kept = arg;
+    for (size_t i = 0; i < SIZES; i++) {
+        fill_and_thin_out(kept, sizes[i]);
+        printf("filled=%zu\n", sizes[i]);
+    }
+    refill(kept, refill_bytes);
+    if (cache_bytes > 0)
+        fill_cache(cache_bytes);
+    return NULL;
+}
+
+/* Of each thread. */
+static size_t bytes_option(int argc, char **argv, const char *name, double mib, unsigned threads)
+{
+    return (size_t)(option_number(argc, argv, name, mib) * 1048576) / threads;
+}
+
 int main(int argc, char **argv)
 {
     static struct kept kept[THREADS_MAX];
     pthread_t threads[THREADS_MAX];
     unsigned n = (unsigned)option_number(argc, argv, "threads", 1);
-    size_t refill_bytes = (size_t)(option_number(argc, argv, "refill-mib", 0) * 1048576);
-    size_t cache_bytes = (size_t)(option_number(argc, argv, "cache-mib", 0) * 1048576);
-    fill_bytes = (size_t)(option_number(argc, argv, "mib", 64) * 1048576);
     if (n < 1 || n > THREADS_MAX)
         die("1 to %d threads", THREADS_MAX);
     setlinebuf(stdout);
-    fill_bytes /= n;
+    fill_bytes = bytes_option(argc, argv, "mib", 64, n);
+    refill_bytes = bytes_option(argc, argv, "refill-mib", 0, n);
+    cache_bytes = bytes_option(argc, argv, "cache-mib", 0, n);
+    if (cache_bytes > 0 &&
+        (!plim_present() || plim_reclaimer_add("leftovers", evict, NULL, PLIM_MEDIUM) < 0))
+        die("needs the library");
     for (unsigned i = 0; i < n; i++)
         if (pthread_create(&threads[i], NULL, work, &kept[i]) != 0)
             die("no thread");
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
-    refill(&kept[0], refill_bytes);
-    if (cache_bytes > 0)
-        run_cache(cache_bytes);
     for (unsigned i = 0; i < n; i++)
         free_list(kept[i].first);
     printf("done=1\n");

@@ -138,6 +138,31 @@ static uint64_t purge(uint64_t bytes)
     return freed;
 }
 
+static uint64_t purge_slabs(uint64_t bytes, bool *ret_all)
+{
+    uint64_t start = sys_thread_cpu_ns();
+    uint64_t given = arenas_drop_slabs(bytes, ret_all);
+    governor_slabs_done(&runtime.governor, given, *ret_all);
+    account_purge(given, sys_thread_cpu_ns() - start);
+    return given;
+}
+
+/* From wherever the last round ended over all of them; or less, where somebody keeps them. */
+static uint64_t purge_all_slabs(uint64_t bytes)
+{
+    uint64_t given = 0;
+    unsigned rounds = 0;
+    governor_slabs_read(&runtime.governor, arenas_slabs_free());
+    for (unsigned calls = 0; calls < 1000 && rounds < 2 && given < bytes; calls++) {
+        bool all;
+        given += purge_slabs(bytes - given, &all);
+        rounds += all;
+    }
+    if (given > 0)
+        account_look_now(); /* which knows that they may come back */
+    return given;
+}
+
 uint64_t runtime_purge(uint64_t bytes)
 {
     struct look_turn turn = look_begin(look_wait_ns);
@@ -145,6 +170,8 @@ uint64_t runtime_purge(uint64_t bytes)
         return 0;
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
+    if (freed < bytes)
+        freed += purge_all_slabs(bytes - freed);
     look_end(turn);
     return freed;
 }
@@ -191,13 +218,10 @@ static void drop_slabs(struct governor_input *in)
 {
     bool all;
     count_slabs(in);
-    uint64_t want = governor_slabs(&runtime.governor, in), start = sys_thread_cpu_ns();
+    uint64_t want = governor_slabs(&runtime.governor, in);
     if (want == 0)
         return;
-    uint64_t given = arenas_drop_slabs(want, &all);
-    governor_slabs_done(&runtime.governor, given, all);
-    account_purge(given, sys_thread_cpu_ns() - start);
-    in->usage = u64_less(in->usage, given);
+    in->usage = u64_less(in->usage, purge_slabs(want, &all));
     in->absent = runtime.governor.slabs_absent;
 }
 

@@ -20,6 +20,16 @@ void use_arena(unsigned index, size_t size);
 /* Of "stats.arenas.<arena>.<name>"; 0 for an arena that no thread has needed yet. */
 size_t statistic(unsigned arena, const char *name);
 void assert_count_is_exact(const char *when);
+
+/* Skips the test where slabs cannot be read. */
+void need_slabs(void);
+/* The i-th block of its size, as written. */
+void write_block(unsigned char *block, size_t i, size_t size);
+void check_block(const unsigned char *block, size_t i, size_t size);
+/* One round over all slabs, however many calls it takes; returns the bytes that went. */
+uint64_t drop_slabs(void);
+/* The next call begins a round. */
+void end_slabs_round(void);
 void make_dirty(uint64_t bytes, size_t piece);
 uint64_t dirty_now(void);
 

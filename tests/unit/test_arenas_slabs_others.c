@@ -1,0 +1,200 @@
+/* Slabs are in others' hands while pages of them are given back: threads, jemalloc itself, a
+ * parent. */
+#include "test_arenas.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+
+static _Atomic bool end;
+
+/* Threads that allocate, check and free, while pages of their slabs go all the time: few slabs, and
+ * past the thread's cache, so that blocks are handed out just where pages go. */
+struct churn {
+    unsigned seed;
+    size_t size;
+    unsigned char *blocks[300];
+};
+
+static void replace(struct churn *c, size_t i, bool fill)
+{
+    if (c->blocks[i] != NULL) {
+        check_block(c->blocks[i], i, c->size);
+        je_dallocx(c->blocks[i], arena_and_no_cache(0));
+        c->blocks[i] = NULL;
+    } else if (fill) {
+        c->blocks[i] = je_mallocx(c->size, arena_and_no_cache(0));
+        cr_assert_not_null(c->blocks[i]);
+        write_block(c->blocks[i], i, c->size);
+    }
+}
+
+static void *churn(void *arg)
+{
+    struct churn *c = arg;
+    thread_state.inside = true;
+    while (!atomic_load(&end)) {
+        size_t i = (unsigned)rand_r(&c->seed) % ARRAY_LEN(c->blocks);
+        replace(c, i, rand_r(&c->seed) % 4 == 0); /* mostly holes */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(c->blocks); i++)
+        replace(c, i, false);
+    return NULL;
+}
+
+Test(arenas, no_byte_is_lost_while_others_use_their_slabs)
+{
+    need_slabs();
+    static struct churn churns[3]; /* two of slabs of 28 KiB, and blocks that take their place */
+    pthread_t threads[ARRAY_LEN(churns)];
+    bool all;
+    for (size_t i = 0; i < ARRAY_LEN(churns); i++) {
+        churns[i] = (struct churn){.seed = (unsigned)i + 1, .size = (size_t)1792 << 2 * i};
+        pthread_create(&threads[i], NULL, churn, &churns[i]);
+    }
+    for (uint64_t given = 0; given < 40 * MiB;)
+        given += arenas_drop_slabs(UINT64_MAX, &all);
+    atomic_store(&end, true);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* An arena with hooks that are built on the default ones, and see whether slabs are left alone in
+ * the middle of what jemalloc is doing. */
+static struct je_extent_hooks defaults;
+static unsigned seen, left_alone;
+
+static bool are_left_alone(void)
+{
+    bool all;
+    (void)arenas_drop_slabs(UINT64_MAX, &all);
+    return !all; /* they fit into one call */
+}
+
+static void see(void)
+{
+    seen++;
+    left_alone += are_left_alone();
+}
+
+static void *see_alloc(struct je_extent_hooks *h, void *addr, size_t size, size_t alignment,
+                       bool *zero, bool *commit, unsigned arena)
+{
+    (void)h;
+    see();
+    return defaults.alloc(&defaults, addr, size, alignment, zero, commit, arena);
+}
+
+static bool see_purge(struct je_extent_hooks *h, void *addr, size_t size, size_t offset,
+                      size_t length, unsigned arena)
+{
+    (void)h;
+    see();
+    return defaults.purge_forced(&defaults, addr, size, offset, length, arena);
+}
+
+static unsigned create_seeing_arena(void)
+{
+    static struct je_extent_hooks hooks;
+    struct je_extent_hooks *given = &hooks, *found = NULL;
+    unsigned index = 0;
+    ssize_t at_once = 0;
+    char name[40];
+    cr_assert_eq(mallctl("arena.0.extent_hooks", &found, &(size_t){sizeof(found)}, NULL, 0), 0);
+    hooks = defaults = *found;
+    hooks.alloc = see_alloc;
+    hooks.purge_forced = see_purge;
+    hooks.decommit = NULL;
+    hooks.purge_lazy = NULL;
+    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, &given, sizeof(given)),
+                 0);
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", index);
+    cr_assert_eq(mallctl(name, NULL, NULL, &at_once, sizeof(at_once)), 0);
+    cr_assert_not(are_left_alone());
+    return index;
+}
+
+/* Every time since the last call. */
+static void assert_left_alone(void)
+{
+    cr_expect_gt(seen, 0u);
+    cr_expect_eq(left_alone, seen);
+    cr_expect_not(are_left_alone());
+    seen = left_alone = 0;
+}
+
+static void control(unsigned arena, const char *what)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "arena.%u.%s", arena, what);
+    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
+}
+
+/* jemalloc takes its slabs out of their bins first. */
+Test(arenas, slabs_are_left_alone_while_an_arena_is_reset_and_ended)
+{
+    need_slabs();
+    unsigned index = create_seeing_arena();
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_not_null(je_mallocx(2560, arena_and_no_cache(index)));
+    seen = left_alone = 0;
+    control(index, "reset");
+    assert_left_alone();
+    control(index, "destroy");
+    assert_left_alone();
+}
+
+/* Of jemalloc's batch_alloc_packet_t. */
+struct batch {
+    void **ptrs;
+    size_t count, size;
+    int flags;
+};
+
+/* Blocks are taken out of new slabs before these are in a bin. */
+Test(arenas, slabs_are_left_alone_while_a_batch_is_taken_out_of_them)
+{
+    need_slabs();
+    static void *blocks[2000];
+    size_t filled = 0;
+    unsigned index = create_seeing_arena();
+    struct batch batch = {blocks, ARRAY_LEN(blocks), 1280, arena_and_no_cache(index)};
+    seen = left_alone = 0;
+    cr_assert_eq(mallctl("experimental.batch_alloc", &filled, &(size_t){sizeof(filled)}, &batch,
+                         sizeof(batch)),
+                 0);
+    cr_expect_eq(filled, ARRAY_LEN(blocks));
+    assert_left_alone();
+    control(index, "destroy");
+}
+
+/* Its pages come from here until then. */
+Test(arenas, slabs_of_an_arena_are_left_alone_once_the_program_gives_it_hooks)
+{
+    need_slabs();
+    static struct je_extent_hooks own;
+    static void *blocks[4000];
+    struct je_extent_hooks *given = &own, *found = NULL;
+    unsigned index = 0;
+    char name[40];
+    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, NULL, 0), 0);
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
+        memset(blocks[i] = je_mallocx(2560, arena_and_no_cache(index)), 1, 2560);
+    snprintf(name, sizeof(name), "arena.%u.extent_hooks", index);
+    cr_assert_eq(mallctl(name, &found, &(size_t){sizeof(found)}, NULL, 0), 0);
+    own = *found;
+    cr_assert_eq(mallctl(name, NULL, NULL, &given, sizeof(given)), 0);
+    end_slabs_round();
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
+        if (i % 8 != 0)
+            je_dallocx(blocks[i], arena_and_no_cache(index));
+    cr_expect_leq(drop_slabs(), 128 * KiB);
+    cr_assert_eq(mallctl(name, NULL, NULL, &found, sizeof(found)), 0);
+    cr_expect_geq(drop_slabs(), 6 * MiB, "and not when it has the default ones again");
+}

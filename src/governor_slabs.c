@@ -46,7 +46,7 @@ void governor_slabs_done(struct governor *g, uint64_t given, bool all)
     if (g->slabs_round == 0)
         g->slabs_round = before;
     g->slabs_round = u64_less(g->slabs_round, given);
-    g->slabs_absent += given;
+    g->slabs_absent = u64_min(g->slabs_absent + given, g->slabs_free);
     if (!all)
         return;
     g->slabs_kept = u64_min(u64_less(before, given), g->slabs_round);

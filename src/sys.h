@@ -145,9 +145,6 @@ void sys_unmap(void *addr, size_t len);
 int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
 int sys_drop_pages(void *addr, size_t len);
-/* Whether each page is in memory, in the lowest bit of a byte a page, as mincore(2) tells. 0 or
- * -errno. */
-int sys_resident(void *addr, size_t len, unsigned char *ret);
 
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
 int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);

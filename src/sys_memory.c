@@ -121,8 +121,3 @@ int sys_drop_pages(void *addr, size_t len)
     return rc == -EINVAL && drops_locked_pages() ? sys_madvise(addr, len, MADV_DONTNEED_LOCKED)
                                                  : rc;
 }
-
-int sys_resident(void *addr, size_t len, unsigned char *ret)
-{
-    return (int)SYS_CALL(SYS_mincore, addr, len, ret);
-}

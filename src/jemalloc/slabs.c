@@ -13,7 +13,7 @@
 #include "../pages.h"
 #include "../sys.h"
 
-#include <string.h>
+#include <fcntl.h>
 
 #define INSTEAD(name) __asm__("plim_je_" #name)
 
@@ -24,7 +24,6 @@ enum {
     MAP_TABLE = 120,       /* where its first table begins, */
     MAP_ENTRIES = 1 << 18, /* as long as each leaf */
     EDATA_ALIGNMENT = 128,
-    SLAB_PAGES_MAX = 64,  /* jemalloc's own have 7 at most, MALLOC_CONF=slab_sizes may say more */
     STEPS_AT_ONCE = 8192, /* extents: some milliseconds */
 };
 static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
@@ -154,13 +153,33 @@ static void *bin_of(uint64_t bits, unsigned size_index)
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
 }
 
+/* What the kernel says of pages (proc_pid_pagemap(5)), read ahead; mincore(2) would tell as well,
+ * but filters of system calls leave it out. During one call of je_slabs_drop(). */
+static struct {
+    struct sys_file file;
+    uintptr_t begin;
+    size_t count;
+    uint64_t pages[512];
+} pagemap;
+
+/* Where that is not to be had, all pages are. */
+static bool is_in_memory(uintptr_t at)
+{
+    if (at < pagemap.begin || (at - pagemap.begin) / page >= pagemap.count) {
+        long got = sys_pread(pagemap.file.fd_plus_1 - 1, pagemap.pages, sizeof(pagemap.pages),
+                             at / page * sizeof(*pagemap.pages));
+        pagemap.begin = at;
+        pagemap.count = got > 0 ? (size_t)got / sizeof(*pagemap.pages) : 0;
+    }
+    return pagemap.count == 0 || pagemap.pages[(at - pagemap.begin) / page] >> 63 != 0;
+}
+
 /* At least a page's worth of blocks is free; one without any in use is on its way in or out of its
  * bin. */
 static bool has_free_pages(uint64_t bits, const struct bin_info *info)
 {
     unsigned free = extent_free_blocks(bits);
-    return free * info->block_size >= page && free < info->blocks && info->slab_size > page &&
-           info->slab_size <= SLAB_PAGES_MAX * page;
+    return free * info->block_size >= page && free < info->blocks && info->slab_size > page;
 }
 
 /* What is behind the last block counts as free. */
@@ -177,13 +196,10 @@ static bool page_is_free(const struct extent *slab, const struct bin_info *info,
 /* Returns the bytes that went. Under the bin's lock. */
 static uint64_t drop_free_pages(const struct extent *slab, const struct bin_info *info)
 {
-    unsigned char resident[SLAB_PAGES_MAX];
     size_t pages = info->slab_size / page, begin = 0;
     uint64_t bytes = 0;
-    if (sys_resident((void *)slab->addr, info->slab_size, resident) != 0)
-        memset(resident, 1, sizeof(resident));
     for (size_t at = 0; at <= pages; at++) {
-        if (at < pages && (resident[at] & 1) != 0 && page_is_free(slab, info, at))
+        if (at < pages && page_is_free(slab, info, at) && is_in_memory(slab->addr + at * page))
             continue;
         if (at > begin &&
             sys_drop_pages((char *)slab->addr + begin * page, (at - begin) * page) == 0)
@@ -251,12 +267,15 @@ struct je_slabs_given je_slabs_drop(uint64_t bytes)
     pages_span(&begin, &end);
     if (next < begin)
         next = begin;
+    pagemap.count = 0;
+    (void)sys_file_open(&pagemap.file, "/proc/self/pagemap", O_RDONLY);
     for (unsigned steps = 0; steps < STEPS_AT_ONCE && next < end && given.bytes < bytes; steps++) {
         if (!lock_try(&slabs_lock))
             break;
         next = step(next, end, &given.bytes);
         lock_release(&slabs_lock);
     }
+    sys_file_close(&pagemap.file);
     given.all = next >= end;
     if (given.all)
         next = 0;

@@ -110,8 +110,9 @@ PLIM_API int plim_limits(struct plim_limits *l);
 /* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. It stays below the hard one. */
 PLIM_API int plim_set_limit(uint64_t bytes);
 
-/* Purges free pages and, if that is not enough, has reclaimers called; waits for them at most 1 s.
- * From inside a reclaimer it only purges. Returns the bytes given back to the kernel. */
+/* Purges free pages, then those in the middle of slabs and, if that is not enough, has reclaimers
+ * called; waits for them at most 1 s. From inside a reclaimer it only purges. Returns the bytes
+ * given back to the kernel. */
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At

@@ -334,11 +334,42 @@ Test(family, blocks_may_be_freed_by_another_thread)
 
 /* --- glibc's additions --- */
 
+static long resident_pages(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    cr_assert(f != NULL && fscanf(f, "%*d %ld", &pages) == 1);
+    fclose(f);
+    return pages;
+}
+
 Test(family, malloc_trim_tells_whether_pages_went)
 {
     free(memset(malloc(32 << 20), 1, 32 << 20));
     cr_expect_eq(malloc_trim(0), 1);
     cr_expect_lt(mallinfo2().keepcost, (size_t)4 << 20);
+}
+
+/* Each of some blocks in the middle of others, which are freed. */
+Test(family, malloc_trim_gives_back_pages_between_blocks)
+{
+    enum { N = 20000, SIZE = 2560 };
+    static void *blocks[N];
+#ifndef __x86_64__
+    cr_skip_test("jemalloc's slabs are read on x86-64 only");
+#endif
+    for (size_t i = 0; i < N; i++)
+        blocks[i] = memset(malloc(SIZE), 1, SIZE);
+    for (size_t i = 0; i < N; i++)
+        if (i % 8 != 0)
+            free(blocks[i]);
+    long before = resident_pages();
+    cr_expect_eq(malloc_trim(0), 1);
+    cr_expect_leq(resident_pages(), before - 6000, "of 12,200 pages");
+    for (size_t i = 0; i < N; i += 8) {
+        cr_expect_eq(*(char *)blocks[i] + ((char *)blocks[i])[SIZE - 1], 2);
+        free(blocks[i]);
+    }
 }
 
 Test(family, mallinfo_counts_bytes_in_use_and_free)

@@ -28,8 +28,8 @@ static bool fits_meanwhile(size_t size)
 /* While others take from the same room, so many free pages are looked at so often. */
 static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
-/* Where pages of slabs come back, a look is due so often: not more than 4 MiB can be touched
- * meanwhile. */
+/* Where pages of slabs come back, a look is due so often: what a thread can touch meanwhile is a
+ * few MiB. */
 static const uint64_t refilled_pause_ns = NS_PER_MS;
 
 /* What other threads are to do after a look. */

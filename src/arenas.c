@@ -188,13 +188,12 @@ uint64_t arenas_slabs_free(void)
     return u64_less(active, allocated);
 }
 
-uint64_t arenas_drop_slabs(uint64_t bytes, bool *ret_all)
+struct je_slabs_given arenas_drop_slabs(uint64_t bytes)
 {
     uint64_t signals = sys_block_signals();
     struct je_slabs_given given = je_slabs_drop(bytes);
     sys_restore_signals(signals);
-    *ret_all = given.all;
-    return given.bytes;
+    return given;
 }
 
 uint64_t arenas_thread_freed(void)

@@ -46,10 +46,9 @@ struct governor_decision {
     int64_t decay_ms;    /* age at which jemalloc gives free pages back by itself; -1: its own */
     uint64_t look_after; /* committed bytes until the next look */
     uint64_t look_freed; /* free pages from which on a freeing thread looks; 0: it never does */
-    bool
-        look_refilled; /* threads look as they use what slabs have room for: it shows in no count */
-    bool heap_matters; /* there should be a watcher thread */
-    bool dormant;      /* the watcher sleeps until woken: the next allocation must look */
+    bool look_refilled;  /* threads look as they fill slabs: it shows in no count */
+    bool heap_matters;   /* there should be a watcher thread */
+    bool dormant;        /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
     uint64_t ask;            /* bytes to ask of reclaimers on account of the request; 0: nothing */
     bool wanting;       /* purging does not bring usage below the soft limit: others must free */
@@ -88,13 +87,16 @@ struct governor {
     uint64_t short_since_ns; /* purges give too little since; 0: they do not */
     uint64_t refused;        /* as of the last purge that gave what was wanted */
 
-    /* Free blocks in slabs, bytes: all as last read, those on pages that have been given back, and
-     * of the rest what cannot be, as far as is known; and the rest when the present round over all
-     * slabs began, less what it gave. */
+    /* Free blocks in slabs, bytes: all as last read, those on pages that are not in memory, and of
+     * the rest what cannot be given back, as far as is known. */
     uint64_t slabs_free;
     uint64_t slabs_absent;
     uint64_t slabs_kept;
-    uint64_t slabs_round;
+    /* The present round over all slabs: the rest when it began, less what it gave, and the pages
+     * that it has found not to be in memory, or given back. */
+    bool slabs_in_round;
+    uint64_t slabs_left;
+    uint64_t slabs_found;
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
@@ -138,8 +140,14 @@ uint64_t governor_stuck(const struct governor *g, uint64_t dirty);
 void governor_slabs_read(struct governor *g, uint64_t free);
 /* Bytes of slabs' free pages to give back now; 0: none. */
 uint64_t governor_slabs(const struct governor *g, const struct governor_input *in);
-/* What that gave; whether all slabs have been seen since the last time that was so. */
-void governor_slabs_done(struct governor *g, uint64_t given, bool all);
+/* What that gave. Bytes. */
+struct governor_slabs_given {
+    uint64_t bytes;
+    uint64_t absent; /* on free pages that were not in memory */
+    bool is_exact;   /* false: all were taken for it */
+    bool all;        /* all slabs have been seen since the last time that was so */
+};
+void governor_slabs_done(struct governor *g, const struct governor_slabs_given *given);
 
 /* CPU time went into purging. Reclaimers' is not counted: they are asked for no more than needed.
  */

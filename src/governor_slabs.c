@@ -40,15 +40,18 @@ uint64_t governor_slabs(const struct governor *g, const struct governor_input *i
     return u64_clamp(want, purge_worth(l->hard), drop_at_once);
 }
 
-void governor_slabs_done(struct governor *g, uint64_t given, bool all)
+void governor_slabs_done(struct governor *g, const struct governor_slabs_given *given)
 {
-    uint64_t before = u64_less(g->slabs_free, g->slabs_absent);
-    if (g->slabs_round == 0)
-        g->slabs_round = before;
-    g->slabs_round = u64_less(g->slabs_round, given);
-    g->slabs_absent = u64_min(g->slabs_absent + given, g->slabs_free);
-    if (!all)
+    if (!g->slabs_in_round)
+        g->slabs_left = u64_less(g->slabs_free, g->slabs_absent);
+    g->slabs_in_round = !given->all;
+    g->slabs_left = u64_less(g->slabs_left, given->bytes);
+    g->slabs_found += given->bytes + given->absent;
+    g->slabs_absent = u64_min(g->slabs_absent + given->bytes, g->slabs_free);
+    if (!given->all)
         return;
-    g->slabs_kept = u64_min(u64_less(before, given), g->slabs_round);
-    g->slabs_round = 0;
+    if (given->is_exact)
+        g->slabs_absent = u64_min(g->slabs_found, g->slabs_free);
+    g->slabs_kept = u64_min(u64_less(g->slabs_free, g->slabs_absent), g->slabs_left);
+    g->slabs_found = 0;
 }

@@ -98,7 +98,10 @@ bool je_clock_ahead(uint64_t ns);
  */
 struct je_slabs_given {
     uint64_t bytes;
-    bool all; /* the last slab was reached: the next call begins anew */
+    uint64_t absent; /* of free pages that were not in memory */
+    bool is_exact;   /* false: it cannot be told what is in memory; all is taken for it */
+    bool all;        /* the last slab was reached: the next call begins anew */
+    bool left_alone; /* nothing more can be done just now */
 };
 struct je_slabs_given je_slabs_drop(uint64_t bytes);
 /* Slabs are left alone from when the first returns to the second, which the same thread calls. */

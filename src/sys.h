@@ -146,6 +146,22 @@ int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
 int sys_drop_pages(void *addr, size_t len);
 
+/* Which pages of 4 KiB are in memory, by proc_pid_pagemap(5), read ahead (sys_pagemap.c).
+ * mincore(2) would tell as well, but filters of system calls leave it out. */
+struct sys_pagemap {
+    struct sys_file file;
+    uintptr_t begin;
+    size_t count;
+    uint64_t pages[512];
+};
+/* 0 or -errno: not by who has changed users, without a descriptor left, or without /proc. */
+int sys_pagemap_open(struct sys_pagemap *map);
+/* So that what is asked of these is known. */
+void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size);
+/* Pages of which nothing is known are. */
+bool sys_pagemap_has(const struct sys_pagemap *map, uintptr_t at);
+void sys_pagemap_close(struct sys_pagemap *map);
+
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
 int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
 int sys_futex_wake(const _Atomic uint32_t *word, int how_many);

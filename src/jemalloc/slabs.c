@@ -7,15 +7,12 @@
  * locks keep blocks from being handed out or taken back meanwhile. The build (prefix) gives the map
  * the name that is used here only where the sizes of jemalloc's tables are those of that layout.
  */
+#include "slabs.h"
+
 #include "../account.h"
 #include "../je.h"
-#include "../lock.h"
 #include "../pages.h"
 #include "../sys.h"
-
-#include <fcntl.h>
-
-#define INSTEAD(name) __asm__("plim_je_" #name)
 
 enum {
     BINS = 36,             /* sizes that slabs hold blocks of */
@@ -24,20 +21,13 @@ enum {
     MAP_TABLE = 120,       /* where its first table begins, */
     MAP_ENTRIES = 1 << 18, /* as long as each leaf */
     EDATA_ALIGNMENT = 128,
-    STEPS_AT_ONCE = 8192, /* extents: some milliseconds */
+    STEPS_BETWEEN = 64, /* two readings of the clock */
 };
 static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
+/* What a thread can wait for. */
+static const uint64_t at_once_ns = 3 * NS_PER_MS;
 
-/* edata_t: an extent; of slabs only what follows their address is read. */
-struct extent {
-    uint64_t bits; /* see extent_arena() and the next */
-    uintptr_t addr;
-    size_t size; /* in its upper bits */
-    const void *ps;
-    uint64_t sn;
-    const void *links[3];
-    uint64_t free_blocks[8]; /* a bit each */
-};
+static struct sys_pagemap pagemap; /* during one call of je_slabs_drop() */
 
 /* bin_info_t */
 struct bin_info {
@@ -46,7 +36,6 @@ struct bin_info {
     size_t bits, words;
 };
 
-extern char plim_je_map_48[] __attribute__((weak));
 extern const struct bin_info je_bin_infos[];
 extern const uint32_t je_arena_bin_offsets[];
 extern char *_Atomic je_arenas[];
@@ -54,63 +43,6 @@ extern char *_Atomic je_arenas[];
 /* They lock a bin and unlock it. */
 void je_bin_prefork(void *tsdn, void *bin);
 void je_bin_postfork_parent(void *tsdn, void *bin);
-
-static unsigned extent_arena(uint64_t bits)
-{
-    return bits & 0xfff;
-}
-
-static unsigned extent_free_blocks(uint64_t bits)
-{
-    return bits >> 28 & 0x3ff;
-}
-
-static unsigned extent_shard(uint64_t bits)
-{
-    return bits >> 38 & 0x3f;
-}
-
-/* Held while an extent is looked at, and while jemalloc takes slabs out of bins, or blocks out of
- * slabs, without the bin's lock, or ends an arena with all that is known of its extents. */
-static struct lock slabs_lock;
-
-void je_slabs_leave_alone(void)
-{
-    lock_take(&slabs_lock);
-}
-
-void je_slabs_go_on(void)
-{
-    lock_release(&slabs_lock);
-}
-
-void je_slabs_fork_child(void)
-{
-    lock_reset(&slabs_lock);
-}
-
-void je_arena_reset(void *tsd, void *arena);
-size_t je_arena_fill_small_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count,
-                                 bool zero);
-void arena_reset(void *tsd, void *arena) INSTEAD(arena_reset);
-size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
-    INSTEAD(arena_fill_small_fresh);
-
-void arena_reset(void *tsd, void *arena)
-{
-    je_slabs_leave_alone();
-    je_arena_reset(tsd, arena);
-    je_slabs_go_on();
-}
-
-/* experimental.batch_alloc */
-size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
-{
-    je_slabs_leave_alone();
-    size_t filled = je_arena_fill_small_fresh(tsdn, arena, index, ptrs, count, zero);
-    je_slabs_go_on();
-    return filled;
-}
 
 static const uint64_t *map_leaf(uintptr_t at)
 {
@@ -129,6 +61,12 @@ static const struct extent *entry_extent(uint64_t entry)
 {
     uint64_t address = (uint64_t)((int64_t)(entry << 16) >> 16);
     return (const struct extent *)(uintptr_t)(address & ~(uint64_t)(EDATA_ALIGNMENT - 1));
+}
+
+const struct extent *slabs_extent_at(uintptr_t at)
+{
+    const uint64_t *leaf = map_leaf(at);
+    return leaf == NULL ? NULL : entry_extent(map_entry(leaf, at));
 }
 
 static unsigned entry_size_index(uint64_t entry)
@@ -153,27 +91,6 @@ static void *bin_of(uint64_t bits, unsigned size_index)
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
 }
 
-/* What the kernel says of pages (proc_pid_pagemap(5)), read ahead; mincore(2) would tell as well,
- * but filters of system calls leave it out. During one call of je_slabs_drop(). */
-static struct {
-    struct sys_file file;
-    uintptr_t begin;
-    size_t count;
-    uint64_t pages[512];
-} pagemap;
-
-/* Where that is not to be had, all pages are. */
-static bool is_in_memory(uintptr_t at)
-{
-    if (at < pagemap.begin || (at - pagemap.begin) / page >= pagemap.count) {
-        long got = sys_pread(pagemap.file.fd_plus_1 - 1, pagemap.pages, sizeof(pagemap.pages),
-                             at / page * sizeof(*pagemap.pages));
-        pagemap.begin = at;
-        pagemap.count = got > 0 ? (size_t)got / sizeof(*pagemap.pages) : 0;
-    }
-    return pagemap.count == 0 || pagemap.pages[(at - pagemap.begin) / page] >> 63 != 0;
-}
-
 /* At least a page's worth of blocks is free; one without any in use is on its way in or out of its
  * bin. */
 static bool has_free_pages(uint64_t bits, const struct bin_info *info)
@@ -193,45 +110,48 @@ static bool page_is_free(const struct extent *slab, const struct bin_info *info,
     return true;
 }
 
-/* Returns the bytes that went. Under the bin's lock. */
-static uint64_t drop_free_pages(const struct extent *slab, const struct bin_info *info)
+/* Under the bin's lock. */
+static void drop_free_pages(const struct extent *slab, const struct bin_info *info,
+                            struct je_slabs_given *given)
 {
     size_t pages = info->slab_size / page, begin = 0;
-    uint64_t bytes = 0;
     for (size_t at = 0; at <= pages; at++) {
-        if (at < pages && page_is_free(slab, info, at) && is_in_memory(slab->addr + at * page))
+        bool is_free = at < pages && page_is_free(slab, info, at);
+        bool drop = is_free && sys_pagemap_has(&pagemap, slab->addr + at * page);
+        given->absent += is_free && !drop ? page : 0;
+        if (drop)
             continue;
         if (at > begin &&
             sys_drop_pages((char *)slab->addr + begin * page, (at - begin) * page) == 0)
-            bytes += (at - begin) * page;
+            given->bytes += (at - begin) * page;
         begin = at + 1;
     }
-    return bytes;
 }
 
-/* Everything is read again once it can no longer change. */
-static uint64_t work_on(uintptr_t at, uint64_t entry)
+/* Everything is read again once it can no longer change; the map last, which changes first. */
+static void work_on(uintptr_t at, uint64_t entry, struct je_slabs_given *given)
 {
     const struct extent *slab = entry_extent(entry);
     const struct bin_info *info = &je_bin_infos[entry_size_index(entry)];
-    uint64_t bytes = 0;
     uint64_t bits = __atomic_load_n(&slab->bits, __ATOMIC_RELAXED);
     void *bin = bin_of(bits, entry_size_index(entry));
-    if (bin != NULL && has_free_pages(bits, info)) {
-        je_bin_prefork(NULL, bin);
-        bits = slab->bits;
-        if (map_entry(map_leaf(at), at) == entry && slab->addr == at &&
-            bin_of(bits, entry_size_index(entry)) == bin && has_free_pages(bits, info))
-            bytes = drop_free_pages(slab, info);
-        je_bin_postfork_parent(NULL, bin);
-    }
-    return bytes;
+    if (bin == NULL || !has_free_pages(bits, info))
+        return;
+    sys_pagemap_read(&pagemap, at, info->slab_size); /* may wait */
+    je_bin_prefork(NULL, bin);
+    bits = __atomic_load_n(&slab->bits, __ATOMIC_ACQUIRE);
+    uintptr_t addr = __atomic_load_n(&slab->addr, __ATOMIC_ACQUIRE);
+    if (addr == at && bin_of(bits, entry_size_index(entry)) == bin && has_free_pages(bits, info) &&
+        map_entry(map_leaf(at), at) == entry)
+        drop_free_pages(slab, info, given);
+    je_bin_postfork_parent(NULL, bin);
 }
 
 /* The next place before `end` of which the map knows something, or the next leaf's first. */
 static uintptr_t next_known(uintptr_t at, uintptr_t end)
 {
-    end = u64_min(end, ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT);
+    const uintptr_t leaf_end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
+    end = end < leaf_end ? end : leaf_end;
     const uint64_t *leaf = map_leaf(at);
     if (leaf == NULL)
         return end;
@@ -242,7 +162,7 @@ static uintptr_t next_known(uintptr_t at, uintptr_t end)
 
 /* What begins at that place; returns where the next may begin. What is read of an extent may be
  * another's by now: then some are passed over. */
-static uintptr_t step(uintptr_t at, uintptr_t end, uint64_t *bytes)
+static uintptr_t step(uintptr_t at, uintptr_t end, struct je_slabs_given *given)
 {
     const uint64_t *leaf = map_leaf(at);
     uint64_t entry = leaf == NULL ? 0 : map_entry(leaf, at);
@@ -253,8 +173,25 @@ static uintptr_t step(uintptr_t at, uintptr_t end, uint64_t *bytes)
         return at + page; /* somewhere inside */
     if (!entry_is_slab(entry))
         return at + u64_max(page, __atomic_load_n(&extent->size, __ATOMIC_RELAXED) & ~(page - 1));
-    *bytes += work_on(at, entry);
+    work_on(at, entry, given);
     return at + je_bin_infos[entry_size_index(entry)].slab_size;
+}
+
+/* From `at` on, as long as there is reason to; returns where it ended. */
+static uintptr_t go_over(uintptr_t at, uintptr_t end, uint64_t bytes, struct je_slabs_given *given)
+{
+    uint64_t until = sys_now_ns() + at_once_ns;
+    for (unsigned steps = 1; at < end && given->bytes < bytes; steps++) {
+        if (!slabs_begin_look()) {
+            given->left_alone = true;
+            break;
+        }
+        at = step(at, end, given);
+        slabs_end_look();
+        if (steps % STEPS_BETWEEN == 0 && sys_now_ns() >= until)
+            break;
+    }
+    return at;
 }
 
 struct je_slabs_given je_slabs_drop(uint64_t bytes)
@@ -265,17 +202,9 @@ struct je_slabs_given je_slabs_drop(uint64_t bytes)
     if (plim_je_map_48 == NULL)
         return given;
     pages_span(&begin, &end);
-    if (next < begin)
-        next = begin;
-    pagemap.count = 0;
-    (void)sys_file_open(&pagemap.file, "/proc/self/pagemap", O_RDONLY);
-    for (unsigned steps = 0; steps < STEPS_AT_ONCE && next < end && given.bytes < bytes; steps++) {
-        if (!lock_try(&slabs_lock))
-            break;
-        next = step(next, end, &given.bytes);
-        lock_release(&slabs_lock);
-    }
-    sys_file_close(&pagemap.file);
+    given.is_exact = sys_pagemap_open(&pagemap) == 0;
+    next = go_over(next < begin ? begin : next, end, bytes, &given);
+    sys_pagemap_close(&pagemap);
     given.all = next >= end;
     if (given.all)
         next = 0;

@@ -1,5 +1,6 @@
 /* Slabs are in others' hands while pages of them are given back: threads, jemalloc itself, a
  * parent. */
+#include "jemalloc/slabs.h"
 #include "test_arenas.h"
 
 #include <criterion/criterion.h>
@@ -53,13 +54,12 @@ Test(arenas, no_byte_is_lost_while_others_use_their_slabs)
     need_slabs();
     static struct churn churns[3]; /* two of slabs of 28 KiB, and blocks that take their place */
     pthread_t threads[ARRAY_LEN(churns)];
-    bool all;
     for (size_t i = 0; i < ARRAY_LEN(churns); i++) {
         churns[i] = (struct churn){.seed = (unsigned)i + 1, .size = (size_t)1792 << 2 * i};
         pthread_create(&threads[i], NULL, churn, &churns[i]);
     }
     for (uint64_t given = 0; given < 40 * MiB;)
-        given += arenas_drop_slabs(UINT64_MAX, &all);
+        given += arenas_drop_slabs(UINT64_MAX).bytes;
     atomic_store(&end, true);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         pthread_join(threads[i], NULL);
@@ -72,9 +72,7 @@ static unsigned seen, left_alone;
 
 static bool are_left_alone(void)
 {
-    bool all;
-    (void)arenas_drop_slabs(UINT64_MAX, &all);
-    return !all; /* they fit into one call */
+    return arenas_drop_slabs(UINT64_MAX).left_alone;
 }
 
 static void see(void)
@@ -99,6 +97,15 @@ static bool see_purge(struct je_extent_hooks *h, void *addr, size_t size, size_t
     return defaults.purge_forced(&defaults, addr, size, offset, length, arena);
 }
 
+/* Where addresses are not kept (retain:false) this comes first. */
+static bool see_dalloc(struct je_extent_hooks *h, void *addr, size_t size, bool committed,
+                       unsigned arena)
+{
+    (void)h;
+    see();
+    return defaults.dalloc(&defaults, addr, size, committed, arena);
+}
+
 static unsigned create_seeing_arena(void)
 {
     static struct je_extent_hooks hooks;
@@ -109,6 +116,7 @@ static unsigned create_seeing_arena(void)
     cr_assert_eq(mallctl("arena.0.extent_hooks", &found, &(size_t){sizeof(found)}, NULL, 0), 0);
     hooks = defaults = *found;
     hooks.alloc = see_alloc;
+    hooks.dalloc = see_dalloc;
     hooks.purge_forced = see_purge;
     hooks.decommit = NULL;
     hooks.purge_lazy = NULL;
@@ -172,6 +180,84 @@ Test(arenas, slabs_are_left_alone_while_a_batch_is_taken_out_of_them)
     cr_expect_eq(filled, ARRAY_LEN(blocks));
     assert_left_alone();
     control(index, "destroy");
+}
+
+static unsigned create_keeping_arena(void)
+{
+    unsigned index = 0;
+    ssize_t never = -1;
+    char name[40];
+    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, NULL, 0), 0);
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", index);
+    cr_assert_eq(mallctl(name, NULL, NULL, &never, sizeof(never)), 0);
+    return index;
+}
+
+/* Not there on the shared libjemalloc, where the tests are skipped. */
+const struct extent *slabs_extent_at(uintptr_t at) __attribute__((weak));
+
+/* The map goes on to tell of it, and tells of the next one in its place before that has its shard:
+ * whoever looks must not find free blocks until then. */
+Test(arenas, a_slab_that_has_ended_has_no_free_blocks)
+{
+    need_slabs();
+    enum { SIZE = 1536, PER_SLAB = 8 }; /* 12 KiB: as it ends it is not joined to others */
+    unsigned index = create_keeping_arena();
+    int flags = arena_and_no_cache(index);
+    void *freed[PER_SLAB], *left[PER_SLAB];
+    for (size_t i = 0; i < PER_SLAB; i++)
+        freed[i] = je_mallocx(SIZE, flags);
+    for (size_t i = 0; i < PER_SLAB; i++)
+        left[i] = je_mallocx(SIZE, flags);
+    const struct extent *ended = slabs_extent_at((uintptr_t)freed[0]);
+    const struct extent *reset = slabs_extent_at((uintptr_t)left[0]);
+    for (size_t i = 0; i < PER_SLAB; i++)
+        je_dallocx(freed[i], flags);
+    for (size_t i = 0; i < PER_SLAB / 2; i++)
+        je_dallocx(left[i], flags);
+    cr_expect_eq(extent_free_blocks(reset->bits), PER_SLAB / 2);
+    cr_expect_eq(extent_free_blocks(ended->bits), 0u);
+    control(index, "reset");
+    cr_expect_eq(slabs_extent_at((uintptr_t)left[0]), reset, "the map still tells of it");
+    cr_expect_eq(extent_free_blocks(reset->bits), 0u);
+}
+
+static void *drop_on(void *arg)
+{
+    (void)arg;
+    thread_state.inside = true;
+    while (!atomic_load(&end))
+        (void)arenas_drop_slabs(UINT64_MAX);
+    return NULL;
+}
+
+/* Slabs of 12 KiB, half of whose blocks are free when a reset ends them, and in their places slabs
+ * of another size. */
+Test(arenas, no_byte_is_lost_where_a_reset_has_ended_slabs)
+{
+    need_slabs();
+    enum { SMALL = 48, SIZE = 1536, SLABS = 40, SMALL_COUNT = SLABS * 256, COUNT = SLABS * 8 };
+    static void *small[SMALL_COUNT];
+    static unsigned char *blocks[COUNT];
+    unsigned index = create_keeping_arena();
+    int flags = arena_and_no_cache(index);
+    pthread_t thread;
+    pthread_create(&thread, NULL, drop_on, NULL);
+    for (unsigned round = 0; round < 400; round++) {
+        for (size_t i = 0; i < SMALL_COUNT; i++)
+            small[i] = je_mallocx(SMALL, flags);
+        for (size_t i = 0; i < SMALL_COUNT; i++)
+            if (i % 256 >= 100)
+                je_dallocx(small[i], flags);
+        control(index, "reset");
+        for (size_t i = 0; i < COUNT; i++)
+            write_block(blocks[i] = je_mallocx(SIZE, flags), i, SIZE);
+        for (size_t i = 0; i < COUNT; i++)
+            check_block(blocks[i], i, SIZE);
+        control(index, "reset");
+    }
+    atomic_store(&end, true);
+    pthread_join(thread, NULL);
 }
 
 /* Its pages come from here until then. */

@@ -14,9 +14,13 @@ static struct governor_input with_holes(struct governor *g, uint64_t usage, uint
     return in;
 }
 
-static void gave(struct governor *g, struct governor_input *in, uint64_t bytes, bool all)
+/* So much went, besides so much that was not in memory before. */
+static void gave(struct governor *g, struct governor_input *in, uint64_t bytes, uint64_t absent,
+                 bool all)
 {
-    governor_slabs_done(g, bytes, all);
+    const struct governor_slabs_given given = {
+        .bytes = bytes, .absent = absent, .is_exact = true, .all = all};
+    governor_slabs_done(g, &given);
     in->usage -= bytes;
     in->absent = g->slabs_absent;
 }
@@ -89,7 +93,7 @@ Test(governor_slabs, what_cannot_be_had_is_not_looked_for_again)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
-    gave(&g, &in, MiB, true);
+    gave(&g, &in, MiB, 0, true);
     in.usage = l.critical;
     cr_expect_eq(governor_slabs(&g, &in), 0u);
     governor_slabs_read(&g, 500 * MiB + hard / 64 - 1);
@@ -103,13 +107,13 @@ Test(governor_slabs, a_round_over_them_takes_several_calls)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
-    gave(&g, &in, 0, false);
+    gave(&g, &in, 0, 0, false);
     cr_expect_gt(governor_slabs(&g, &in), 0u, "more may be behind it");
     governor_slabs_read(&g, 540 * MiB); /* where the round has been already */
-    gave(&g, &in, 30 * MiB, true);
+    gave(&g, &in, 30 * MiB, 0, true);
     in.usage = l.critical;
     cr_expect_gt(governor_slabs(&g, &in), 0u, "what became free meanwhile may not have been seen");
-    gave(&g, &in, 0, true);
+    gave(&g, &in, 0, 30 * MiB, true);
     cr_expect_eq(governor_slabs(&g, &in), 0u);
 }
 
@@ -118,7 +122,7 @@ Test(governor_slabs, what_has_gone_comes_back_as_blocks_are_handed_out)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
-    gave(&g, &in, 300 * MiB, true);
+    gave(&g, &in, 300 * MiB, 0, true);
     cr_expect_eq(g.slabs_absent, 300 * MiB);
     governor_slabs_read(&g, 400 * MiB);
     cr_expect_eq(g.slabs_absent, 200 * MiB);
@@ -130,6 +134,23 @@ Test(governor_slabs, what_has_gone_comes_back_as_blocks_are_handed_out)
     cr_expect_eq(g.slabs_absent, 0u);
 }
 
+/* Which blocks are handed out and freed is not known between two rounds. */
+Test(governor_slabs, each_round_finds_out_what_is_not_in_memory)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, 300 * MiB, 0, true);
+    gave(&g, &in, 20 * MiB, 100 * MiB, false);
+    cr_expect_eq(g.slabs_absent, 320 * MiB);
+    gave(&g, &in, 0, 30 * MiB, true);
+    cr_expect_eq(g.slabs_absent, 150 * MiB);
+    const struct governor_slabs_given guess = {.bytes = 350 * MiB, .all = true};
+    governor_slabs_done(&g, &guess);
+    cr_expect_eq(g.slabs_absent, 500 * MiB, "where it cannot be found out, all may have gone");
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+}
+
 /* No count of pages tells when it comes back. */
 Test(governor_slabs, threads_look_while_what_comes_back_may_lead_to_the_line)
 {
@@ -137,7 +158,7 @@ Test(governor_slabs, threads_look_while_what_comes_back_may_lead_to_the_line)
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
     cr_expect_not(look_at(&g, &in).look_refilled);
-    gave(&g, &in, 300 * MiB, true);
+    gave(&g, &in, 300 * MiB, 0, true);
     cr_expect(look_at(&g, &in).look_refilled);
     in.usage = l.low - in.absent - 1;
     cr_expect_not(look_at(&g, &in).look_refilled);

@@ -1,0 +1,94 @@
+/*
+ * What keeps slabs from being looked at: jemalloc does some things with them that no lock of a bin
+ * guards.
+ */
+#include "slabs.h"
+
+#include "../je.h"
+#include "../sys.h"
+
+#include <stdatomic.h>
+
+#define INSTEAD(name) __asm__("plim_je_" #name)
+
+/*
+ * Who takes slabs out of bins, or blocks out of slabs, without the bin's lock, or ends an arena
+ * with all that is known of its extents; and whether an extent is being looked at. Neither goes on
+ * beside the other; of the former there may be many at once.
+ */
+static struct {
+    _Atomic uint32_t others;
+    _Atomic bool looked_at;
+} slabs;
+
+void je_slabs_leave_alone(void)
+{
+    atomic_fetch_add(&slabs.others, 1);
+    while (atomic_load(&slabs.looked_at))
+        sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
+}
+
+/* Nothing in a child that was forked meanwhile, where they are reset. */
+void je_slabs_go_on(void)
+{
+    uint32_t others = atomic_load(&slabs.others);
+    while (others > 0 && !atomic_compare_exchange_weak(&slabs.others, &others, others - 1))
+        ;
+}
+
+void je_slabs_fork_child(void)
+{
+    atomic_store(&slabs.others, 0);
+    atomic_store(&slabs.looked_at, false);
+}
+
+bool slabs_begin_look(void)
+{
+    atomic_store(&slabs.looked_at, true);
+    if (atomic_load(&slabs.others) == 0)
+        return true;
+    slabs_end_look();
+    return false;
+}
+
+void slabs_end_look(void)
+{
+    atomic_store(&slabs.looked_at, false);
+}
+
+void je_arena_reset(void *tsd, void *arena);
+size_t je_arena_fill_small_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count,
+                                 bool zero);
+void je_pa_dalloc(void *tsdn, void *shard, struct extent *slab, bool *deferred);
+void arena_reset(void *tsd, void *arena) INSTEAD(arena_reset);
+size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
+    INSTEAD(arena_fill_small_fresh);
+void slab_ends(void *tsdn, void *shard, struct extent *slab, bool *deferred) INSTEAD(pa_dalloc);
+
+void arena_reset(void *tsd, void *arena)
+{
+    je_slabs_leave_alone();
+    je_arena_reset(tsd, arena);
+    je_slabs_go_on();
+}
+
+/* experimental.batch_alloc */
+size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
+{
+    je_slabs_leave_alone();
+    size_t filled = je_arena_fill_small_fresh(tsdn, arena, index, ptrs, count, zero);
+    je_slabs_go_on();
+    return filled;
+}
+
+/*
+ * The map goes on to tell of a slab that has ended, and tells of the next one in its place before
+ * that has its shard, whose lock is to be had: until then no block counts as free.
+ */
+void slab_ends(void *tsdn, void *shard, struct extent *slab, bool *deferred)
+{
+    if (plim_je_map_48 != NULL)
+        __atomic_store_n(&slab->bits, slab->bits & ~(FREE_BLOCKS_MASK << FREE_BLOCKS_SHIFT),
+                         __ATOMIC_RELAXED);
+    je_pa_dalloc(tsdn, shard, slab, deferred);
+}

@@ -1,0 +1,34 @@
+/* Which pages are in memory, see sys.h. */
+#include "sys_internal.h"
+
+#include <fcntl.h>
+
+static const uintptr_t page = 4096;
+
+int sys_pagemap_open(struct sys_pagemap *map)
+{
+    map->count = 0;
+    return sys_file_open(&map->file, "/proc/self/pagemap", O_RDONLY);
+}
+
+void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size)
+{
+    if (map->file.fd_plus_1 == 0 ||
+        (at >= map->begin && at + size <= map->begin + map->count * page))
+        return;
+    long got = sys_pread(map->file.fd_plus_1 - 1, map->pages, sizeof(map->pages),
+                         at / page * sizeof(*map->pages));
+    map->begin = at;
+    map->count = got > 0 ? (size_t)got / sizeof(*map->pages) : 0;
+}
+
+bool sys_pagemap_has(const struct sys_pagemap *map, uintptr_t at)
+{
+    size_t i = (at - map->begin) / page;
+    return at < map->begin || i >= map->count || map->pages[i] >> 63 != 0;
+}
+
+void sys_pagemap_close(struct sys_pagemap *map)
+{
+    sys_file_close(&map->file);
+}

@@ -174,7 +174,6 @@ void arenas_set_decay(int64_t ms)
 
 void arenas_fork_child(void)
 {
-    je_slabs_fork_child();
     decay.is_child = true;
 }
 

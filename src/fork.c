@@ -71,6 +71,7 @@ static bool reset(void)
     atomic_store_explicit(&runtime.held, thread_state.held, memory_order_relaxed);
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
+    je_slabs_fork_child();
     atomic_store(&runtime.pid, sys_pid());
     bool watched = watcher_fork_child();
     pressure_fd_fork_child();

@@ -92,11 +92,18 @@ struct governor {
     uint64_t slabs_free;
     uint64_t slabs_absent;
     uint64_t slabs_kept;
-    /* The present round over all slabs: the rest when it began, less what it gave, and the pages
-     * that it has found not to be in memory, or given back. */
+    /* The present round over all slabs: the rest when it began, less what it gave; the pages that
+     * it has found not to be in memory, or given back; and what it cost. */
     bool slabs_in_round;
     uint64_t slabs_left;
     uint64_t slabs_found;
+    uint64_t slabs_given;
+    uint64_t slabs_cpu_ns;
+    /* The next one: how much must have become free, and not before; or in any case from then on, */
+    uint64_t slabs_worth;
+    uint64_t slabs_next_ns;
+    uint64_t slabs_again_ns;
+    bool slabs_again; /* as the present one was */
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
@@ -139,9 +146,11 @@ uint64_t governor_stuck(const struct governor *g, uint64_t dirty);
 /* Slabs' free blocks were counted: so many bytes in all. */
 void governor_slabs_read(struct governor *g, uint64_t free);
 /* Bytes of slabs' free pages to give back now; 0: none. */
-uint64_t governor_slabs(const struct governor *g, const struct governor_input *in);
+uint64_t governor_slabs(struct governor *g, const struct governor_input *in);
 /* What that gave. Bytes. */
 struct governor_slabs_given {
+    uint64_t now_ns;
+    uint64_t cpu_ns; /* what it cost */
     uint64_t bytes;
     uint64_t absent; /* on free pages that were not in memory */
     bool is_exact;   /* false: all were taken for it */

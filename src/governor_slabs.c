@@ -8,6 +8,13 @@
 /* Makes a thread wait for some milliseconds. */
 static const uint64_t drop_at_once = 64 * MiB;
 
+/* What is free on which pages is found out by looking: at a 64th of one CPU at most a round is made
+ * now and then whatever has become free. */
+static const uint64_t again_after_ns = 5 * NS_PER_S;
+static const uint64_t again_cost = 64;
+/* After a round that was not worth it the next one waits for so many times what it took. */
+static const uint64_t fruitless_cost = 16;
+
 /* Free blocks in memory of which it is not known that they cannot be given back. */
 static uint64_t hopeful(const struct governor *g)
 {
@@ -15,29 +22,50 @@ static uint64_t hopeful(const struct governor *g)
 }
 
 /* Blocks are handed out where there are no pages as well: which ones is not known, so all that went
- * are taken for such. */
+ * are taken for such, also by a round that has been there already. */
 void governor_slabs_read(struct governor *g, uint64_t free)
 {
-    g->slabs_absent = u64_less(g->slabs_absent, u64_less(g->slabs_free, free));
+    uint64_t went = u64_less(g->slabs_free, free);
+    g->slabs_absent = u64_less(g->slabs_absent, went);
+    g->slabs_found = u64_less(g->slabs_found, went);
+    g->slabs_left = u64_less(g->slabs_left, went);
     g->slabs_free = free;
     g->slabs_kept = u64_min(g->slabs_kept, u64_less(free, g->slabs_absent));
 }
 
-/*
- * After free pages, which cost less, and before reclaimers, which cost the program something; but
+/* Worth a round over all slabs is a 64th of the limit that has become free since the last one. */
+static bool round_due(struct governor *g, const struct governor_input *in)
+{
+    g->slabs_worth = in->limits.hard / 64;
+    bool hope = hopeful(g) >= g->slabs_worth;
+    if (g->slabs_in_round)
+        return hope || g->slabs_again;
+    g->slabs_again = g->slabs_free >= g->slabs_worth && in->now_ns >= g->slabs_again_ns;
+    return g->slabs_again || (hope && in->now_ns >= g->slabs_next_ns);
+}
+
+/* After free pages, which cost less, and before reclaimers, which cost the program something; but
  * what those free is for what is allocated next, so where there are any only what is critical
- * counts. Worth a round over all slabs is a 64th of the limit that has become free since the last
- * one.
- */
-uint64_t governor_slabs(const struct governor *g, const struct governor_input *in)
+ * counts. */
+uint64_t governor_slabs(struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
     uint64_t used = needed(in);
     if (l->source == LIMITS_NONE || used < (in->reclaimers > 0 ? l->critical : l->soft) ||
-        (used < l->critical && g->budget_ns <= 0) || hopeful(g) < l->hard / 64)
+        (used < l->critical && g->budget_ns <= 0) || !round_due(g, in))
         return 0;
-    uint64_t want = own_share(in, used - l->low);
-    return u64_clamp(want, purge_worth(l->hard), drop_at_once);
+    return u64_clamp(own_share(in, used - l->low), purge_worth(l->hard), drop_at_once);
+}
+
+static void end_round(struct governor *g, const struct governor_slabs_given *given)
+{
+    if (given->is_exact)
+        g->slabs_absent = u64_min(g->slabs_found, g->slabs_free);
+    g->slabs_kept = u64_min(u64_less(g->slabs_free, g->slabs_absent), g->slabs_left);
+    uint64_t pause_ns = g->slabs_given < g->slabs_worth ? fruitless_cost * g->slabs_cpu_ns : 0;
+    g->slabs_next_ns = given->now_ns + pause_ns;
+    g->slabs_again_ns = given->now_ns + u64_max(again_after_ns, again_cost * g->slabs_cpu_ns);
+    g->slabs_found = g->slabs_given = g->slabs_cpu_ns = 0;
 }
 
 void governor_slabs_done(struct governor *g, const struct governor_slabs_given *given)
@@ -47,11 +75,9 @@ void governor_slabs_done(struct governor *g, const struct governor_slabs_given *
     g->slabs_in_round = !given->all;
     g->slabs_left = u64_less(g->slabs_left, given->bytes);
     g->slabs_found += given->bytes + given->absent;
+    g->slabs_given += given->bytes;
+    g->slabs_cpu_ns += given->cpu_ns;
     g->slabs_absent = u64_min(g->slabs_absent + given->bytes, g->slabs_free);
-    if (!given->all)
-        return;
-    if (given->is_exact)
-        g->slabs_absent = u64_min(g->slabs_found, g->slabs_free);
-    g->slabs_kept = u64_min(u64_less(g->slabs_free, g->slabs_absent), g->slabs_left);
-    g->slabs_found = 0;
+    if (given->all)
+        end_round(g, given);
 }

@@ -140,9 +140,15 @@ static uint64_t purge(uint64_t bytes)
 
 static struct je_slabs_given purge_slabs(uint64_t bytes)
 {
+    /* The child of a handler that forked inside a look goes on with it, and has no lock. */
+    if (!lock_is_own(&runtime.look_lock))
+        return (struct je_slabs_given){.left_alone = true};
     uint64_t start = sys_thread_cpu_ns();
     struct je_slabs_given given = arenas_drop_slabs(bytes);
+    uint64_t cost = sys_thread_cpu_ns() - start;
     const struct governor_slabs_given result = {
+        .now_ns = sys_now_ns(),
+        .cpu_ns = cost,
         .bytes = given.bytes,
         .absent = given.absent,
         .is_exact = given.is_exact,
@@ -151,7 +157,7 @@ static struct je_slabs_given purge_slabs(uint64_t bytes)
     governor_slabs_done(&runtime.governor, &result);
     if (!given.is_exact) /* it may have been nothing */
         given.bytes = 0;
-    account_purge(given.bytes, sys_thread_cpu_ns() - start);
+    account_purge(given.bytes, cost);
     return given;
 }
 

@@ -150,11 +150,13 @@ int sys_drop_pages(void *addr, size_t len);
  * mincore(2) would tell as well, but filters of system calls leave it out. */
 struct sys_pagemap {
     struct sys_file file;
+    uint64_t not_before_ns; /* it was refused */
     uintptr_t begin;
     size_t count;
     uint64_t pages[512];
 };
-/* 0 or -errno: not by who has changed users, without a descriptor left, or without /proc. */
+/* 0 or -errno: not by who has changed users, without a descriptor left, or without /proc; -EAGAIN
+ * for a minute then. */
 int sys_pagemap_open(struct sys_pagemap *map);
 /* So that what is asked of these is known. */
 void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size);

@@ -4,11 +4,17 @@
 #include <fcntl.h>
 
 static const uintptr_t page = 4096;
+/* Who is refused it once is so again, and each time may be logged somewhere. */
+static const uint64_t refused_for_ns = 60 * NS_PER_S;
 
 int sys_pagemap_open(struct sys_pagemap *map)
 {
     map->count = 0;
-    return sys_file_open(&map->file, "/proc/self/pagemap", O_RDONLY);
+    if (map->not_before_ns > 0 && sys_now_ns() < map->not_before_ns)
+        return -EAGAIN;
+    int rc = sys_file_open(&map->file, "/proc/self/pagemap", O_RDONLY);
+    map->not_before_ns = rc < 0 ? sys_now_ns() + refused_for_ns : 0;
+    return rc;
 }
 
 void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size)

@@ -21,7 +21,8 @@ enum {
     MAP_TABLE = 120,       /* where its first table begins, */
     MAP_ENTRIES = 1 << 18, /* as long as each leaf */
     EDATA_ALIGNMENT = 128,
-    STEPS_BETWEEN = 64, /* two readings of the clock */
+    EMPTY_AT_ONCE = 4096, /* pages passed over in a step */
+    STEPS_BETWEEN = 64,   /* two readings of the clock */
 };
 static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
 /* What a thread can wait for. */
@@ -92,7 +93,7 @@ static void *bin_of(uint64_t bits, unsigned size_index)
 }
 
 /* At least a page's worth of blocks is free; one without any in use is on its way in or out of its
- * bin. */
+ * bin, and its bits may have been seen before what else is written of it. */
 static bool has_free_pages(uint64_t bits, const struct bin_info *info)
 {
     unsigned free = extent_free_blocks(bits);
@@ -147,14 +148,14 @@ static void work_on(uintptr_t at, uint64_t entry, struct je_slabs_given *given)
     je_bin_postfork_parent(NULL, bin);
 }
 
-/* The next place before `end` of which the map knows something, or the next leaf's first. */
+/* The next place before `end` of which the map may know something: within a leaf, and not far. */
 static uintptr_t next_known(uintptr_t at, uintptr_t end)
 {
     const uintptr_t leaf_end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
-    end = end < leaf_end ? end : leaf_end;
     const uint64_t *leaf = map_leaf(at);
     if (leaf == NULL)
-        return end;
+        return leaf_end;
+    end = u64_min(u64_min(end, leaf_end), at + EMPTY_AT_ONCE * page);
     while (at < end && entry_extent(map_entry(leaf, at)) == NULL)
         at += page;
     return at;

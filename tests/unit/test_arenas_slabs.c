@@ -183,7 +183,7 @@ Test(arenas, a_forked_child_gives_back_pages_of_slabs)
     cr_assert_neq(child, -1);
     if (child == 0) {
         thread_state.inside = true;
-        arenas_fork_child(); /* what another thread of the parent held */
+        je_slabs_fork_child(); /* what another thread of the parent held */
         uint64_t bytes = 0;
         for (unsigned calls = 0; calls < 1000; calls++)
             bytes += arenas_drop_slabs(UINT64_MAX).bytes;

@@ -19,7 +19,13 @@ static void gave(struct governor *g, struct governor_input *in, uint64_t bytes, 
                  bool all)
 {
     const struct governor_slabs_given given = {
-        .bytes = bytes, .absent = absent, .is_exact = true, .all = all};
+        .now_ns = in->now_ns,
+        .cpu_ns = NS_PER_MS,
+        .bytes = bytes,
+        .absent = absent,
+        .is_exact = true,
+        .all = all,
+    };
     governor_slabs_done(g, &given);
     in->usage -= bytes;
     in->absent = g->slabs_absent;
@@ -93,12 +99,50 @@ Test(governor_slabs, what_cannot_be_had_is_not_looked_for_again)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
     gave(&g, &in, MiB, 0, true);
     in.usage = l.critical;
     cr_expect_eq(governor_slabs(&g, &in), 0u);
     governor_slabs_read(&g, 500 * MiB + hard / 64 - 1);
     cr_expect_eq(governor_slabs(&g, &in), 0u, "too little has become free since");
     governor_slabs_read(&g, 500 * MiB + hard / 64);
+    cr_expect_eq(governor_slabs(&g, &in), 0u, "that round was not worth what it took");
+    in.now_ns += 16 * NS_PER_MS;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+}
+
+/* One block may have kept a whole page, and what is free in memory may not be what it was. */
+Test(governor_slabs, now_and_then_a_round_is_made_whatever_is_known)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, 0, 400 * MiB, true);
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    in.now_ns += 5 * NS_PER_S;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+    gave(&g, &in, MiB, 0, false);
+    in.usage = l.critical;
+    cr_expect_gt(governor_slabs(&g, &in), 0u, "all of it");
+    gave(&g, &in, 0, 0, true);
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+    in.now_ns += 5 * NS_PER_S;
+    governor_slabs_read(&g, MiB);
+    cr_expect_eq(governor_slabs(&g, &in), 0u, "there is next to nothing free");
+}
+
+Test(governor_slabs, what_a_round_has_found_may_have_come_back_before_it_ends)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
+    gave(&g, &in, 100 * MiB, 0, false);
+    governor_slabs_read(&g, 400 * MiB); /* handed out again, */
+    governor_slabs_read(&g, 500 * MiB); /* and freed */
+    gave(&g, &in, 0, 0, true);
+    cr_expect_eq(g.slabs_absent, 0u);
+    in.usage = l.critical;
+    in.now_ns += 16 * NS_PER_MS;
     cr_expect_gt(governor_slabs(&g, &in), 0u);
 }
 

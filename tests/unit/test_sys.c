@@ -443,3 +443,38 @@ Test(sys, only_regular_files_have_an_owner_that_counts)
     cr_expect_not(sys_process_exists(0));
     cr_expect_not(sys_process_exists(UINT32_MAX));
 }
+
+Test(sys, pages_in_memory_are_told_from_those_that_are_not)
+{
+    enum { PAGES = 1000, PAGE = 4096 }; /* more than are read at once */
+    static struct sys_pagemap map;
+    char *p = sys_map(NULL, PAGES * PAGE, PAGE);
+    cr_assert_not_null(p);
+    (void)sys_madvise(p, PAGES * PAGE, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < PAGES; i += 3)
+        p[i * PAGE] = 1;
+    cr_assert_eq(sys_pagemap_open(&map), 0);
+    for (size_t i = 0; i < PAGES; i++) {
+        sys_pagemap_read(&map, (uintptr_t)p + i * PAGE, PAGE);
+        cr_assert_eq(sys_pagemap_has(&map, (uintptr_t)p + i * PAGE), i % 3 == 0, "page %zu", i);
+    }
+    sys_pagemap_close(&map);
+    sys_unmap(p, PAGES * PAGE);
+}
+
+Test(sys, all_pages_are_in_memory_where_it_cannot_be_told)
+{
+    static struct sys_pagemap map;
+    static char here;
+    struct rlimit before;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, before.rlim_max}), 0);
+    int rc = sys_pagemap_open(&map);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_expect_eq(rc, -EMFILE);
+    sys_pagemap_read(&map, (uintptr_t)&here, 1);
+    cr_expect(sys_pagemap_has(&map, (uintptr_t)&here));
+    sys_pagemap_close(&map);
+    cr_expect_eq(sys_pagemap_open(&map), -EAGAIN, "it is not tried again at once");
+    sys_pagemap_close(&map);
+}

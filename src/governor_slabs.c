@@ -12,7 +12,8 @@ static const uint64_t drop_at_once = 64 * MiB;
  * now and then whatever has become free. */
 static const uint64_t again_after_ns = 5 * NS_PER_S;
 static const uint64_t again_cost = 64;
-/* After a round that was not worth it the next one waits for so many times what it took. */
+/* After a round that was not worth it the next one waits for so many times what it took, unless
+ * much has become free. */
 static const uint64_t fruitless_cost = 16;
 
 /* Free blocks in memory of which it is not known that they cannot be given back. */
@@ -41,7 +42,8 @@ static bool round_due(struct governor *g, const struct governor_input *in)
     if (g->slabs_in_round)
         return hope || g->slabs_again;
     g->slabs_again = g->slabs_free >= g->slabs_worth && in->now_ns >= g->slabs_again_ns;
-    return g->slabs_again || (hope && in->now_ns >= g->slabs_next_ns);
+    bool much = hopeful(g) >= 4 * g->slabs_worth;
+    return g->slabs_again || much || (hope && in->now_ns >= g->slabs_next_ns);
 }
 
 /* After free pages, which cost less, and before reclaimers, which cost the program something; but

@@ -25,8 +25,8 @@ enum {
     STEPS_BETWEEN = 64,   /* two readings of the clock */
 };
 static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
-/* What a thread can wait for. */
-static const uint64_t at_once_ns = 3 * NS_PER_MS;
+/* Others go on meanwhile. */
+static const uint64_t at_once_ns = NS_PER_MS;
 
 static struct sys_pagemap pagemap; /* during one call of je_slabs_drop() */
 

@@ -92,8 +92,8 @@ struct je_extent_hooks {
 bool je_clock_ahead(uint64_t ns);
 
 /*
- * Hands pages of slabs to the kernel on which no block is in use, until so many bytes have gone, or
- * some milliseconds have passed; each call goes on where the last one ended. Not safe from two
+ * Hands pages of slabs to the kernel on which no block is in use, until so many bytes have gone or
+ * a millisecond has passed; each call goes on where the last one ended. Not safe from two
  * threads at once; with signals blocked, for a handler that forks would wait for itself.
  */
 struct je_slabs_given {

@@ -161,8 +161,8 @@ static struct je_slabs_given purge_slabs(uint64_t bytes)
     return given;
 }
 
-/* Until so many bytes have gone, or all slabs have been seen from wherever the last round was; a
- * turn of some milliseconds at a time. */
+/* Until so many bytes have gone, or all slabs have been seen from wherever the last round was: a
+ * turn of a millisecond at a time. */
 static uint64_t purge_all_slabs(uint64_t bytes)
 {
     uint64_t freed = 0;

@@ -10,6 +10,10 @@
 /* Between two passes of reclaimers that give too little, at first. */
 static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
 
+/* More than this makes a thread wait for 5 ms and longer; under large limits the next look comes
+ * before that much can be used up. */
+static const uint64_t purge_at_once = 64 * MiB;
+
 static inline uint64_t percent(uint64_t whole, uint64_t percent_)
 {
     return u64_share(whole, percent_, 100);

@@ -3,10 +3,6 @@
 
 /* What a program can touch between two looks of the watcher, at 1 GiB a second. */
 static const uint64_t unseen_growth = 128 * MiB;
-/* More than this makes a thread wait for 5 ms and longer; under large limits the next look comes
- * before that much can be used up. */
-static const uint64_t purge_at_once = 64 * MiB;
-
 /* Pages that another thread is about to give back are gone by then. */
 static const uint64_t in_hands_ns = 100 * NS_PER_MS;
 

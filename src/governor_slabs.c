@@ -5,9 +5,6 @@
  */
 #include "governor_internal.h"
 
-/* Makes a thread wait for some milliseconds. */
-static const uint64_t drop_at_once = 64 * MiB;
-
 /* What is free on which pages is found out by looking: at a 64th of one CPU at most a round is made
  * now and then whatever has become free. */
 static const uint64_t again_after_ns = 5 * NS_PER_S;
@@ -56,7 +53,7 @@ uint64_t governor_slabs(struct governor *g, const struct governor_input *in)
     if (l->source == LIMITS_NONE || used < (in->reclaimers > 0 ? l->critical : l->soft) ||
         (used < l->critical && g->budget_ns <= 0) || !round_due(g, in))
         return 0;
-    return u64_clamp(own_share(in, used - l->low), purge_worth(l->hard), drop_at_once);
+    return u64_clamp(own_share(in, used - l->low), purge_worth(l->hard), purge_at_once);
 }
 
 static void end_round(struct governor *g, const struct governor_slabs_given *given)

@@ -92,7 +92,6 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,
-        .absent = runtime.governor.slabs_absent,
         .stuck = governor_stuck(&runtime.governor, pages.dirty),
         .request = request,
         .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
@@ -170,8 +169,6 @@ static uint64_t purge_all_slabs(uint64_t bytes)
         struct look_turn turn = look_begin(look_wait_ns);
         if (!turn.had)
             break;
-        if (freed == 0)
-            governor_slabs_read(&runtime.governor, arenas_slabs_free());
         struct je_slabs_given given = purge_slabs(bytes - freed);
         look_end(turn);
         freed += given.bytes;
@@ -190,6 +187,8 @@ uint64_t runtime_purge(uint64_t bytes)
         return 0;
     arenas_flush_thread_cache();
     uint64_t freed = purge(bytes);
+    if (freed < bytes)
+        governor_slabs_read(&runtime.governor, arenas_slabs_free());
     look_end(turn);
     return freed < bytes ? freed + purge_all_slabs(bytes - freed) : freed;
 }
@@ -221,10 +220,10 @@ static void set_stop(const struct governor_input *in)
 
 /* Counting them takes jemalloc 10 us an arena: a 64th of one CPU at most, an eighth where a kill is
  * near. */
-static void count_slabs(struct governor_input *in)
+static void count_slabs(const struct governor_input *in)
 {
     static uint64_t counted_ns, cost_ns;
-    bool wanted = in->usage >= in->limits.soft || in->absent > 0;
+    bool wanted = in->usage >= in->limits.soft || runtime.governor.slabs_absent > 0;
     uint64_t pause_ns = (in->usage >= in->limits.critical ? 8 : 64) * cost_ns;
     if (in->limits.source == LIMITS_NONE || !wanted ||
         in->now_ns - counted_ns < u64_max(NS_PER_MS, pause_ns))
@@ -233,13 +232,13 @@ static void count_slabs(struct governor_input *in)
     governor_slabs_read(&runtime.governor, arenas_slabs_free());
     cost_ns = sys_thread_cpu_ns() - start;
     counted_ns = sys_now_ns();
-    in->absent = runtime.governor.slabs_absent;
 }
 
 /* Pages in the middle of slabs: with them gone usage is what the other decisions are made on. */
 static void drop_slabs(struct governor_input *in)
 {
     count_slabs(in);
+    in->absent = runtime.governor.slabs_absent;
     uint64_t want = governor_slabs(&runtime.governor, in);
     if (want == 0)
         return;

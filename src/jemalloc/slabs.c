@@ -51,10 +51,16 @@ static const uint64_t *map_leaf(uintptr_t at)
     return __atomic_load_n(&table[at >> LEAF_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
 }
 
-/* An entry of the map: an extent, the index of its size, and whether it is a slab. */
-static uint64_t map_entry(const uint64_t *leaf, uintptr_t at)
+static uint64_t leaf_entry(const uint64_t *leaf, uintptr_t at)
 {
     return __atomic_load_n(&leaf[at >> MAP_SHIFT & (MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE);
+}
+
+/* An entry of the map: an extent, the index of its size, and whether it is a slab. */
+static uint64_t map_entry(uintptr_t at)
+{
+    const uint64_t *leaf = map_leaf(at);
+    return leaf == NULL ? 0 : leaf_entry(leaf, at);
 }
 
 /* NULL: nothing is known of the place. */
@@ -66,8 +72,7 @@ static const struct extent *entry_extent(uint64_t entry)
 
 const struct extent *slabs_extent_at(uintptr_t at)
 {
-    const uint64_t *leaf = map_leaf(at);
-    return leaf == NULL ? NULL : entry_extent(map_entry(leaf, at));
+    return entry_extent(map_entry(at));
 }
 
 static unsigned entry_size_index(uint64_t entry)
@@ -143,7 +148,7 @@ static void work_on(uintptr_t at, uint64_t entry, struct je_slabs_given *given)
     bits = __atomic_load_n(&slab->bits, __ATOMIC_ACQUIRE);
     uintptr_t addr = __atomic_load_n(&slab->addr, __ATOMIC_ACQUIRE);
     if (addr == at && bin_of(bits, entry_size_index(entry)) == bin && has_free_pages(bits, info) &&
-        map_entry(map_leaf(at), at) == entry)
+        map_entry(at) == entry)
         drop_free_pages(slab, info, given);
     je_bin_postfork_parent(NULL, bin);
 }
@@ -156,7 +161,7 @@ static uintptr_t next_known(uintptr_t at, uintptr_t end)
     if (leaf == NULL)
         return leaf_end;
     end = u64_min(u64_min(end, leaf_end), at + EMPTY_AT_ONCE * page);
-    while (at < end && entry_extent(map_entry(leaf, at)) == NULL)
+    while (at < end && entry_extent(leaf_entry(leaf, at)) == NULL)
         at += page;
     return at;
 }
@@ -165,8 +170,7 @@ static uintptr_t next_known(uintptr_t at, uintptr_t end)
  * another's by now: then some are passed over. */
 static uintptr_t step(uintptr_t at, uintptr_t end, struct je_slabs_given *given)
 {
-    const uint64_t *leaf = map_leaf(at);
-    uint64_t entry = leaf == NULL ? 0 : map_entry(leaf, at);
+    uint64_t entry = map_entry(at);
     const struct extent *extent = entry_extent(entry);
     if (extent == NULL)
         return next_known(at, end);

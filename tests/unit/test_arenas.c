@@ -287,7 +287,7 @@ Test(arenas, purging_all_leaves_nothing)
     cr_expect_eq(arenas_purge(MiB), 0u);
 }
 
-static uint64_t resident(void)
+uint64_t resident(void)
 {
     char text[128];
     long pages;

@@ -7,6 +7,8 @@
 #include "je.h"
 #include "runtime.h"
 
+#include <sys/types.h>
+
 /* Not inside the library: what it took before it had hooks may be counted wrong by a page or two.
  */
 bool on_shared_jemalloc(void);
@@ -20,6 +22,19 @@ void use_arena(unsigned index, size_t size);
 /* Of "stats.arenas.<arena>.<name>"; 0 for an arena that no thread has needed yet. */
 size_t statistic(unsigned arena, const char *name);
 void assert_count_is_exact(const char *when);
+/* Bytes of this process in memory. */
+uint64_t resident(void);
+
+int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+/* An arena of the program's own. */
+unsigned create_arena(void);
+unsigned create_arena_with(struct je_extent_hooks *hooks);
+/* "arena.<arena>.<what>", which takes and gives nothing: reset, destroy. */
+void control_arena(unsigned arena, const char *what);
+void choose_decay(unsigned arena, ssize_t ms);
+/* jemalloc's default hooks, taken from an arena that has them: what the program builds on. */
+struct je_extent_hooks *default_hooks(void);
+void set_hooks(unsigned arena, struct je_extent_hooks *given, bool by_mib);
 
 /* Skips the test where slabs cannot be read. */
 void need_slabs(void);

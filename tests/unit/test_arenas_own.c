@@ -7,17 +7,30 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 int mallctlnametomib(const char *name, size_t *mib, size_t *miblen);
 int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
                  size_t newlen);
 
-static unsigned create_arena(void)
+unsigned create_arena_with(struct je_extent_hooks *hooks)
 {
     unsigned index = 0;
     size_t len = sizeof(index);
-    cr_assert_eq(mallctl("arenas.create", &index, &len, NULL, 0), 0);
+    cr_assert_eq(mallctl("arenas.create", &index, &len, hooks != NULL ? &hooks : NULL,
+                         hooks != NULL ? sizeof(hooks) : 0),
+                 0);
     return index;
+}
+
+unsigned create_arena(void)
+{
+    return create_arena_with(NULL);
+}
+
+void control_arena(unsigned arena, const char *what)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "arena.%u.%s", arena, what);
+    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
 }
 
 static unsigned create_arena_by_mib(void)
@@ -62,13 +75,11 @@ Test(arenas, count_stays_exact_when_arenas_are_destroyed)
     void *live = je_mallocx(64 * MiB, arena_and_no_cache(0));
     uint64_t before = account_committed();
     for (unsigned i = 0; i < 10; i++) {
-        char name[32];
         unsigned index = create_arena();
         void *p = je_mallocx(5 * MiB, arena_and_no_cache(index));
         cr_assert_not_null(p);
         je_dallocx(p, arena_and_no_cache(index));
-        snprintf(name, sizeof(name), "arena.%u.destroy", index);
-        cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
+        control_arena(index, "destroy");
     }
     (void)arenas_purge(UINT64_MAX);
     uint64_t after = account_committed();
@@ -80,23 +91,19 @@ Test(arenas, count_stays_exact_when_arenas_are_destroyed)
 
 Test(arenas, arena_with_the_index_of_one_destroyed_is_counted)
 {
-    char name[32];
     unsigned index = create_arena();
-    snprintf(name, sizeof(name), "arena.%u.destroy", index);
     arenas_find_new();
     use_arena(index, 100 * KiB);
-    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
+    control_arena(index, "destroy");
     cr_assert_eq(create_arena(), index);
     assert_counted_and_purged(index);
 }
 
 Test(arenas, arena_that_comes_and_goes_between_two_looks_is_forgotten)
 {
-    char name[32];
     unsigned index = create_arena();
-    snprintf(name, sizeof(name), "arena.%u.destroy", index);
     cr_assert_eq(active_pages(index), &account_new);
-    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
+    control_arena(index, "destroy");
     arenas_find_new();
     cr_expect_null(active_pages(index));
     cr_assert_eq(create_arena(), index, "the index is used anew");
@@ -104,8 +111,7 @@ Test(arenas, arena_that_comes_and_goes_between_two_looks_is_forgotten)
     cr_expect_not_null(active_pages(index));
 }
 
-/* jemalloc's default hooks, taken from an arena that has them: what the program builds on. */
-static struct je_extent_hooks *default_hooks(void)
+struct je_extent_hooks *default_hooks(void)
 {
     struct je_extent_hooks *found = NULL;
     size_t len = sizeof(found);
@@ -123,11 +129,8 @@ Test(arenas, arena_with_hooks_of_the_program_built_on_the_default_ones_is_not_co
 {
     need_default_hooks_of_jemalloc();
     static struct je_extent_hooks own;
-    struct je_extent_hooks *given = &own;
-    unsigned index = 0;
-    size_t len = sizeof(index);
     own = *default_hooks();
-    cr_assert_eq(mallctl("arenas.create", &index, &len, &given, sizeof(given)), 0);
+    unsigned index = create_arena_with(&own);
     struct arenas_pages before, in_use, freed;
     arenas_read(&before);
     void *p = je_mallocx(20 * MiB, arena_and_no_cache(index));
@@ -142,7 +145,7 @@ Test(arenas, arena_with_hooks_of_the_program_built_on_the_default_ones_is_not_co
     cr_expect_eq(freed.dirty, 0u);
 }
 
-static void set_hooks(unsigned index, struct je_extent_hooks *given, bool by_mib)
+void set_hooks(unsigned index, struct je_extent_hooks *given, bool by_mib)
 {
     char name[48];
     size_t mib[3], len = ARRAY_LEN(mib);
@@ -263,7 +266,7 @@ Test(arenas, an_arena_made_late_has_the_decay_time_of_the_others)
     cr_expect_eq(decay_of(made), 300);
 }
 
-static void choose_decay(unsigned arena, ssize_t ms)
+void choose_decay(unsigned arena, ssize_t ms)
 {
     char name[48];
     snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);

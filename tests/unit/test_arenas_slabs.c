@@ -2,7 +2,6 @@
 #include "test_arenas.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -107,15 +106,6 @@ uint64_t drop_slabs(void)
 void end_slabs_round(void)
 {
     (void)drop_slabs();
-}
-
-static uint64_t resident(void)
-{
-    char text[128];
-    long pages;
-    cr_assert_gt(sys_read_file("/proc/self/statm", text, sizeof(text)), 0);
-    cr_assert_eq(sscanf(text, "%*s %ld", &pages), 1);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 Test(arenas, pages_of_slabs_leave_the_process_and_blocks_stay_as_they_are)

@@ -6,12 +6,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-
-int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 
 static _Atomic bool end;
 
@@ -109,21 +105,14 @@ static bool see_dalloc(struct je_extent_hooks *h, void *addr, size_t size, bool 
 static unsigned create_seeing_arena(void)
 {
     static struct je_extent_hooks hooks;
-    struct je_extent_hooks *given = &hooks, *found = NULL;
-    unsigned index = 0;
-    ssize_t at_once = 0;
-    char name[40];
-    cr_assert_eq(mallctl("arena.0.extent_hooks", &found, &(size_t){sizeof(found)}, NULL, 0), 0);
-    hooks = defaults = *found;
+    hooks = defaults = *default_hooks();
     hooks.alloc = see_alloc;
     hooks.dalloc = see_dalloc;
     hooks.purge_forced = see_purge;
     hooks.decommit = NULL;
     hooks.purge_lazy = NULL;
-    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, &given, sizeof(given)),
-                 0);
-    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", index);
-    cr_assert_eq(mallctl(name, NULL, NULL, &at_once, sizeof(at_once)), 0);
+    unsigned index = create_arena_with(&hooks);
+    choose_decay(index, 0);
     cr_assert_not(are_left_alone());
     return index;
 }
@@ -137,13 +126,6 @@ static void assert_left_alone(void)
     seen = left_alone = 0;
 }
 
-static void control(unsigned arena, const char *what)
-{
-    char name[32];
-    snprintf(name, sizeof(name), "arena.%u.%s", arena, what);
-    cr_assert_eq(mallctl(name, NULL, NULL, NULL, 0), 0);
-}
-
 /* jemalloc takes its slabs out of their bins first. */
 Test(arenas, slabs_are_left_alone_while_an_arena_is_reset_and_ended)
 {
@@ -152,9 +134,9 @@ Test(arenas, slabs_are_left_alone_while_an_arena_is_reset_and_ended)
     for (unsigned i = 0; i < 100; i++)
         cr_assert_not_null(je_mallocx(2560, arena_and_no_cache(index)));
     seen = left_alone = 0;
-    control(index, "reset");
+    control_arena(index, "reset");
     assert_left_alone();
-    control(index, "destroy");
+    control_arena(index, "destroy");
     assert_left_alone();
 }
 
@@ -179,17 +161,14 @@ Test(arenas, slabs_are_left_alone_while_a_batch_is_taken_out_of_them)
                  0);
     cr_expect_eq(filled, ARRAY_LEN(blocks));
     assert_left_alone();
-    control(index, "destroy");
+    control_arena(index, "destroy");
 }
 
+/* It keeps its free pages. */
 static unsigned create_keeping_arena(void)
 {
-    unsigned index = 0;
-    ssize_t never = -1;
-    char name[40];
-    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, NULL, 0), 0);
-    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", index);
-    cr_assert_eq(mallctl(name, NULL, NULL, &never, sizeof(never)), 0);
+    unsigned index = create_arena();
+    choose_decay(index, -1);
     return index;
 }
 
@@ -217,7 +196,7 @@ Test(arenas, a_slab_that_has_ended_has_no_free_blocks)
         je_dallocx(left[i], flags);
     cr_expect_eq(extent_free_blocks(reset->bits), PER_SLAB / 2);
     cr_expect_eq(extent_free_blocks(ended->bits), 0u);
-    control(index, "reset");
+    control_arena(index, "reset");
     cr_expect_eq(slabs_extent_at((uintptr_t)left[0]), reset, "the map still tells of it");
     cr_expect_eq(extent_free_blocks(reset->bits), 0u);
 }
@@ -249,12 +228,12 @@ Test(arenas, no_byte_is_lost_where_a_reset_has_ended_slabs)
         for (size_t i = 0; i < SMALL_COUNT; i++)
             if (i % 256 >= 100)
                 je_dallocx(small[i], flags);
-        control(index, "reset");
+        control_arena(index, "reset");
         for (size_t i = 0; i < COUNT; i++)
             write_block(blocks[i] = je_mallocx(SIZE, flags), i, SIZE);
         for (size_t i = 0; i < COUNT; i++)
             check_block(blocks[i], i, SIZE);
-        control(index, "reset");
+        control_arena(index, "reset");
     }
     atomic_store(&end, true);
     pthread_join(thread, NULL);
@@ -266,21 +245,17 @@ Test(arenas, slabs_of_an_arena_are_left_alone_once_the_program_gives_it_hooks)
     need_slabs();
     static struct je_extent_hooks own;
     static void *blocks[4000];
-    struct je_extent_hooks *given = &own, *found = NULL;
-    unsigned index = 0;
-    char name[40];
-    cr_assert_eq(mallctl("arenas.create", &index, &(size_t){sizeof(index)}, NULL, 0), 0);
+    struct je_extent_hooks *usual = default_hooks();
+    unsigned index = create_arena();
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
         memset(blocks[i] = je_mallocx(2560, arena_and_no_cache(index)), 1, 2560);
-    snprintf(name, sizeof(name), "arena.%u.extent_hooks", index);
-    cr_assert_eq(mallctl(name, &found, &(size_t){sizeof(found)}, NULL, 0), 0);
-    own = *found;
-    cr_assert_eq(mallctl(name, NULL, NULL, &given, sizeof(given)), 0);
+    own = *usual;
+    set_hooks(index, &own, false);
     end_slabs_round();
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
         if (i % 8 != 0)
             je_dallocx(blocks[i], arena_and_no_cache(index));
     cr_expect_leq(drop_slabs(), 128 * KiB);
-    cr_assert_eq(mallctl(name, NULL, NULL, &found, sizeof(found)), 0);
+    set_hooks(index, usual, false);
     cr_expect_geq(drop_slabs(), 6 * MiB, "and not when it has the default ones again");
 }

@@ -29,25 +29,17 @@ static struct {
     unsigned threads;
     size_t entry_bytes;
     double rate; /* bytes a second of one thread */
-    pthread_mutex_t lock;
-    struct block *oldest, *newest;
+    struct block_queue queue;
     _Atomic size_t live, added;
     atomic_bool rest, stop;
     _Atomic unsigned calls;
     struct call call[CALLS_MAX]; /* by the reclaimer, read when it is removed */
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} cache = {.queue = BLOCK_QUEUE_INIT};
 
 static void push(struct block *entry, size_t held)
 {
-    entry->next = NULL;
     entry->size = held; /* what it is worth when it goes */
-    pthread_mutex_lock(&cache.lock);
-    if (cache.newest)
-        cache.newest->next = entry;
-    else
-        cache.oldest = entry;
-    cache.newest = entry;
-    pthread_mutex_unlock(&cache.lock);
+    block_queue_add(&cache.queue, entry);
     atomic_fetch_add(&cache.live, held);
     atomic_fetch_add(&cache.added, held);
 }
@@ -55,16 +47,8 @@ static void push(struct block *entry, size_t held)
 static size_t drop(size_t bytes)
 {
     size_t freed = 0;
-    while (freed < bytes) {
-        pthread_mutex_lock(&cache.lock);
-        struct block *entry = cache.oldest;
-        if (entry)
-            cache.oldest = entry->next;
-        if (!cache.oldest)
-            cache.newest = NULL;
-        pthread_mutex_unlock(&cache.lock);
-        if (!entry)
-            break;
+    struct block *entry;
+    while (freed < bytes && (entry = block_queue_take(&cache.queue)) != NULL) {
         freed += entry->size;
         free(entry);
     }

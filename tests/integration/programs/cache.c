@@ -20,13 +20,8 @@
 
 enum { THREADS_MAX = 64 };
 
-struct shard {
-    pthread_mutex_t lock;
-    struct block *oldest, *newest;
-};
-
 static struct {
-    struct shard shards[THREADS_MAX];
+    struct block_queue queues[THREADS_MAX];
     unsigned threads;
     size_t entry_bytes;
     size_t max_bytes; /* of live; 0: none */
@@ -39,31 +34,6 @@ static struct {
     _Atomic bool stop;
 } cache;
 
-static void push(struct shard *shard, struct block *entry)
-{
-    entry->next = NULL;
-    pthread_mutex_lock(&shard->lock);
-    if (shard->newest)
-        shard->newest->next = entry;
-    else
-        shard->oldest = entry;
-    shard->newest = entry;
-    pthread_mutex_unlock(&shard->lock);
-}
-
-static struct block *pop_oldest(struct shard *shard)
-{
-    pthread_mutex_lock(&shard->lock);
-    struct block *entry = shard->oldest;
-    if (entry) {
-        shard->oldest = entry->next;
-        if (!shard->oldest)
-            shard->newest = NULL;
-    }
-    pthread_mutex_unlock(&shard->lock);
-    return entry;
-}
-
 static size_t evict(const struct plim_pressure *pressure, void *arg)
 {
     (void)arg;
@@ -74,7 +44,7 @@ static size_t evict(const struct plim_pressure *pressure, void *arg)
     size_t freed = 0;
     unsigned empty = 0;
     for (unsigned i = 0; freed < pressure->target && empty < cache.threads; i++) {
-        struct block *entry = pop_oldest(&cache.shards[i % cache.threads]);
+        struct block *entry = block_queue_take(&cache.queues[i % cache.threads]);
         empty = entry ? 0 : empty + 1;
         if (entry) {
             freed += entry->size;
@@ -96,7 +66,7 @@ static bool must_wait(void)
 
 static void *add_entries(void *arg)
 {
-    struct shard *shard = arg;
+    struct block_queue *queue = arg;
     while (!atomic_load(&cache.stop)) {
         if (must_wait()) {
             sleep_s(0.002);
@@ -106,7 +76,7 @@ static void *add_entries(void *arg)
         struct block *entry = block_new(cache.entry_bytes, &held);
         if (!entry)
             continue;
-        push(shard, entry);
+        block_queue_add(queue, entry);
         atomic_fetch_add(&cache.live, entry->size);
         atomic_fetch_add(&cache.added, entry->size);
     }
@@ -174,8 +144,8 @@ int main(int argc, char **argv)
     printf("present=%d id=%d\n", plim_present(), id);
     cache.start = now_s();
     for (unsigned i = 0; i < cache.threads; i++) {
-        pthread_mutex_init(&cache.shards[i].lock, NULL);
-        if (pthread_create(&threads[i], NULL, add_entries, &cache.shards[i]) != 0)
+        cache.queues[i] = (struct block_queue)BLOCK_QUEUE_INIT;
+        if (pthread_create(&threads[i], NULL, add_entries, &cache.queues[i]) != 0)
             die("cannot start a thread");
     }
     while (option_given(argc, argv, "from-first-call") && atomic_load(&cache.calls) == 0)

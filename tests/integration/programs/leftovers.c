@@ -25,10 +25,6 @@ enum { SIZES = sizeof(sizes) / sizeof(*sizes), KEPT_ONE_IN = 20, THREADS_MAX = 1
 
 static size_t fill_bytes, refill_bytes, cache_bytes; /* of each thread */
 
-struct kept {
-    struct block *first;
-};
-
 static struct block *make(size_t size)
 {
     size_t held;
@@ -54,92 +50,67 @@ static void free_list(struct block *block)
     }
 }
 
+static void make_in(struct block **list, size_t size)
+{
+    struct block *block = make(size);
+    block->next = *list;
+    *list = block;
+}
+
 /* Leaves every twentieth in `kept`. */
-static void fill_and_thin_out(struct kept *kept, size_t size)
+static void fill_and_thin_out(struct block **kept, size_t size)
 {
     struct block *gone = NULL;
-    for (size_t i = 0; i < fill_bytes / size; i++) {
-        struct block *block = make(size);
-        struct block **list = i % KEPT_ONE_IN == 0 ? &kept->first : &gone;
-        block->next = *list;
-        *list = block;
-    }
+    for (size_t i = 0; i < fill_bytes / size; i++)
+        make_in(i % KEPT_ONE_IN == 0 ? kept : &gone, size);
     free_list(gone);
 }
 
-static void refill(struct kept *kept, size_t bytes)
+static void refill(struct block **kept)
 {
-    for (size_t filled = 0; filled < bytes; filled += sizes[0]) {
-        struct block *block = make(sizes[0]);
-        block->next = kept->first;
-        kept->first = block;
-    }
+    for (size_t filled = 0; filled < refill_bytes; filled += sizes[0])
+        make_in(kept, sizes[0]);
 }
 
 /* --- the cache --- */
 
-static struct {
-    pthread_mutex_t lock;
-    struct block *oldest, *newest;
-    _Atomic int calls;
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void add(struct block *block)
-{
-    block->next = NULL;
-    pthread_mutex_lock(&cache.lock);
-    if (cache.newest)
-        cache.newest->next = block;
-    else
-        cache.oldest = block;
-    cache.newest = block;
-    pthread_mutex_unlock(&cache.lock);
-}
-
-static struct block *take_oldest(void)
-{
-    pthread_mutex_lock(&cache.lock);
-    struct block *block = cache.oldest;
-    if (block && !(cache.oldest = block->next))
-        cache.newest = NULL;
-    pthread_mutex_unlock(&cache.lock);
-    return block;
-}
+static struct block_queue cache = BLOCK_QUEUE_INIT;
+static _Atomic int calls;
 
 static size_t evict(const struct plim_pressure *pressure, void *arg)
 {
     size_t freed = 0;
     struct block *block;
     (void)arg;
-    atomic_fetch_add(&cache.calls, 1);
-    while (freed < pressure->target && (block = take_oldest()) != NULL) {
+    atomic_fetch_add(&calls, 1);
+    while (freed < pressure->target && (block = block_queue_take(&cache)) != NULL) {
         freed += block->size;
         check_and_free(block);
     }
     return freed;
 }
 
-static void fill_cache(size_t bytes)
+static void fill_cache(void)
 {
-    for (size_t added = 0, i = 0; added < bytes; i++) {
+    for (size_t added = 0, i = 0; added < cache_bytes; i++) {
         struct block *block = make(sizes[i % SIZES]);
         added += block->size;
-        add(block);
+        block_queue_add(&cache, block);
     }
-    printf("cached=1 calls=%d\n", atomic_load(&cache.calls));
+    printf("cached=1 calls=%d\n", atomic_load(&calls));
 }
 
 /* All on one thread: another's slabs may be elsewhere. */
 static void *work(void *arg)
 {
-    struct kept *kept = arg;
+    struct block **kept = arg;
     for (size_t i = 0; i < SIZES; i++) {
         fill_and_thin_out(kept, sizes[i]);
         printf("filled=%zu\n", sizes[i]);
     }
-    refill(kept, refill_bytes);
+    refill(kept);
     if (cache_bytes > 0)
-        fill_cache(cache_bytes);
+        fill_cache();
     return NULL;
 }
 
@@ -151,7 +122,7 @@ static size_t bytes_option(int argc, char **argv, const char *name, double mib, 
 
 int main(int argc, char **argv)
 {
-    static struct kept kept[THREADS_MAX];
+    static struct block *kept[THREADS_MAX];
     pthread_t threads[THREADS_MAX];
     unsigned n = (unsigned)option_number(argc, argv, "threads", 1);
     if (n < 1 || n > THREADS_MAX)
@@ -169,7 +140,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     for (unsigned i = 0; i < n; i++)
-        free_list(kept[i].first);
+        free_list(kept[i]);
     printf("done=1\n");
     return 0;
 }

@@ -98,6 +98,28 @@ bool block_is_intact(const struct block *block)
            (block->data[0] == fill && memcmp(block->data, block->data + 1, len - 1) == 0);
 }
 
+void block_queue_add(struct block_queue *queue, struct block *block)
+{
+    block->next = NULL;
+    pthread_mutex_lock(&queue->lock);
+    if (queue->newest)
+        queue->newest->next = block;
+    else
+        queue->oldest = block;
+    queue->newest = block;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+struct block *block_queue_take(struct block_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    struct block *block = queue->oldest;
+    if (block && !(queue->oldest = block->next))
+        queue->newest = NULL;
+    pthread_mutex_unlock(&queue->lock);
+    return block;
+}
+
 /* --- phases --- */
 
 /* Ranges of sizes that take their pages from different size classes, so that what one round leaves

@@ -5,6 +5,7 @@
 #ifndef PLIM_TEST_WORKLOAD_H
 #define PLIM_TEST_WORKLOAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,6 +39,19 @@ struct block {
 struct block *block_new(size_t size, size_t *ret_held);
 /* Whether every byte is as block_new() left it. */
 bool block_is_intact(const struct block *block);
+
+/* Blocks in the order in which they came; any thread. */
+struct block_queue {
+    pthread_mutex_t lock;
+    struct block *oldest, *newest;
+};
+#define BLOCK_QUEUE_INIT                                                                           \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
+    }
+void block_queue_add(struct block_queue *queue, struct block *block);
+/* NULL: it is empty. */
+struct block *block_queue_take(struct block_queue *queue);
 
 struct phases {
     unsigned threads;

@@ -28,9 +28,8 @@ static bool fits_meanwhile(size_t size)
 /* While others take from the same room, so many free pages are looked at so often. */
 static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
-/* Where pages of slabs come back, a look is due so often: what a thread can touch meanwhile is a
- * few MiB. */
-static const uint64_t refilled_pause_ns = NS_PER_MS;
+/* A thread allocates so much from one jemalloc event to the next. */
+static const uint64_t refilled_bytes = 64 * KiB;
 
 /* What other threads are to do after a look. */
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
@@ -152,9 +151,17 @@ void runtime_freed(void)
     errno = saved_errno;
 }
 
+/* All of it may be pages that were given back: others stop for a look that is under way as if it
+ * had been committed. */
 void runtime_refilled(void)
 {
-    if (sys_now_ns() - atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed) >=
-        refilled_pause_ns)
+    uint64_t pause_ns = atomic_load_explicit(&runtime.look_refilled_ns, memory_order_relaxed);
+    uint64_t stop_at = atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&runtime.stop_at, &stop_at,
+                                                  u64_less(stop_at, refilled_bytes),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    if (account_committed() >= u64_less(stop_at, refilled_bytes) ||
+        sys_now_ns() - atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed) >= pause_ns)
         account_look_now();
 }

@@ -130,7 +130,7 @@ static int64_t decay_for(const struct governor *g, const struct governor_input *
  * used. */
 static uint64_t grown_by(const struct governor_input *in, unsigned parts)
 {
-    return u64_max(in->committed, 32 * MiB) / parts;
+    return u64_max(resident(in), 32 * MiB) / parts;
 }
 
 /* An eighth of the room to the kernel's limit, but never across the next line unseen. */
@@ -161,7 +161,8 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
     bool read = usage >= growth_wall(in) && !d->no_room; /* in a moment the kernel can drop it */
-    if (!d->no_room && !read && !(d->level == PLIM_CRITICAL && reclaimers))
+    bool critical = d->level == PLIM_CRITICAL || in->usage + in->on_the_way >= in->limits.critical;
+    if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
@@ -197,6 +198,17 @@ static uint64_t look_freed(const struct governor_input *in, uint64_t purge, bool
     if (!company_may_come(in))
         return 0;
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
+}
+
+/* Near the line what a thread can touch within a millisecond is a few MiB. Far from it only what is
+ * more than the heap may grow by unseen: the limit may be lowered. */
+static uint64_t look_refilled(const struct governor_input *in)
+{
+    if (in->absent == 0)
+        return 0;
+    if (in->usage + in->on_the_way + in->absent >= in->limits.low)
+        return NS_PER_MS;
+    return in->absent >= grown_by(in, 32) ? UINT64_MAX : 0;
 }
 
 static bool listened_to(const struct governor_input *in)
@@ -286,6 +298,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(in, purge, ret->dormant);
-    ret->look_refilled = in->absent > 0 && in->usage + in->absent >= l->low;
+    ret->look_refilled_ns = look_refilled(in);
     g->level = level;
 }

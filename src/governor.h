@@ -46,9 +46,11 @@ struct governor_decision {
     int64_t decay_ms;    /* age at which jemalloc gives free pages back by itself; -1: its own */
     uint64_t look_after; /* committed bytes until the next look */
     uint64_t look_freed; /* free pages from which on a freeing thread looks; 0: it never does */
-    bool look_refilled;  /* threads look as they fill slabs: it shows in no count */
-    bool heap_matters;   /* there should be a watcher thread */
-    bool dormant;        /* the watcher sleeps until woken: the next allocation must look */
+    /* Pages come back as slabs are filled, which shows in no count: threads that do so look after
+     * so long, or once it may be what governor_meanwhile() allows; 0: they need not. */
+    uint64_t look_refilled_ns;
+    bool heap_matters;       /* there should be a watcher thread */
+    bool dormant;            /* the watcher sleeps until woken: the next allocation must look */
     uint64_t watch_after_ns; /* until the watcher's next look; UINT64_MAX: when woken */
     uint64_t ask;            /* bytes to ask of reclaimers on account of the request; 0: nothing */
     bool wanting;       /* purging does not bring usage below the soft limit: others must free */

@@ -26,10 +26,12 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* What is used and not just free pages: reclaimers are asked for what purging cannot give. */
+/* What is used and not just free pages: reclaimers are asked for what purging cannot give. Page
+ * cache on its way is: growth must end before it comes to that, and what others take meanwhile
+ * needs the same room below as without it. */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = u64_less(in->usage, governor_purgeable(in));
+    uint64_t used = u64_less(in->usage, governor_purgeable(in)) + in->on_the_way;
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 

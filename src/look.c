@@ -92,6 +92,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,
+        .absent = runtime.governor.slabs_absent,
         .stuck = governor_stuck(&runtime.governor, pages.dirty),
         .request = request,
         .granted = now - runtime.granted_ns < granted_for_ns ? runtime.granted : 0,
@@ -263,7 +264,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     if (ret->purge > 0)
         (void)purge(ret->purge);
     atomic_store_explicit(&runtime.look_freed, ret->look_freed, memory_order_relaxed);
-    atomic_store_explicit(&runtime.look_refilled, ret->look_refilled, memory_order_relaxed);
+    atomic_store_explicit(&runtime.look_refilled_ns, ret->look_refilled_ns, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);
     if (ret->level_changed)
         set_level(ret->level);

@@ -98,14 +98,15 @@ struct runtime {
     uint64_t granted_ns;  /* when the last of them was */
 
     /* Committed bytes from which allocating threads wait for a look that is under way. Set by
-     * looks, lowered by what is granted during one. */
+     * looks, lowered by what is granted during one and by what may have come back in slabs. */
     _Atomic uint64_t stop_at;
     /* Bytes of large requests so granted since the last look. */
     _Atomic uint64_t meanwhile;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. By looks. */
     _Atomic uint64_t look_freed;
-    /* Whether threads look as they go on, however little is committed. By looks. */
-    _Atomic bool look_refilled;
+    /* After what time they look as they fill slabs, however little is committed; 0: they need not.
+     * By looks. */
+    _Atomic uint64_t look_refilled_ns;
     _Atomic uint64_t looked_ns;   /* when the last one was */
     _Atomic uint32_t level;       /* written under look_lock, read by all */
     _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
@@ -181,12 +182,12 @@ static inline bool runtime_freed_wanted(void)
 }
 /* Has the calling thread do so, if there is. Keeps errno. */
 void runtime_freed(void);
-/* Threads are to look as they go on, however little is committed: memory comes back in slabs. */
+/* Memory may come back in slabs, with nothing committed. */
 static inline bool runtime_refilling(void)
 {
-    return atomic_load_explicit(&runtime.look_refilled, memory_order_relaxed);
+    return atomic_load_explicit(&runtime.look_refilled_ns, memory_order_relaxed) != 0;
 }
-/* Makes the next look due if the last one was a while ago. */
+/* Then a thread says that it has allocated 64 KiB; makes the next look due where it should be. */
 void runtime_refilled(void);
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);

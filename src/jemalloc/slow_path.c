@@ -145,7 +145,8 @@ void event(void *tsd, void *what)
         runtime_flush();
     if (unlikely(runtime_freed_wanted()))
         runtime_freed();
-    if (unlikely(runtime_refilling()))
+    const bool *allocates = what; /* the first of its fields */
+    if (unlikely(runtime_refilling()) && *allocates)
         runtime_refilled();
     je_te_event_trigger(tsd, what);
 }

@@ -46,6 +46,7 @@ class Soak:
             if needed and not os.path.exists(needed):
                 raise SystemExit(f"tests/soak/run: {needed} is not there: build first")
         self.random, self.threads = random.Random(args.seed), args.threads
+        self.worst, self.highest = args.worst, LOWEST if args.worst else HIGHEST
         self.process, self.others, self.moved, self.what = None, [], 0, "before the first phase"
 
     def __enter__(self):
@@ -105,7 +106,7 @@ class Soak:
         kinds = [("cache", self.file), ("tmpfs", "/dev/shm", str(max(1, lowest // 25 // MIB))),
                  ("busy",), ("busy",)]
         for kind in kinds:
-            if self.random.random() < 0.5:
+            if (kind[0] != "busy") if self.worst else (self.random.random() < 0.5):
                 self.others.append(self.group.start(self.beside, *kind))
                 self.figures.beside[kind[0]] += 1
 
@@ -130,8 +131,11 @@ class Soak:
     # --- one phase ---
 
     def choose(self):
-        """(lowest limit, words of the command)"""
+        """(lowest limit, words of the command, CPU quota in percent of one)"""
         pick = self.random
+        if self.worst:
+            words = [4, min(4, self.threads), 1, LOWEST // 6, HIGHEST, 0, pick.randrange(1 << 30)]
+            return LOWEST, words, 100
         lowest = pick.randrange(LOWEST, HIGHEST * 2 // 3)
         threads = min(pick.choice((1, 2, 4, 8, 16)), self.threads)
         sizes = pick.randrange(RANGES)
@@ -142,7 +146,8 @@ class Soak:
         shared, forks = HIGHEST, pick.randrange(2)
         if forks:  # what a child has, its parent may have twice for a while
             own, shared = own // 2, int(lowest * 0.1)
-        return lowest, [seconds, threads, sizes, own, shared, forks, pick.randrange(1 << 30)]
+        words = [seconds, threads, sizes, own, shared, forks, pick.randrange(1 << 30)]
+        return lowest, words, pick.choice((None, None, 100, 50, 20, 10))
 
     def phase(self):
         try:
@@ -159,10 +164,9 @@ class Soak:
 
     def try_phase(self):
         pick = self.random
-        lowest, words = self.choose()
-        quota = pick.choice((None, None, 100, 50, 20, 10))
+        lowest, words, quota = self.choose()
         self.group.set_quota(None)
-        self.move_limit(max(lowest, self.group.limit if pick.randrange(2) else 0))
+        self.move_limit(max(lowest, min(self.group.limit, self.highest) if pick.randrange(2) else 0))
         self.start_others(lowest)
         self.what = (f"{words[1]} threads, sizes {words[2]}, own {words[3]}, forks {words[5]}, quota "
                      f"{quota}, {len(self.others)} beside, lowest limit {lowest}")
@@ -171,8 +175,8 @@ class Soak:
         ends = time.monotonic() + words[0]
         while time.monotonic() < ends - 0.5:
             time.sleep(pick.uniform(0.1, 0.5))
-            self.move_limit(pick.randrange(lowest, HIGHEST))
-            if quota and pick.randrange(3) == 0:
+            self.move_limit(pick.randrange(lowest, self.highest + 1))
+            if quota and not self.worst and pick.randrange(3) == 0:
                 self.group.set_quota(pick.choice((10, 30, 80)))
         self.park()
         ended, quiet = self.ask("end", "ended", "quiet")

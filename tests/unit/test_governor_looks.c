@@ -203,6 +203,24 @@ Test(governor_looks, growth_waits_for_what_is_on_its_way)
     cr_expect_eq(hold(in), 0u);
 }
 
+/* What others take while reclaimers work needs the same room as without it. */
+Test(governor_looks, reclaimers_give_back_by_what_is_on_its_way)
+{
+    struct governor g = new_governor();
+    struct governor_input in = beside_readers(83 * MiB);
+    in.reclaimers = 1;
+    in.dirty = 0;
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect(d.callbacks_due);
+    cr_expect_eq(d.hold_ns, 0u);
+    cr_expect_eq(governor_target(&g, &in, in.usage), 2 * MiB);
+    in.usage = 88 * MiB;
+    cr_expect_eq(hold(in), 100 * NS_PER_MS, "as from critical on");
+    in.on_the_way = 0;
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    cr_expect_eq(hold(in), 0u);
+}
+
 /* It is room all the same. */
 Test(governor_looks, nothing_is_refused_for_what_is_on_its_way)
 {

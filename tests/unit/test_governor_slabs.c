@@ -204,13 +204,26 @@ Test(governor_slabs, threads_look_while_what_comes_back_may_lead_to_the_line)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
-    cr_expect_not(look_at(&g, &in).look_refilled);
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
     gave(&g, &in, 300 * MiB, 0, true);
-    cr_expect(look_at(&g, &in).look_refilled);
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, NS_PER_MS);
     in.usage = l.low - in.absent - 1;
-    cr_expect_not(look_at(&g, &in).look_refilled);
-    in.usage++;
-    cr_expect(look_at(&g, &in).look_refilled);
+    cr_expect_gt(look_at(&g, &in).look_refilled_ns, NS_PER_MS);
+    in.on_the_way = 1;
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, NS_PER_MS);
+}
+
+/* The limit may be lowered to just above what is used. */
+Test(governor_slabs, far_from_the_line_threads_look_as_if_it_were_committed)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = {
+        .limits = l, .usage = l.hard / 8, .committed = l.hard / 4, .absent = l.hard / 8};
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, UINT64_MAX);
+    cr_expect_leq(look_at(&g, &in).look_after, in.usage / 16, "of what is in memory");
+    in.absent = in.usage / 40; /* no more than may be committed unseen */
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
 }
 
 /* They are counted as committed all the same: that is not to be taken for pages that others may

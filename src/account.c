@@ -5,6 +5,7 @@ struct gate gate; /* 0: the first call of all boots the library */
 
 /* Nothing looks by itself until the runtime has set a mark. */
 struct account account = {.look_at = INT64_MAX};
+_Atomic(const size_t *) account_active_pages[ACCOUNT_ARENAS];
 
 const size_t account_new = 0;
 
@@ -13,7 +14,7 @@ void account_arena_made(unsigned arena)
     unsigned seen = atomic_load_explicit(&account.arena_count, memory_order_relaxed);
     if (arena >= ACCOUNT_ARENAS)
         return;
-    atomic_store_explicit(&account.active_pages[arena], &account_new, memory_order_relaxed);
+    atomic_store_explicit(&account_active_pages[arena], &account_new, memory_order_relaxed);
     while (arena >= seen &&
            !atomic_compare_exchange_weak_explicit(&account.arena_count, &seen, arena + 1,
                                                   memory_order_relaxed, memory_order_relaxed))
@@ -26,8 +27,8 @@ void account_arena_gone(const void *near)
     const uintptr_t block = (uintptr_t)near >> 21;
     for (unsigned i = 0, count = account_arenas(); i < count; i++) {
         uintptr_t pages =
-            (uintptr_t)atomic_load_explicit(&account.active_pages[i], memory_order_relaxed);
+            (uintptr_t)atomic_load_explicit(&account_active_pages[i], memory_order_relaxed);
         if (pages != 0 && pages >> 21 == block)
-            atomic_store_explicit(&account.active_pages[i], NULL, memory_order_relaxed);
+            atomic_store_explicit(&account_active_pages[i], NULL, memory_order_relaxed);
     }
 }

@@ -20,12 +20,12 @@ struct account {
     _Atomic int64_t look_at;
     /* One more than the highest arena that was made. Raised by whoever makes one. */
     _Atomic unsigned arena_count;
-    /* jemalloc's own count of an arena's pages in use. NULL: no arena, or one whose pages are not
-     * counted here; &account_new until found (arenas.c). */
-    _Atomic(const size_t *) active_pages[ACCOUNT_ARENAS];
 } CACHE_ALIGNED;
 
 extern struct account account PLIM_HIDDEN;
+/* jemalloc's own count of an arena's pages in use. NULL: no arena, or one whose pages are not
+ * counted here; &account_new until found (arenas.c). */
+extern _Atomic(const size_t *) account_active_pages[ACCOUNT_ARENAS] PLIM_HIDDEN;
 extern const size_t account_new PLIM_HIDDEN; /* 0 */
 
 static inline void account_add(int64_t bytes)

@@ -100,7 +100,7 @@ int arenas_init(void)
 
 static const size_t *active_pages(unsigned arena)
 {
-    return atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed);
+    return atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed);
 }
 
 /* jemalloc updates its counter with atomic instructions; a plain size_t is what it hands out. */
@@ -115,7 +115,7 @@ void arenas_find_new(void)
         const size_t *unknown = &account_new;
         if (active_pages(i) != unknown)
             continue;
-        (void)atomic_compare_exchange_strong_explicit(&account.active_pages[i], &unknown,
+        (void)atomic_compare_exchange_strong_explicit(&account_active_pages[i], &unknown,
                                                       ask_active_pages(i), memory_order_relaxed,
                                                       memory_order_relaxed);
         if (i < arenas.automatic)
@@ -163,7 +163,7 @@ void arenas_hooks_set(unsigned arena)
         return;
     refresh();
     if (!hooks_count(now)) {
-        atomic_store_explicit(&account.active_pages[arena], NULL, memory_order_relaxed);
+        atomic_store_explicit(&account_active_pages[arena], NULL, memory_order_relaxed);
         account_add(-(int64_t)held(arena));
         return;
     }

@@ -22,7 +22,7 @@ int mib_read(const struct mib *m, void *ret, size_t len);
 
 static inline bool arena_is_counted(unsigned arena)
 {
-    return atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed) != NULL;
+    return atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) != NULL;
 }
 
 /* After jemalloc has been told how many arenas threads share. 0 or -errno. */

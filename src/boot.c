@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-struct runtime runtime = {.stop_at = UINT64_MAX};
+struct runtime runtime;
 
 /* initial-exec: reached by one instruction, and never allocated on first use. */
 _Thread_local struct thread_state thread_state __attribute__((tls_model("initial-exec")));
@@ -85,6 +85,7 @@ void runtime_configure(void)
         je_count_pages();
     }
     conf_build();
+    atomic_store_explicit(&runtime.stop_at, UINT64_MAX, memory_order_relaxed);
     if (runtime.options.enabled)
         account_look_after(JE_NEEDS_HOOKS ? 0 : first_look, GATE_OPEN);
     else

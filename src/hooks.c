@@ -20,7 +20,7 @@ static _Atomic uint64_t metadata[ACCOUNT_ARENAS];
 /* The first call for an index, or the first since the arena that had it was destroyed. */
 static void find_arena(unsigned arena)
 {
-    if (atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed) == NULL)
+    if (atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) == NULL)
         account_arena_made(arena);
 }
 
@@ -45,7 +45,7 @@ struct hooks_end hooks_arena_ends(unsigned arena)
         return (struct hooks_end){0};
     return (struct hooks_end){
         .arena = arena,
-        .active = atomic_load_explicit(&account.active_pages[arena], memory_order_relaxed),
+        .active = atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed),
         .metadata = atomic_load_explicit(&metadata[arena], memory_order_relaxed),
     };
 }
@@ -54,7 +54,7 @@ struct hooks_end hooks_arena_ends(unsigned arena)
 void hooks_arena_ended(const struct hooks_end *end)
 {
     const size_t *active = end->active;
-    (void)atomic_compare_exchange_strong_explicit(&account.active_pages[end->arena], &active, NULL,
+    (void)atomic_compare_exchange_strong_explicit(&account_active_pages[end->arena], &active, NULL,
                                                   memory_order_relaxed, memory_order_relaxed);
     atomic_fetch_sub_explicit(&metadata[end->arena], end->metadata, memory_order_relaxed);
     account_add((int64_t)end->metadata);

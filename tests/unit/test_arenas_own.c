@@ -44,7 +44,7 @@ static unsigned create_arena_by_mib(void)
 
 static const size_t *active_pages(unsigned arena)
 {
-    return atomic_load(&account.active_pages[arena]);
+    return atomic_load(&account_active_pages[arena]);
 }
 
 static void assert_counted_and_purged(unsigned index)

@@ -32,12 +32,14 @@ static void fork_prepare(void)
     fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
     fork.reclaimers = reclaimers_fork_prepare(patience_ns);
     fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
+    je_purges_fork_prepare(patience_ns);
     fork.signals = sys_block_signals();
     thread_state.fork = fork;
 }
 
 static void fork_parent(void)
 {
+    je_purges_fork_parent();
     if (thread_state.fork.events)
         events_fork_parent(&runtime.watcher.events);
     if (thread_state.fork.reclaimers)
@@ -72,6 +74,7 @@ static bool reset(void)
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     je_slabs_fork_child();
+    je_purges_fork_child();
     atomic_store(&runtime.pid, sys_pid());
     bool watched = watcher_fork_child();
     pressure_fd_fork_child();

@@ -110,6 +110,12 @@ void je_slabs_go_on(void);
 /* In a forked child: whoever was at it is not there. */
 void je_slabs_fork_child(void);
 
+/* Around a fork: jemalloc's own purges end before it, for at most so long, and none begins until it
+ * is done. With none of jemalloc's locks held. */
+void je_purges_fork_prepare(uint64_t patience_ns);
+void je_purges_fork_parent(void);
+void je_purges_fork_child(void);
+
 /* The statistics that malloc_stats_print() prints, straight to `write`: without the buffer that it
  * allocates, as far as this build can. */
 void je_stats(void (*write)(void *, const char *), void *arg, const char *opts);

@@ -226,3 +226,13 @@ void je_slabs_leave_alone(void) {}
 void je_slabs_go_on(void) {}
 
 void je_slabs_fork_child(void) {}
+
+/* Its purges cannot be told from here. */
+void je_purges_fork_prepare(uint64_t patience_ns)
+{
+    (void)patience_ns;
+}
+
+void je_purges_fork_parent(void) {}
+
+void je_purges_fork_child(void) {}

@@ -301,6 +301,21 @@ Test(fork, child_gives_pages_back_though_the_parent_was_ageing, .timeout = 300)
     fork_while_purging(age_at_once);
 }
 
+static void use_first_arena(void)
+{
+    unsigned first = 0;
+    cr_assert_eq(mallctl("thread.arena", NULL, NULL, &first, sizeof(first)), 0);
+}
+
+/* jemalloc does it by itself, with no call that could be waited for. */
+Test(fork, child_gives_pages_back_though_a_free_of_the_parents_was_giving_them_back, .timeout = 300)
+{
+    ssize_t at_once = 0;
+    use_first_arena(); /* in which the child finds what the other thread was at */
+    cr_assert_eq(mallctl("arena.0.dirty_decay_ms", NULL, NULL, &at_once, sizeof(at_once)), 0);
+    fork_while_purging(use_first_arena);
+}
+
 static size_t fork_inside(const struct plim_pressure *p, void *arg)
 {
     struct in_call *call = arg;

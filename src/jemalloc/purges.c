@@ -1,0 +1,77 @@
+/*
+ * Free pages that jemalloc gives back by itself, as they age or as it frees: no fork may come in
+ * between, as its child would find the arena marked as being purged for ever.
+ */
+#include "../je.h"
+#include "../sys.h"
+
+#include <stdatomic.h>
+
+#define INSTEAD(name) __asm__("plim_je_" #name)
+
+bool je_pac_maybe_decay_purge(void *tsdn, void *pac, void *decay, void *stats, void *ecache,
+                              int eagerness);
+void je_pac_decay_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bool fully);
+bool purge_aged(void *tsdn, void *pac, void *decay, void *stats, void *ecache, int eagerness)
+    INSTEAD(pac_maybe_decay_purge);
+void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bool fully)
+    INSTEAD(pac_decay_all);
+
+/* Sequentially consistent: of a purge and a fork that begin at once, one sees the other. */
+static _Atomic uint32_t purges, forks;
+/* Of this thread, which a signal handler may have interrupted to fork. */
+static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
+
+static void end(void)
+{
+    own--;
+    atomic_fetch_sub(&purges, 1);
+}
+
+/* false: a fork is under way. The pages stay for the next time: what jemalloc has locked here, that
+ * fork is about to lock. */
+static bool begin(void)
+{
+    own++;
+    atomic_fetch_add(&purges, 1);
+    if (atomic_load(&forks) == 0)
+        return true;
+    end();
+    return false;
+}
+
+bool purge_aged(void *tsdn, void *pac, void *decay, void *stats, void *ecache, int eagerness)
+{
+    if (!begin())
+        return false;
+    bool advanced = je_pac_maybe_decay_purge(tsdn, pac, decay, stats, ecache, eagerness);
+    end();
+    return advanced;
+}
+
+void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bool fully)
+{
+    if (!begin())
+        return;
+    je_pac_decay_all(tsdn, pac, decay, stats, ecache, fully);
+    end();
+}
+
+void je_purges_fork_prepare(uint64_t patience_ns)
+{
+    uint64_t began = sys_now_ns();
+    atomic_fetch_add(&forks, 1);
+    while (atomic_load(&purges) > own && sys_now_ns() - began < patience_ns)
+        sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
+}
+
+void je_purges_fork_parent(void)
+{
+    atomic_fetch_sub(&forks, 1);
+}
+
+void je_purges_fork_child(void)
+{
+    atomic_store(&forks, 0);
+    atomic_store(&purges, own);
+}

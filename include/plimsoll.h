@@ -33,8 +33,10 @@ extern "C" {
 #endif
 
 /* How near the limit is, in the words of the kernel's vmpressure. Each level includes the ones
- * below: LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called.
- * CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7). */
+ * below: LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called
+ * (where files are being read, a read-ahead window earlier: usage may be below the soft limit
+ * then). CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7).
+ */
 enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
 
 /* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes.

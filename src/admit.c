@@ -30,6 +30,8 @@ static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
 /* A thread allocates so much from one jemalloc event to the next. */
 static const uint64_t refilled_bytes = 64 * KiB;
+/* Most of that is nothing but reuse: no look that soon after another. */
+static const uint64_t refilled_pause_ns = NS_PER_MS / 4;
 
 /* What other threads are to do after a look. */
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
@@ -161,7 +163,9 @@ void runtime_refilled(void)
                                                   u64_less(stop_at, refilled_bytes),
                                                   memory_order_relaxed, memory_order_relaxed))
         ;
-    if (account_committed() >= u64_less(stop_at, refilled_bytes) ||
-        sys_now_ns() - atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed) >= pause_ns)
+    if (account_committed() >= u64_less(stop_at, refilled_bytes))
+        pause_ns = u64_min(pause_ns, refilled_pause_ns);
+    uint64_t looked_ns = atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed);
+    if (u64_less(sys_now_ns(), looked_ns) >= pause_ns)
         account_look_now();
 }

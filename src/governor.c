@@ -22,6 +22,9 @@ static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 /* Threads whose wait for reclaimers is over go on by one step in all, but each by this at least:
  * there may be many of them, and the watcher may get little of the CPU. */
 static const uint64_t held_step_min = 64 * KiB;
+/* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
+ * only in the next period of 100 ms, or the one after it. */
+static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
@@ -126,13 +129,6 @@ static int64_t decay_for(const struct governor *g, const struct governor_input *
     return far >> near_shift;
 }
 
-/* Under a large limit a heap looks as it grows: the limit may be lowered to an eighth above what is
- * used. */
-static uint64_t grown_by(const struct governor_input *in, unsigned parts)
-{
-    return u64_max(resident(in), 32 * MiB) / parts;
-}
-
 /* An eighth of the room to the kernel's limit, but never across the next line unseen. */
 static uint64_t look_step(const struct governor_input *in, uint64_t usage)
 {
@@ -167,7 +163,7 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
     if (in->reclaimers > 0)
-        return d->no_room || read ? NS_PER_S : 100 * NS_PER_MS;
+        return d->no_room || read ? NS_PER_S : reclaimers_take_ns;
     return (others ? 150 : 5) * NS_PER_MS;
 }
 
@@ -200,17 +196,6 @@ static uint64_t look_freed(const struct governor_input *in, uint64_t purge, bool
     return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
 }
 
-/* Near the line what a thread can touch within a millisecond is a few MiB. Far from it only what is
- * more than the heap may grow by unseen: the limit may be lowered. */
-static uint64_t look_refilled(const struct governor_input *in)
-{
-    if (in->absent == 0)
-        return 0;
-    if (in->usage + in->on_the_way + in->absent >= in->limits.low)
-        return NS_PER_MS;
-    return in->absent >= grown_by(in, 32) ? UINT64_MAX : 0;
-}
-
 static bool listened_to(const struct governor_input *in)
 {
     return in->listeners || (in->heard && matters(in));
@@ -222,10 +207,11 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     const struct limits *l = &in->limits;
     uint64_t free = governor_purgeable(in);
     bool has_free = free >= purge_worth(l->hard);
-    if ((in->usage >= l->soft || shares_room(in)) && (has_free || listened_to(in)))
+    bool waited_for = in->held > 0 && in->reclaimers > 0 && needed(in) >= l->soft;
+    if ((in->usage >= l->soft || shares_room(in) || waited_for) && (has_free || listened_to(in)))
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && free < dirty_worth && !listened_to(in))
-        return in->offered && needed(in) >= l->soft ? watch_far_ns : UINT64_MAX;
+        return in->offered && in_use(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* A burst elsewhere may need within the second what is free here, or past the middle what
      * becomes free. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
@@ -283,7 +269,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
-        .wanting = needed(in) >= l->soft,
+        .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
         .callbacks_due =
             needed(in) >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
@@ -298,6 +284,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(in, purge, ret->dormant);
-    ret->look_refilled_ns = look_refilled(in);
+    ret->look_refilled_ns = governor_refilled(in);
     g->level = level;
 }

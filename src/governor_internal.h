@@ -26,12 +26,18 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* What is used and not just free pages: reclaimers are asked for what purging cannot give. Page
- * cache on its way is: growth must end before it comes to that, and what others take meanwhile
- * needs the same room below as without it. */
+/* What is used and not just free pages. */
+static inline uint64_t in_use(const struct governor_input *in)
+{
+    return u64_less(in->usage, governor_purgeable(in));
+}
+
+/* Reclaimers are asked for what purging cannot give. Page cache on its way counts: growth must end
+ * before it comes to that, and what others take meanwhile needs the same room below as without it.
+ */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = u64_less(in->usage, governor_purgeable(in)) + in->on_the_way;
+    uint64_t used = in_use(in) + in->on_the_way;
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 
@@ -39,6 +45,13 @@ static inline uint64_t needed(const struct governor_input *in)
 static inline uint64_t resident(const struct governor_input *in)
 {
     return u64_less(in->committed, in->absent);
+}
+
+/* Under a large limit a heap looks as it grows: the limit may be lowered to an eighth above what is
+ * used. */
+static inline uint64_t grown_by(const struct governor_input *in, unsigned parts)
+{
+    return u64_max(resident(in), 32 * MiB) / parts;
 }
 
 /* Others take besides, by what the kernel counts. */
@@ -123,6 +136,8 @@ static inline int64_t governor_budget_most(const struct governor *g)
 
 /* Lets the budget grow with the time that has passed. */
 void governor_refill(struct governor *g, uint64_t now_ns);
+/* When threads that fill slabs look, see governor_decision. */
+uint64_t governor_refilled(const struct governor_input *in);
 /* Bytes of free pages to give back now; UINT64_MAX: all. */
 uint64_t governor_purge(const struct governor *g, const struct governor_input *in);
 

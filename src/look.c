@@ -212,11 +212,13 @@ static void log_look(const struct governor_input *in, const struct governor_deci
     log_line(LOG_DEBUG, text);
 }
 
-/* How far other threads may go on while this look lasts; then they wait for it. */
-static void set_stop(const struct governor_input *in)
+/* How far other threads may go on while this look lasts; then they wait for it. So much of it has
+ * been taken already where no count shows it. */
+static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
 {
-    atomic_store_explicit(&runtime.stop_at, in->committed + governor_meanwhile(in),
-                          memory_order_relaxed);
+    uint64_t stop_at = u64_less(in->committed + governor_meanwhile(in), taken);
+    atomic_store_explicit(&runtime.stop_at, stop_at, memory_order_relaxed);
+    return stop_at;
 }
 
 /* Counting them takes jemalloc 10 us an arena: a 64th of one CPU at most, an eighth where a kill is
@@ -224,10 +226,10 @@ static void set_stop(const struct governor_input *in)
 static void count_slabs(const struct governor_input *in)
 {
     static uint64_t counted_ns, cost_ns;
-    bool wanted = in->usage >= in->limits.soft || runtime.governor.slabs_absent > 0;
-    uint64_t pause_ns = (in->usage >= in->limits.critical ? 8 : 64) * cost_ns;
-    if (in->limits.source == LIMITS_NONE || !wanted ||
-        in->now_ns - counted_ns < u64_max(NS_PER_MS, pause_ns))
+    uint64_t used = in->usage + in->on_the_way;
+    uint64_t pause_ns = u64_max(NS_PER_MS, (used >= in->limits.critical ? 8 : 64) * cost_ns);
+    bool wanted = used >= in->limits.soft || runtime.governor.slabs_absent > 0;
+    if (in->limits.source == LIMITS_NONE || !wanted || in->now_ns - counted_ns < pause_ns)
         return;
     uint64_t start = sys_thread_cpu_ns();
     governor_slabs_read(&runtime.governor, arenas_slabs_free());
@@ -251,10 +253,10 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret)
 {
     acquire(request, on_watcher, in);
-    set_stop(in);
+    uint64_t stop_at = set_stop(in, 0);
     drop_slabs(in);
     governor_look(&runtime.governor, in, ret);
-    set_stop(in);
+    set_stop(in, u64_less(stop_at, atomic_load_explicit(&runtime.stop_at, memory_order_relaxed)));
     if (log_wanted(LOG_DEBUG))
         log_look(in, ret);
     if (ret->flush_caches) {

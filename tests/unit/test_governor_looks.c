@@ -129,7 +129,7 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
     struct governor_input in = input_at(hard, l.critical, 0);
     cr_expect_eq(hold(in), 0u, "there is room");
     in.reclaimers = 1;
-    cr_expect_eq(hold(in), 100 * NS_PER_MS, "reclaimers are at work");
+    cr_expect_eq(hold(in), 300 * NS_PER_MS, "reclaimers are at work");
     in.usage = in.committed = hard;
     cr_expect_eq(hold(in), NS_PER_S, "they are the only hope");
     in.reclaimers = 0;
@@ -215,10 +215,24 @@ Test(governor_looks, reclaimers_give_back_by_what_is_on_its_way)
     cr_expect_eq(d.hold_ns, 0u);
     cr_expect_eq(governor_target(&g, &in, in.usage), 2 * MiB);
     in.usage = 88 * MiB;
-    cr_expect_eq(hold(in), 100 * NS_PER_MS, "as from critical on");
+    cr_expect_eq(hold(in), 300 * NS_PER_MS, "as from critical on");
+    in.held = 1;
+    in.listeners = true;
+    cr_expect_eq(look_at(&g, &in).watch_after_ns, 20 * NS_PER_MS, "somebody waits for them");
     in.on_the_way = 0;
     cr_expect_not(look_at(&g, &in).callbacks_due);
     cr_expect_eq(hold(in), 0u);
+}
+
+/* Who is told of pressure in general is told of what cannot be dropped. */
+Test(governor_looks, listeners_do_not_hear_of_what_is_on_its_way)
+{
+    struct governor g = new_governor();
+    struct governor_input in = beside_readers(88 * MiB);
+    in.dirty = 0;
+    cr_expect_not(look_at(&g, &in).wanting);
+    in.usage = 91 * MiB;
+    cr_expect(look_at(&g, &in).wanting);
 }
 
 /* It is room all the same. */

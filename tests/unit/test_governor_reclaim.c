@@ -242,6 +242,26 @@ Test(governor_reclaim, wait_ends_when_usage_falls_below_soft)
     cr_expect(look_at(&g, &in).callbacks_due);
 }
 
+/* They are asked below the soft limit then: that usage is there is no reason to ask anew. */
+Test(governor_reclaim, who_gives_nothing_is_left_alone_beside_readers_too)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = pressed(l.soft - 4 * MiB, 0);
+    in.on_the_way = 8 * MiB;
+    unsigned passes = 0;
+    for (uint64_t end = in.now_ns + 60 * NS_PER_S; in.now_ns < end; in.now_ns += 100 * NS_PER_MS) {
+        bool due = look_at(&g, &in).callbacks_due;
+        (void)governor_meets(&g, &in);
+        if (!due)
+            continue;
+        pass(&g, &in, 14 * MiB, 0);
+        passes++;
+    }
+    cr_expect_geq(passes, 2u);
+    cr_expect_leq(passes, 15u);
+}
+
 /* --- "cannot meet the limit" --- */
 
 static enum governor_meets watch(struct governor *g, const struct governor_input *in)

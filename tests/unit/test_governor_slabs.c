@@ -41,6 +41,17 @@ Test(governor_slabs, nothing_below_the_soft_limit)
     cr_expect_eq(governor_slabs(&g, &in), l.soft - l.low);
 }
 
+Test(governor_slabs, what_is_on_its_way_from_a_disk_counts)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = with_holes(&g, l.soft - 8 * MiB, 500 * MiB);
+    in.on_the_way = 8 * MiB;
+    cr_expect_gt(governor_slabs(&g, &in), 0u);
+    in.on_the_way--;
+    cr_expect_eq(governor_slabs(&g, &in), 0u);
+}
+
 Test(governor_slabs, free_pages_go_first)
 {
     const struct limits l = cgroup_limits(hard);
@@ -222,6 +233,9 @@ Test(governor_slabs, far_from_the_line_threads_look_as_if_it_were_committed)
         .limits = l, .usage = l.hard / 8, .committed = l.hard / 4, .absent = l.hard / 8};
     cr_expect_eq(look_at(&g, &in).look_refilled_ns, UINT64_MAX);
     cr_expect_leq(look_at(&g, &in).look_after, in.usage / 16, "of what is in memory");
+    in.limits.source = LIMITS_MACHINE; /* which nobody lowers */
+    cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
+    in.limits.source = LIMITS_CGROUP;
     in.absent = in.usage / 40; /* no more than may be committed unseen */
     cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
 }

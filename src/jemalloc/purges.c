@@ -22,10 +22,13 @@ static _Atomic uint32_t purges, forks;
 /* Of this thread, which a signal handler may have interrupted to fork. */
 static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
 
+/* Nothing in a child that a handler forked meanwhile, where they are reset. */
 static void end(void)
 {
-    own--;
-    atomic_fetch_sub(&purges, 1);
+    uint32_t begun = atomic_load(&purges);
+    own -= own > 0;
+    while (begun > 0 && !atomic_compare_exchange_weak(&purges, &begun, begun - 1))
+        ;
 }
 
 /* false: a fork is under way. The pages stay for the next time: what jemalloc has locked here, that
@@ -72,6 +75,7 @@ void je_purges_fork_parent(void)
 
 void je_purges_fork_child(void)
 {
+    own = 0;
     atomic_store(&forks, 0);
-    atomic_store(&purges, own);
+    atomic_store(&purges, 0);
 }

@@ -157,7 +157,7 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
     bool read = usage >= growth_wall(in) && !d->no_room; /* in a moment the kernel can drop it */
-    bool critical = d->level == PLIM_CRITICAL || in->usage + in->on_the_way >= in->limits.critical;
+    bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
     if (g->cannot_meet || (read && !reclaimers))
@@ -284,6 +284,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(in, purge, ret->dormant);
-    ret->look_refilled_ns = governor_refilled(in);
+    ret->look_refilled_ns = governor_slabs_look_ns(in);
     g->level = level;
 }

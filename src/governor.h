@@ -38,6 +38,12 @@ static inline uint64_t governor_purgeable(const struct governor_input *in)
     return u64_less(in->dirty, in->stuck);
 }
 
+/* With page cache that the kernel may not be able to drop now. */
+static inline uint64_t governor_undroppable(const struct governor_input *in)
+{
+    return in->usage + in->on_the_way;
+}
+
 struct governor_decision {
     enum plim_level level;
     bool level_changed;

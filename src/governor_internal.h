@@ -137,7 +137,7 @@ static inline int64_t governor_budget_most(const struct governor *g)
 /* Lets the budget grow with the time that has passed. */
 void governor_refill(struct governor *g, uint64_t now_ns);
 /* When threads that fill slabs look, see governor_decision. */
-uint64_t governor_refilled(const struct governor_input *in);
+uint64_t governor_slabs_look_ns(const struct governor_input *in);
 /* Bytes of free pages to give back now; UINT64_MAX: all. */
 uint64_t governor_purge(const struct governor *g, const struct governor_input *in);
 

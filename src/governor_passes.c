@@ -51,7 +51,7 @@ enum governor_meets governor_meets(struct governor *g, const struct governor_inp
                 governor_purgeable(in) < purge_worth(in->limits.hard);
     if (!over) {
         g->over_since_ns = 0;
-        if (in->limits.source != LIMITS_NONE && in->usage + in->on_the_way < in->limits.soft) {
+        if (in->limits.source != LIMITS_NONE && governor_undroppable(in) < in->limits.soft) {
             g->pass_wait_ns = pass_wait_min_ns;
             g->next_pass_ns = 0;
         }

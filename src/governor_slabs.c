@@ -83,11 +83,11 @@ void governor_slabs_done(struct governor *g, const struct governor_slabs_given *
 
 /* Near the line what a thread can touch within a millisecond is a few MiB. Far from it only what is
  * more than the heap may grow by unseen: the limit of a cgroup may be lowered. */
-uint64_t governor_refilled(const struct governor_input *in)
+uint64_t governor_slabs_look_ns(const struct governor_input *in)
 {
     if (in->absent < purge_worth(in->limits.hard))
         return 0;
-    if (in->usage + in->on_the_way + in->absent >= in->limits.low)
+    if (governor_undroppable(in) + in->absent >= in->limits.low)
         return NS_PER_MS;
     bool may_be_lowered = in->limits.source == LIMITS_CGROUP;
     return may_be_lowered && in->absent >= grown_by(in, 32) ? UINT64_MAX : 0;

@@ -226,7 +226,7 @@ static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
 static void count_slabs(const struct governor_input *in)
 {
     static uint64_t counted_ns, cost_ns;
-    uint64_t used = in->usage + in->on_the_way;
+    uint64_t used = governor_undroppable(in);
     uint64_t pause_ns = u64_max(NS_PER_MS, (used >= in->limits.critical ? 8 : 64) * cost_ns);
     bool wanted = used >= in->limits.soft || runtime.governor.slabs_absent > 0;
     if (in->limits.source == LIMITS_NONE || !wanted || in->now_ns - counted_ns < pause_ns)

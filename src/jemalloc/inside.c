@@ -5,6 +5,8 @@
  * The build (prefix) directs some calls of its objects here. Types it keeps to itself are void;
  * everything is as in jemalloc 5.3.0.
  */
+#include "instead.h"
+
 #include "../account.h"
 #include "../hooks.h"
 #include "../je.h"
@@ -13,9 +15,6 @@
 
 #include <string.h>
 #include <time.h>
-
-/* The function that jemalloc calls for this one of its own. */
-#define INSTEAD(name) __asm__("plim_je_" #name)
 
 /*
  * The clock that it reads when it decides which free pages are old: the coarse one (4 ms steps) is

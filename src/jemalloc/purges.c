@@ -2,12 +2,12 @@
  * Free pages that jemalloc gives back by itself, as they age or as it frees: no fork may come in
  * between, as its child would find the arena marked as being purged for ever.
  */
+#include "instead.h"
+
 #include "../je.h"
 #include "../sys.h"
 
 #include <stdatomic.h>
-
-#define INSTEAD(name) __asm__("plim_je_" #name)
 
 bool je_pac_maybe_decay_purge(void *tsdn, void *pac, void *decay, void *stats, void *ecache,
                               int eagerness);
@@ -22,13 +22,10 @@ static _Atomic uint32_t purges, forks;
 /* Of this thread, which a signal handler may have interrupted to fork. */
 static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
 
-/* Nothing in a child that a handler forked meanwhile, where they are reset. */
 static void end(void)
 {
-    uint32_t begun = atomic_load(&purges);
-    own -= own > 0;
-    while (begun > 0 && !atomic_compare_exchange_weak(&purges, &begun, begun - 1))
-        ;
+    own -= own > 0; /* a handler's child has reset it */
+    count_down(&purges);
 }
 
 /* false: a fork is under way. The pages stay for the next time: what jemalloc has locked here, that

@@ -2,14 +2,13 @@
  * What keeps slabs from being looked at: jemalloc does some things with them that no lock of a bin
  * guards.
  */
+#include "instead.h"
 #include "slabs.h"
 
 #include "../je.h"
 #include "../sys.h"
 
 #include <stdatomic.h>
-
-#define INSTEAD(name) __asm__("plim_je_" #name)
 
 /*
  * Who takes slabs out of bins, or blocks out of slabs, without the bin's lock, or ends an arena
@@ -28,12 +27,9 @@ void je_slabs_leave_alone(void)
         sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
 }
 
-/* Nothing in a child that was forked meanwhile, where they are reset. */
 void je_slabs_go_on(void)
 {
-    uint32_t others = atomic_load(&slabs.others);
-    while (others > 0 && !atomic_compare_exchange_weak(&slabs.others, &others, others - 1))
-        ;
+    count_down(&slabs.others);
 }
 
 void je_slabs_fork_child(void)

@@ -7,6 +7,8 @@
  * jemalloc's locks is held then. Types it keeps to itself are void here; everything is as in
  * jemalloc 5.3.0.
  */
+#include "instead.h"
+
 #include "../je.h"
 #include "../runtime.h"
 
@@ -30,8 +32,6 @@ bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size
 void je_te_event_trigger(void *tsd, void *event);
 void je_sc_boot(void *size_classes);
 bool je_tsd_tcache_enabled_data_init(void *tsd);
-
-#define INSTEAD(name) __asm__("plim_je_" #name)
 
 void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
                  bool *ret_success) INSTEAD(tcache_alloc_small_hard);

@@ -106,7 +106,8 @@ class Soak:
         kinds = [("cache", self.file), ("tmpfs", "/dev/shm", str(max(1, lowest // 25 // MIB))),
                  ("busy",), ("busy",)]
         for kind in kinds:
-            if (kind[0] != "busy") if self.worst else (self.random.random() < 0.5):
+            wanted = kind[0] != "busy" if self.worst else self.random.random() < 0.5
+            if wanted:
                 self.others.append(self.group.start(self.beside, *kind))
                 self.figures.beside[kind[0]] += 1
 

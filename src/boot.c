@@ -57,6 +57,13 @@ static enum phase take_over(void)
 }
 
 /* Others that call meanwhile: this very thread passes through, another waits. */
+static uint64_t until_first_look(void)
+{
+    const struct usage *u = &runtime.usage;
+    uint64_t most = u64_min(u64_min(u->memory.hard, u->memory.high), u->ram);
+    return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
+}
+
 static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;
@@ -87,7 +94,7 @@ void runtime_configure(void)
     conf_build();
     atomic_store_explicit(&runtime.stop_at, UINT64_MAX, memory_order_relaxed);
     if (runtime.options.enabled)
-        account_look_after(JE_NEEDS_HOOKS ? 0 : first_look, GATE_OPEN);
+        account_look_after(until_first_look(), GATE_OPEN);
     else
         gate_set(GATE_OFF);
     atomic_store_explicit(&runtime.phase, runtime.options.enabled ? PHASE_CONFIGURED : PHASE_OFF,

@@ -134,8 +134,9 @@ static inline bool runtime_is_ours(void)
 
 /* Requests from here on are judged before they are made, and may be refused. */
 #define LARGE_REQUEST GATE_OPEN
-/* So many bytes are committed before the first look. Small programs end before this, and never need
- * jemalloc's controls: they are found at the first look, and cost 100 KiB. */
+/* So many bytes are committed before the first look, and twice that where there is room for many
+ * such programs: what publish.c has figures of. Small programs end before this, and never need
+ * jemalloc's controls: they are found at the first look, and cost 400 KiB. */
 static const uint64_t first_look = MiB;
 /* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
  * been preempted. */

@@ -67,7 +67,7 @@ void je_purges_fork_prepare(uint64_t patience_ns)
 
 void je_purges_fork_parent(void)
 {
-    atomic_fetch_sub(&forks, 1);
+    count_down(&forks); /* in a child that a handler forked while this fork waited, it is 0 */
 }
 
 void je_purges_fork_child(void)

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <plimsoll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -314,6 +316,58 @@ Test(fork, child_gives_pages_back_though_a_free_of_the_parents_was_giving_them_b
     use_first_arena(); /* in which the child finds what the other thread was at */
     cr_assert_eq(mallctl("arena.0.dirty_decay_ms", NULL, NULL, &at_once, sizeof(at_once)), 0);
     fork_while_purging(use_first_arena);
+}
+
+static volatile sig_atomic_t in_fork, is_handlers_child, handlers_child;
+
+static void fork_in_handler(int sig)
+{
+    (void)sig;
+    if (!in_fork)
+        return;
+    in_fork = 0;
+    pid_t pid = fork();
+    is_handlers_child = pid == 0;
+    handlers_child = pid;
+}
+
+static void fork_and_fork_meanwhile(unsigned after_us)
+{
+    const struct itimerval once = {.it_value.tv_usec = after_us};
+    handlers_child = 0;
+    in_fork = 1;
+    cr_assert_eq(setitimer(ITIMER_REAL, &once, NULL), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    in_fork = 0;
+    if (is_handlers_child) {
+        signal(SIGALRM, SIG_DFL);
+        child_gives_back();
+    }
+    assert_child_ends_well(pid);
+    if (handlers_child > 0)
+        assert_child_ends_well(handlers_child);
+}
+
+/* The handler's child goes on with the fork that was interrupted, and is its parent. */
+Test(fork, child_of_a_handler_inside_a_fork_that_waits_for_purges_gives_pages_back, .timeout = 300)
+{
+    pthread_t thread;
+    ssize_t at_once = 0;
+    const struct sigaction on_alarm = {.sa_handler = fork_in_handler};
+    cr_assert_eq(sigaction(SIGALRM, &on_alarm, NULL), 0);
+    cr_assert_eq(mallctl("arena.0.dirty_decay_ms", NULL, NULL, &at_once, sizeof(at_once)), 0);
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL); /* not for that thread */
+    cr_assert_eq(pthread_create(&thread, NULL, keep_purging, (void *)use_first_arena), 0);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    for (unsigned i = 0; i < 300; i++)
+        fork_and_fork_meanwhile(20 + 7 * (i % 50)); /* before, inside and after the wait */
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
 }
 
 static size_t fork_inside(const struct plim_pressure *p, void *arg)

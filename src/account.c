@@ -21,14 +21,8 @@ void account_arena_made(unsigned arena)
         ;
 }
 
-/* jemalloc keeps an arena in the first block of its metadata: 2 MiB, aligned to that. */
-void account_arena_gone(const void *near)
+void account_arena_gone(unsigned arena)
 {
-    const uintptr_t block = (uintptr_t)near >> 21;
-    for (unsigned i = 0, count = account_arenas(); i < count; i++) {
-        uintptr_t pages =
-            (uintptr_t)atomic_load_explicit(&account_active_pages[i], memory_order_relaxed);
-        if (pages != 0 && pages >> 21 == block)
-            atomic_store_explicit(&account_active_pages[i], NULL, memory_order_relaxed);
-    }
+    if (arena < ACCOUNT_ARENAS)
+        atomic_store_explicit(&account_active_pages[arena], NULL, memory_order_relaxed);
 }

@@ -44,8 +44,8 @@ static inline void account_add(int64_t bytes)
 
 /* An arena whose pages are counted here begins, or its index is used anew. */
 void account_arena_made(unsigned arena);
-/* The arena whose own memory is around that address ends. */
-void account_arena_gone(const void *near);
+/* It ends. */
+void account_arena_gone(unsigned arena);
 
 /* Arenas that were ever made have indices below this. */
 static inline unsigned account_arenas(void)

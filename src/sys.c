@@ -154,6 +154,12 @@ void sys_yield(void)
     (void)SYS_CALL(SYS_sched_yield);
 }
 
+bool sys_first_thread_gone(void)
+{
+    char text[32];
+    return sys_read_file("/proc/self/statm", text, sizeof(text)) > 0 && text[0] == '0';
+}
+
 uint64_t sys_ram_bytes(void)
 {
     struct sysinfo si;

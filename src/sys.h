@@ -146,7 +146,7 @@ int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
 int sys_drop_pages(void *addr, size_t len);
 
-/* Which pages of 4 KiB are in memory, by proc_pid_pagemap(5), read ahead (sys_pagemap.c).
+/* Where pages of 4 KiB are, by proc_pid_pagemap(5), read ahead (sys_pagemap.c).
  * mincore(2) would tell as well, but filters of system calls leave it out. */
 struct sys_pagemap {
     struct sys_file file;
@@ -160,8 +160,9 @@ struct sys_pagemap {
 int sys_pagemap_open(struct sys_pagemap *map);
 /* So that what is asked of these is known. */
 void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size);
-/* Pages of which nothing is known are. */
-bool sys_pagemap_has(const struct sys_pagemap *map, uintptr_t at);
+enum sys_page_is { SYS_PAGE_ABSENT, SYS_PAGE_SWAPPED, SYS_PAGE_IN_MEMORY };
+/* Pages of which nothing is known are in memory. */
+enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at);
 void sys_pagemap_close(struct sys_pagemap *map);
 
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
@@ -177,6 +178,10 @@ uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 void sys_sleep_ns(uint64_t ns);
 void sys_yield(void);
 
+/* The first thread has ended by pthread_exit(3), and others go on: /proc/self, which is that
+ * thread, tells nothing of memory any more, and of cgroup v1 something wrong; /proc/thread-self
+ * does. */
+bool sys_first_thread_gone(void);
 uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
 /* CPUs, as sched_setaffinity(2) takes them. */
 struct cpu_mask {

@@ -1,4 +1,4 @@
-/* Which pages are in memory, see sys.h. */
+/* Where pages are, see sys.h. */
 #include "sys_internal.h"
 
 #include <fcntl.h>
@@ -12,7 +12,9 @@ int sys_pagemap_open(struct sys_pagemap *map)
     map->count = 0;
     if (map->not_before_ns > 0 && sys_now_ns() < map->not_before_ns)
         return -EAGAIN;
-    int rc = sys_file_open(&map->file, "/proc/self/pagemap", O_RDONLY);
+    int rc = sys_file_open(
+        &map->file, sys_first_thread_gone() ? "/proc/thread-self/pagemap" : "/proc/self/pagemap",
+        O_RDONLY);
     map->not_before_ns = rc < 0 ? sys_now_ns() + refused_for_ns : 0;
     return rc;
 }
@@ -28,10 +30,12 @@ void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size)
     map->count = got > 0 ? (size_t)got / sizeof(*map->pages) : 0;
 }
 
-bool sys_pagemap_has(const struct sys_pagemap *map, uintptr_t at)
+enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at)
 {
     size_t i = (at - map->begin) / page;
-    return at < map->begin || i >= map->count || map->pages[i] >> 63 != 0;
+    if (at < map->begin || i >= map->count || map->pages[i] >> 63 != 0)
+        return SYS_PAGE_IN_MEMORY;
+    return map->pages[i] >> 62 != 0 ? SYS_PAGE_SWAPPED : SYS_PAGE_ABSENT;
 }
 
 void sys_pagemap_close(struct sys_pagemap *map)

@@ -102,6 +102,23 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
+static bool read_process(struct usage *u, struct usage_sample *ret)
+{
+    /* size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
+    uint64_t resident, shared;
+    char text[128];
+    const char *at = text;
+    if (sys_file_read(&u->alone_file, "/proc/self/statm", text, sizeof(text)) < 0)
+        return false;
+    if (text[0] == '0') /* see sys_first_thread_gone() */
+        (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));
+    if (fmt_parse_u64(text, &at, &resident) < 0 || fmt_parse_u64(at + 1, &at, &resident) < 0 ||
+        fmt_parse_u64(at + 1, NULL, &shared) < 0)
+        return false;
+    ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
 static bool read_alone(struct usage *u, struct usage_sample *ret)
 {
     static const char *const keys[] = {"MemTotal", "MemAvailable"};
@@ -115,17 +132,7 @@ static bool read_alone(struct usage *u, struct usage_sample *ret)
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
         return true;
     }
-    if (u->alone.source != LIMITS_PROCESS)
-        return false;
-    /* statm: size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
-    uint64_t resident, shared;
-    const char *at = text;
-    if (sys_file_read(&u->alone_file, "/proc/self/statm", text, sizeof(text)) < 0 ||
-        fmt_parse_u64(text, &at, &resident) < 0 || fmt_parse_u64(at + 1, &at, &resident) < 0 ||
-        fmt_parse_u64(at + 1, NULL, &shared) < 0)
-        return false;
-    ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return true;
+    return u->alone.source == LIMITS_PROCESS && read_process(u, ret);
 }
 
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,

@@ -144,6 +144,8 @@ void usage_refresh(struct usage *u)
 {
     uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
+    if (membership != u->membership && sys_first_thread_gone())
+        membership = 0; /* by /proc/self it is in the root cgroup now */
     bool moved = membership != 0 && membership != u->membership;
     struct cgroup_memory *next = &u->next_memory;
     int rc = moved || u->cgroup.memory.version == 0

@@ -209,7 +209,10 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
 
 void arena_gone(void *tsd, void *arena)
 {
-    account_arena_gone(arena);
+    unsigned index = 0;
+    while (index < account_arenas() && atomic_load(&je_arenas[index]) != arena)
+        index++;
+    account_arena_gone(index);
     je_slabs_leave_alone();
     je_arena_destroy(tsd, arena);
     je_slabs_go_on();

@@ -7,6 +7,7 @@
  * locks keep blocks from being handed out or taken back meanwhile. The build (prefix) gives the map
  * the name that is used here only where the sizes of jemalloc's tables are those of that layout.
  */
+#include "instead.h"
 #include "slabs.h"
 
 #include "../account.h"
@@ -39,7 +40,6 @@ struct bin_info {
 
 extern const struct bin_info je_bin_infos[];
 extern const uint32_t je_arena_bin_offsets[];
-extern char *_Atomic je_arenas[];
 
 /* They lock a bin and unlock it. */
 void je_bin_prefork(void *tsdn, void *bin);
@@ -120,17 +120,20 @@ static bool page_is_free(const struct extent *slab, const struct bin_info *info,
 static void drop_free_pages(const struct extent *slab, const struct bin_info *info,
                             struct je_slabs_given *given)
 {
-    size_t pages = info->slab_size / page, begin = 0;
+    size_t pages = info->slab_size / page, begin = 0, in_memory = 0;
     for (size_t at = 0; at <= pages; at++) {
         bool is_free = at < pages && page_is_free(slab, info, at);
-        bool drop = is_free && sys_pagemap_has(&pagemap, slab->addr + at * page);
-        given->absent += is_free && !drop ? page : 0;
-        if (drop)
+        enum sys_page_is is = sys_pagemap_at(&pagemap, slab->addr + at * page);
+        if (is_free && is != SYS_PAGE_ABSENT) {
+            in_memory += is == SYS_PAGE_IN_MEMORY;
             continue;
+        }
+        given->absent += is_free ? page : 0;
         if (at > begin &&
             sys_drop_pages((char *)slab->addr + begin * page, (at - begin) * page) == 0)
-            given->bytes += (at - begin) * page;
+            given->bytes += in_memory * page;
         begin = at + 1;
+        in_memory = 0;
     }
 }
 

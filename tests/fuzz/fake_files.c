@@ -323,6 +323,11 @@ uint64_t sys_now_ns(void)
     return now += 1000;
 }
 
+bool sys_first_thread_gone(void)
+{
+    return false;
+}
+
 uint64_t sys_ram_bytes(void)
 {
     return ram;

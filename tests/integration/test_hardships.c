@@ -22,6 +22,22 @@ Test(hardships, the_root_directory_is_an_empty_one)
     cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
 }
 
+Test(hardships, the_first_thread_has_ended)
+{
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "first_ended", NULL);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
+}
+
+/* What the process itself uses is read elsewhere then. */
+Test(hardships, the_first_thread_has_ended_under_a_limit_of_its_own)
+{
+    struct run run = scenario_run(NULL, "hardships", "first_ended", "PLIMSOLL_LIMIT=200Mi");
+    cr_expect(run_exited(&run, 0) && run_number(&run, "ok") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "usage_mib") >= 30, "%s", run_describe(&run));
+}
+
 static void expect_the_cache_gives_way(const char *policy)
 {
     struct box *box = scenario_box();

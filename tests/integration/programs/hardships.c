@@ -2,6 +2,7 @@
  * What befalls programs and must not cost them their life near the limit, for one of 256 MiB.
  *   hardships descriptors     all descriptors in use, then changing size classes
  *   hardships chroot          an empty root directory, then changing size classes
+ *   hardships first_ended     the first thread has ended, then changing size classes
  *   hardships large_request   a cache of 150 MiB, then a request of 150 MiB
  *   hardships touched_late    memory allocated at once and touched later, among free pages
  *   hardships freed_beside    much is freed at once, beside a mapping that takes most of the room
@@ -92,7 +93,7 @@ static void check_and_free(struct block *set)
     }
 }
 
-/* --- descriptors, chroot --- */
+/* --- descriptors, chroot, first_ended --- */
 
 /* Long enough that the limits, which are read anew once a second, are. */
 static void work_a_while(void)
@@ -146,6 +147,37 @@ static void change_root(void)
         die("cannot enter the new root");
     go_on();
     check_and_free(live);
+}
+
+/* /proc/self is the first thread's: it says 0 of memory, and of cgroup v1 the root. */
+static bool first_has_ended(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    int first = file ? getc(file) : EOF;
+    if (file)
+        fclose(file);
+    return first == '0';
+}
+
+static void *outlive(void *unused)
+{
+    if (!wait_until(first_has_ended))
+        die("the first thread does not end");
+    struct block *live = must_have(30 * MIB);
+    go_on();
+    printf("usage_mib=%.0f\n", (double)stats_now().usage / (double)MIB);
+    check_and_free(live);
+    puts("ok=1");
+    exit(0);
+    return unused;
+}
+
+static void end_first(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, outlive, NULL) != 0)
+        die("cannot start a thread");
+    pthread_exit(NULL);
 }
 
 /* --- a large request --- */
@@ -415,15 +447,11 @@ static void fork_and_purge(void)
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"descriptors", descriptors},
-        {"chroot", change_root},
-        {"large_request", large_request},
-        {"touched_late", touched_late},
-        {"freed_beside", freed_beside},
-        {"idle_children", idle_children},
-        {"shrink", shrink},
-        {"reused_number", reused_number},
-        {"fork_and_purge", fork_and_purge},
+        {"descriptors", descriptors},     {"chroot", change_root},
+        {"first_ended", end_first},       {"large_request", large_request},
+        {"touched_late", touched_late},   {"freed_beside", freed_beside},
+        {"idle_children", idle_children}, {"shrink", shrink},
+        {"reused_number", reused_number}, {"fork_and_purge", fork_and_purge},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -61,6 +61,8 @@ static uint64_t until_first_look(void)
 {
     const struct usage *u = &runtime.usage;
     uint64_t most = u64_min(u64_min(u->memory.hard, u->memory.high), u->ram);
+    if (u->options.limit_kind == LIMIT_BYTES)
+        most = u64_min(most, u->options.limit);
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
 }
 

@@ -48,8 +48,9 @@ static struct entry enter(struct job job)
     struct entry e = {.was_inside = thread_state.inside, .job = job};
     thread_state.inside = true;
     e.ready = job.work != NO_WORK && runtime_ready();
+    bool ends = job.work == DESTROY || job.work == RESET; /* what a purge may be reading just now */
     if (e.ready && !e.was_inside)
-        e.turn = look_begin(look_wait_ns);
+        e.turn = look_begin(ends ? UINT64_MAX : look_wait_ns);
     if (JE_NEEDS_HOOKS && e.ready && job.work == DESTROY)
         e.end = hooks_arena_ends(job.arena);
     return e;

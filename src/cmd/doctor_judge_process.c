@@ -123,7 +123,7 @@ static void judge_record(struct diagnosis *d)
     const struct doctor_dir *record = &d->process.record;
     if (d->options.record_dir[0] == '\0')
         doctor_add(d, DOCTOR_NOTE, DOCTOR_RECORD,
-                   "PLIMSOLL_RECORD is off: nothing is left to read after a kill");
+                   "PLIMSOLL_RECORD is off: after a kill only the stats page is left to read");
     else if (record->untold)
         say_untold(d, DOCTOR_RECORD, record);
     else if (record->rc != 0)

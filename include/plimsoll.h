@@ -55,8 +55,9 @@ struct plim_pressure {
 };
 
 /* Lets go of about p->target bytes and returns how many bytes it let go. Runs on the library's
- * watcher thread, one call at a time, with all signals blocked and about 1 MiB of stack. May
- * allocate, free, block, and add or remove reclaimers. Must not throw or longjmp out. */
+ * watcher thread, one call at a time, with all signals blocked but those of faults, and about 1 MiB
+ * of stack. May allocate, free, block, and add or remove reclaimers. Must not throw or longjmp
+ * out. */
 typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
 
 /* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
@@ -128,12 +129,12 @@ PLIM_API unsigned plim_cpus(void);
 PLIM_API int plim_heap_profile(const char *path);
 
 #if defined(PLIM_OPTIONAL)
-static inline int plim_present(void)
+static __inline__ int plim_present(void)
 {
     return &plim_level != 0;
 }
 #else
-static inline int plim_present(void)
+static __inline__ int plim_present(void)
 {
     return 1;
 }

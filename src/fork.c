@@ -92,7 +92,7 @@ static void fork_child(void)
     bool watched = reset() || atomic_load(&runtime.listeners);
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
         arenas_fork_child();
-        usage_close_files(&runtime.usage);
+        usage_open_alone(&runtime.usage);
         runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
         look_in_child(watched);
     }

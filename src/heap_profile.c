@@ -70,14 +70,14 @@ int heap_profile_write(const char *path)
  * that is open already. */
 int heap_profile_write_new(const char *path)
 {
-    char name[32];
+    char name[48];
     struct fmt f = FMT_INIT(name);
     if (!heap_profile_is_on())
         return -ENOTSUP;
     int fd = sys_create(path);
     if (fd < 0)
         return fd;
-    fmt_str(&f, "/proc/self/fd/");
+    fmt_str(&f, sys_first_thread_gone() ? "/proc/thread-self/fd/" : "/proc/self/fd/");
     fmt_u64(&f, (uint64_t)fd);
     int rc = heap_profile_write(name);
     sys_close(fd);

@@ -49,6 +49,15 @@ static void proc_path(uint32_t pid, const char *name, char *text, size_t size)
     fmt_str(&f, name);
 }
 
+/* Of a process that was not waited for yet; where others go on without the first thread, they
+ * count. `state` is its state's place in the line. */
+static bool has_ended(const char *line, const char *state)
+{
+    uint64_t threads = 1;
+    (void)fmt_stat_field(line, 20, &threads);
+    return strncmp(state, ") X", 3) == 0 || (strncmp(state, ") Z", 3) == 0 && threads <= 1);
+}
+
 int page_start_time(uint32_t pid, uint64_t *ret)
 {
     char path[40], text[1024];
@@ -57,8 +66,8 @@ int page_start_time(uint32_t pid, uint64_t *ret)
     if (len < 0)
         return (int)len;
     const char *at = strrchr(text, ')'); /* the name may hold anything */
-    if (at != NULL && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
-        return -ESRCH; /* ended, and not waited for yet */
+    if (pid != 0 && at != NULL && has_ended(text, at))
+        return -ESRCH;
     return fmt_stat_field(text, 22, ret);
 }
 
@@ -91,8 +100,12 @@ enum page_life page_life(const struct page_view *view)
     uint64_t start, image;
     if (view->pid_namespace != page_pid_namespace())
         return PAGE_ELSEWHERE;
-    if (view->pid == 0 || view->pid > INT32_MAX ||
-        page_start_time((uint32_t)view->pid, &start) < 0 || start != view->start_time)
+    if (view->pid == 0 || view->pid > INT32_MAX)
+        return PAGE_DEAD;
+    int rc = page_start_time((uint32_t)view->pid, &start);
+    if (rc < 0 && rc != -ESRCH && sys_process_exists((uint32_t)view->pid))
+        return PAGE_ELSEWHERE; /* hidden from us, or nothing can be opened just now */
+    if (rc < 0 || start != view->start_time)
         return PAGE_DEAD;
     image = page_image((uint32_t)view->pid);
     return image != 0 && view->image != 0 && image != view->image ? PAGE_DEAD : PAGE_LIVES;

@@ -31,7 +31,7 @@ uint64_t page_image(uint32_t pid);
 enum page_life {
     PAGE_LIVES,
     PAGE_DEAD,      /* its process has ended, or runs another program now */
-    PAGE_ELSEWHERE, /* of another pid namespace: cannot be told */
+    PAGE_ELSEWHERE, /* of another pid namespace, or hidden: cannot be told */
 };
 enum page_life page_life(const struct page_view *view);
 

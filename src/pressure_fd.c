@@ -2,7 +2,6 @@
 #include "runtime.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
 
 /* Guards runtime.pressure_file. Never held over anything that waits. */
 static struct lock lock;
@@ -11,11 +10,8 @@ int pressure_fd_get(void)
 {
     lock_take(&lock);
     struct sys_file *file = &runtime.pressure_file;
-    if (!sys_file_is_ours(file)) {
-        int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (made < 0 || sys_file_adopt(file, made) < 0)
-            *file = (struct sys_file){0};
-    }
+    if (!sys_file_is_ours(file) && sys_file_eventfd(file) < 0)
+        *file = (struct sys_file){0};
     int fd = file->fd_plus_1 - 1;
     lock_release(&lock);
     return fd >= 0 ? fd : -EMFILE;

@@ -255,9 +255,9 @@ bool watcher_is_expected(void);
 /* What it needs to know of the program to make a thread; at the start, with nothing else running.
  */
 void watcher_measure(void);
-/* A detached thread with all signals blocked, with the stack that reclaimers are promised, of the
- * usual scheduling class and on the CPUs that the process started with, if it may; 0 or what
- * pthread_create() says. */
+/* A detached thread with signals blocked but for those of faults, with the stack that reclaimers
+ * are promised, of the usual scheduling class and on the CPUs that the process started with, if it
+ * may; 0 or what pthread_create() says. */
 int watcher_create_thread(void *(*body)(void *), uint32_t turn);
 /* It could not be made. Programs without reclaimers do well without it; others hear of it once. */
 void watcher_report_missing(int rc);

@@ -3,12 +3,15 @@
 #include "read_ahead.h"
 #include "usage_internal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 /* Above this, memory.stat is not read at every look of an allocating thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
 /* A reader that is kept waiting for memory, or for its disk, reads on within that time. */
 static const uint64_t lately_for_ns = NS_PER_S;
+
+static const char process_file[] = "/proc/self/statm";
 
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed)
 {
@@ -102,24 +105,34 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
-static bool read_process(struct usage *u, struct usage_sample *ret)
+void usage_open_alone(struct usage *u)
+{
+    if (u->level_count > 0 || u->alone.source != LIMITS_PROCESS || u->alone_pid == sys_pid())
+        return;
+    sys_file_close(&u->alone_file);
+    u->alone_pid = sys_pid();
+    (void)sys_file_open(&u->alone_file, process_file, O_RDONLY | O_NONBLOCK);
+}
+
+/* Where it cannot be read, the heap alone. */
+static void read_process(struct usage *u, uint64_t committed, struct usage_sample *ret)
 {
     /* size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
     uint64_t resident, shared;
     char text[128];
     const char *at = text;
-    if (sys_file_read(&u->alone_file, "/proc/self/statm", text, sizeof(text)) < 0)
-        return false;
+    ret->usage = committed;
+    usage_open_alone(u);
+    if (sys_file_read(&u->alone_file, process_file, text, sizeof(text)) < 0)
+        return;
     if (text[0] == '0') /* see sys_first_thread_gone() */
         (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));
-    if (fmt_parse_u64(text, &at, &resident) < 0 || fmt_parse_u64(at + 1, &at, &resident) < 0 ||
-        fmt_parse_u64(at + 1, NULL, &shared) < 0)
-        return false;
-    ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return true;
+    if (fmt_parse_u64(text, &at, &resident) == 0 && fmt_parse_u64(at + 1, &at, &resident) == 0 &&
+        fmt_parse_u64(at + 1, NULL, &shared) == 0)
+        ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static bool read_alone(struct usage *u, struct usage_sample *ret)
+static bool read_alone(struct usage *u, uint64_t committed, struct usage_sample *ret)
 {
     static const char *const keys[] = {"MemTotal", "MemAvailable"};
     char text[1024];
@@ -132,7 +145,10 @@ static bool read_alone(struct usage *u, struct usage_sample *ret)
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
         return true;
     }
-    return u->alone.source == LIMITS_PROCESS && read_process(u, ret);
+    if (u->alone.source != LIMITS_PROCESS)
+        return false;
+    read_process(u, committed, ret);
+    return true;
 }
 
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
@@ -153,7 +169,7 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
             u->binding = i;
         }
     }
-    if (best.limits.source == LIMITS_NONE && !read_alone(u, &best))
+    if (best.limits.source == LIMITS_NONE && !read_alone(u, committed, &best))
         best = (struct usage_sample){
             .limits = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},
             .usage = UNLIMITED,

@@ -41,6 +41,7 @@ struct usage {
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */
     struct sys_file alone_file;
+    uint32_t alone_pid; /* whose it is */
     uint64_t refresh_cost_ns;
     uint64_t read_ahead;   /* bytes of page cache that the kernel may not be able to drop */
     bool read_ahead_known; /* as the machine has it, not just as usual */
@@ -72,7 +73,9 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
 /* What the levels allow together, and what is left of it: of each its limit less its usage, the
  * smallest counts. Reads each one's memory.stat: not to be called at every turn. */
 void usage_memory(struct usage *u, struct memory_size *ret);
-/* After fork, or when going to sleep for long: holds no descriptors. */
+/* Opens what tells of the process alone, if that is what counts; in a forked child its own. */
+void usage_open_alone(struct usage *u);
+/* What is held open, which is read where its path leads nowhere any more (chroot). */
 void usage_close_files(struct usage *u);
 
 #endif

@@ -80,6 +80,13 @@ static void derive_limits(struct usage *u)
     u->alone = alone;
 }
 
+void usage_close_files(struct usage *u)
+{
+    for (unsigned i = 0; i < USAGE_LEVELS; i++)
+        close_level(&u->levels[i]);
+    sys_file_close(&u->alone_file);
+}
+
 /* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot), where
  * all that could be had is a guess. */
 static void resolve(struct usage *u, uint64_t membership)
@@ -118,6 +125,7 @@ static void open_files(struct usage *u)
     for (unsigned i = 0; i < u->level_count; i++)
         (void)usage_charge(u, &u->levels[i], 0);
     (void)usage_limits_changed(u);
+    usage_open_alone(u);
 }
 
 /* A virtual machine may be given memory, or have it taken, while it runs. */
@@ -175,11 +183,4 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
 uint64_t usage_soft(const struct usage *u)
 {
     return u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
-}
-
-void usage_close_files(struct usage *u)
-{
-    for (unsigned i = 0; i < USAGE_LEVELS; i++)
-        close_level(&u->levels[i]);
-    sys_file_close(&u->alone_file);
 }

@@ -15,7 +15,6 @@
 #include <link.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -24,7 +23,7 @@
 static const size_t stack_bytes = (size_t)1 << 20;
 /* Where that is too little, more is tried: what is kept free for libraries loaded later counts as
  * well, and nobody tells how much that is. */
-static const size_t stack_most = (size_t)1 << 30;
+static const size_t stack_most = (size_t)64 << 20;
 
 /* Those variables of all that is loaded at the start; written there, read only after. */
 static size_t tls_bytes;
@@ -150,17 +149,17 @@ static int create(size_t stack, void *(*body)(void *), uint32_t turn)
     return rc;
 }
 
-/* All signals blocked: they are the program's, and its handlers must not run here. */
+/* Signals blocked: they are the program's, and its handlers must not run here. But for those that
+ * what a thread does raises: blocked they end the program, as where a filter of system calls traps.
+ */
 int watcher_create_thread(void *(*body)(void *), uint32_t turn)
 {
-    sigset_t all, before;
     size_t stack = stack_bytes + tls_bytes;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    uint64_t before = sys_block_signals();
     int rc = create(stack, body, turn);
     while (rc == EINVAL && stack < stack_most)
         rc = create(stack *= 2, body, turn);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sys_restore_signals(before);
     return rc;
 }
 

@@ -34,6 +34,13 @@ Test(confined, no_file_may_be_opened_any_more)
     expect_limit_known(&run);
 }
 
+Test(confined, a_handler_answers_for_files_that_may_not_be_opened)
+{
+    struct run run = confined("trapped_openat", NULL);
+    cr_expect(run_number(&run, "refused") == 1, "%s", run_describe(&run));
+    expect_limit_known(&run);
+}
+
 static void expect_said(const struct run *run)
 {
     cr_expect(strstr(run->err, "plimsoll: level ") != NULL, "%s", run_describe(run));

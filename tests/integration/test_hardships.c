@@ -22,6 +22,22 @@ Test(hardships, the_root_directory_is_an_empty_one)
     cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
 }
 
+Test(hardships, the_root_of_a_child_is_an_empty_one_while_the_parent_grows)
+{
+    struct box *box = scenario_box();
+    struct run run = scenario_run(box, "hardships", "child_chroot", NULL);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "usage_mib") >= 120, "%s", run_describe(&run));
+}
+
+/* The child's own usage: what it shares with its parent, at first. */
+Test(hardships, the_root_of_a_child_is_an_empty_one_under_a_limit_of_its_own)
+{
+    struct run run = scenario_run(NULL, "hardships", "child_chroot", "PLIMSOLL_LIMIT=200Mi");
+    double usage = run_number(&run, "usage_mib");
+    cr_expect(run_exited(&run, 0) && usage >= 25 && usage <= 100, "%s", run_describe(&run));
+}
+
 Test(hardships, the_first_thread_has_ended)
 {
     struct box *box = scenario_box();
@@ -94,14 +110,31 @@ Test(hardships, a_block_is_made_smaller_where_requests_are_refused)
     cr_expect(run_number(&run, "refused") == 0, "%s", run_describe(&run));
 }
 
-Test(hardships, the_number_of_the_pressure_fd_is_given_to_a_file)
+static void expect_nothing_in_it(const char *scenario)
 {
     struct box *box = scenario_box();
-    struct run run = scenario_run(box, "hardships", "reused_number", NULL);
+    struct run run = scenario_run(box, "hardships", scenario, NULL);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "same") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "changed") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "bytes") == 0, "%s", run_describe(&run));
+}
+
+Test(hardships, the_number_of_the_pressure_fd_is_given_to_a_file)
+{
+    expect_nothing_in_it("reused_number");
+}
+
+Test(hardships, the_number_of_the_pressure_fd_is_given_to_an_eventfd)
+{
+    expect_nothing_in_it("reused_eventfd");
+}
+
+/* What its figures stand in is unmapped with each. */
+Test(hardships, arenas_end_while_their_figures_are_read)
+{
+    struct run run = scenario_run(NULL, "hardships", "arenas_end", "MALLOC_CONF=retain:false");
+    cr_expect(run_exited(&run, 0), "%s", run_describe(&run));
 }
 
 Test(hardships, children_are_forked_while_a_purge_runs)

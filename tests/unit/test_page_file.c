@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +160,30 @@ Test(page_file, a_process_that_waits_to_be_reaped_is_dead)
         _exit(0);
     cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
     cr_expect_lt(page_start_time((uint32_t)pid, &start), 0);
+    waitpid(pid, NULL, 0);
+}
+
+static void *wait_for_signal(void *unused)
+{
+    pause();
+    return unused;
+}
+
+Test(page_file, a_process_whose_first_thread_has_ended_lives)
+{
+    uint64_t start;
+    char path[40], line[512] = "";
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, wait_for_signal, NULL);
+        pthread_exit(NULL);
+    }
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    while (strstr(line, ") Z") == NULL)
+        cr_assert_gt(sys_read_file(path, line, sizeof(line)), 0);
+    cr_expect_eq(page_start_time((uint32_t)pid, &start), 0);
+    kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
 }
 

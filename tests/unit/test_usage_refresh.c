@@ -379,7 +379,6 @@ Test(usage_refresh, forked_child_that_was_not_moved_resolves_nothing)
     usage_begin();
     fake_end();
     kernel_begin();
-    usage_close_files(&usage); /* as a child does */
     usage_refresh(&usage);
     expect_reads(1, 0);
     cr_expect_eq(look().limits.hard, GiB);
@@ -393,7 +392,6 @@ Test(usage_refresh, forked_child_that_was_moved_reads_the_new_limits_once)
     fake_end();
     two_groups("/there");
     kernel_begin();
-    usage_close_files(&usage);
     usage_refresh(&usage);
     expect_reads(1, 1);
     cr_expect_eq(look().limits.hard, 2 * GiB);

@@ -2,6 +2,7 @@
  * Programs that give up rights, or never had them, in a box of 256 MiB.
  *   confined setuid          user and group of all threads become nobody's
  *   confined no_openat       seccomp refuses to open files
+ *   confined trapped_openat  likewise, by a signal whose handler answers
  *   confined strict          seccomp kills for system calls that plimsoll(7) does not list
  *   confined strict_start    and has done so from the program's start on
  *   confined address_space   RLIMIT_AS is met
@@ -39,6 +40,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef MADV_DONTNEED_LOCKED
@@ -184,6 +186,39 @@ static void refuse_openat(void)
     printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
     go_on();
 }
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/* As sandboxes do, which may ask another process. */
+static void answer(int sig, siginfo_t *info, void *context)
+{
+    mcontext_t *at = &((ucontext_t *)context)->uc_mcontext;
+    (void)sig, (void)info;
+#ifdef __x86_64__
+    at->gregs[REG_RAX] = -EACCES;
+#else
+    at->regs[0] = (unsigned long long)-EACCES;
+#endif
+}
+
+static void trap_openat(void)
+{
+    const struct sigaction on_trap = {.sa_sigaction = answer, .sa_flags = SA_SIGINFO};
+    scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW);
+    have_the_watcher();
+    if (sigaction(SIGSYS, &on_trap, NULL) != 0)
+        die("no handler");
+    add_rule(filter, SCMP_ACT_TRAP, "openat");
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
+    go_on();
+}
+#else
+static void trap_openat(void)
+{
+    puts("denied=1");
+}
+#endif
 
 /* As plimsoll(7) lists them under SYSTEM CALLS: a test compares. */
 static const char *const library_calls[] = {
@@ -646,6 +681,7 @@ int main(int argc, char **argv)
     static const struct scenario scenarios[] = {
         {"setuid", change_user},
         {"no_openat", refuse_openat},
+        {"trapped_openat", trap_openat},
         {"strict", allow_listed_only},
         {"strict_start", start_anew},
         {"started", started},

@@ -2,6 +2,7 @@
  * What befalls programs and must not cost them their life near the limit, for one of 256 MiB.
  *   hardships descriptors     all descriptors in use, then changing size classes
  *   hardships chroot          an empty root directory, then changing size classes
+ *   hardships child_chroot    a forked child's, while its parent grows
  *   hardships first_ended     the first thread has ended, then changing size classes
  *   hardships large_request   a cache of 150 MiB, then a request of 150 MiB
  *   hardships touched_late    memory allocated at once and touched later, among free pages
@@ -9,6 +10,8 @@
  *   hardships idle_children   children that hold free pages and sleep, a parent that needs them
  *   hardships shrink          a block made smaller when there is no room left
  *   hardships reused_number   the pressure descriptor closed, its number given to a file
+ *   hardships reused_eventfd  likewise, to an eventfd
+ *   hardships arenas_end      arenas made and destroyed while threads ask for stats
  *   hardships fork_and_purge  children forked while another thread purges
  * Prints what it saw as key=value, ok=1 at the end. Needs the library.
  */
@@ -17,6 +20,7 @@
 
 #include "workload.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -93,7 +98,7 @@ static void check_and_free(struct block *set)
     }
 }
 
-/* --- descriptors, chroot, first_ended --- */
+/* --- descriptors, chroot, child_chroot, first_ended --- */
 
 /* Long enough that the limits, which are read anew once a second, are. */
 static void work_a_while(void)
@@ -132,20 +137,52 @@ static void descriptors(void)
 }
 
 /* The directory is removed at once: it stays empty, and nothing is left behind. */
-static void change_root(void)
+static bool change_root(void)
 {
     char dir[] = "plim_root_XXXXXX";
-    struct block *live = must_have(30 * MIB);
     if (chdir("/tmp") != 0 || !mkdtemp(dir))
         die("cannot make a directory");
     int denied = chroot(dir);
     rmdir(dir);
     printf("denied=%d\n", denied != 0);
-    if (denied != 0)
-        return;
-    if (chdir("/") != 0)
+    if (denied == 0 && chdir("/") != 0)
         die("cannot enter the new root");
-    go_on();
+    return denied == 0;
+}
+
+static void go_on_elsewhere(void)
+{
+    struct block *live = must_have(30 * MIB);
+    if (change_root())
+        go_on();
+    check_and_free(live);
+}
+
+/* Prefork servers do so. */
+static void child_elsewhere(void)
+{
+    int rooted[2], grown[2];
+    char byte = 0;
+    struct block *live = must_have(30 * MIB);
+    if (pipe(rooted) != 0 || pipe(grown) != 0)
+        die("no pipes");
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct plim_limits limits = {.size = sizeof(limits)};
+        bool denied = !change_root();
+        if (write(rooted[1], &byte, 1) != 1 || read(grown[0], &byte, 1) != 1)
+            _exit(1);
+        plim_limits(&limits); /* looks */
+        printf("usage_mib=%.0f\n", denied ? 0 : (double)stats_now().usage / (double)MIB);
+        exit(0);
+    }
+    int status = -1;
+    if (pid < 0 || read(rooted[0], &byte, 1) != 1)
+        die("no child");
+    struct block *more = must_have(100 * MIB);
+    if (write(grown[1], &byte, 1) != 1 || waitpid(pid, &status, 0) != pid || status != 0)
+        die("the child ended with %x", (unsigned)status);
+    check_and_free(more);
     check_and_free(live);
 }
 
@@ -379,25 +416,70 @@ static bool level_is_normal(void)
     return plim_level() == PLIM_NORMAL;
 }
 
-static void reused_number(void)
+static void reuse_number(int file)
 {
     int pressure_fd = plim_pressure_fd();
-    close(pressure_fd);
-    int file = memfd_create("reused", MFD_CLOEXEC);
+    uint64_t counted = 0;
+    bool same = dup3(file, pressure_fd, O_CLOEXEC) == pressure_fd;
     struct block *live = must_have(235 * MIB);
     bool up = wait_until(level_is_up);
     free(live);
     malloc_trim(0);
     bool down = wait_until(level_is_normal); /* the first change is reported by then */
-    printf("same=%d changed=%d bytes=%.0f\n", file == pressure_fd, up && down,
-           (double)lseek(file, 0, SEEK_END));
+    (void)!read(file, &counted, sizeof(counted));
+    printf("same=%d changed=%d bytes=%.0f\n", same, up && down,
+           (double)lseek(file, 0, SEEK_END) + (double)counted);
+}
+
+static void reused_number(void)
+{
+    reuse_number(memfd_create("reused", MFD_CLOEXEC));
+}
+
+static void reused_eventfd(void)
+{
+    reuse_number(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static _Atomic bool stop;
+
+/* --- arenas of the program's --- */
+
+/* Weak: the library is preloaded. */
+__attribute__((weak)) int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
+                                  size_t newlen);
+
+static void *ask_for_stats(void *unused)
+{
+    while (!atomic_load(&stop))
+        (void)stats_now();
+    return unused;
+}
+
+static void arenas_end(void)
+{
+    enum { ASKERS = 8 };
+    pthread_t askers[ASKERS];
+    for (int i = 0; i < ASKERS; i++)
+        if (pthread_create(&askers[i], NULL, ask_for_stats, NULL) != 0)
+            die("cannot start a thread");
+    for (double start = now_s(); now_s() - start < 6;) {
+        unsigned arena = 0;
+        size_t len = sizeof(arena);
+        char name[40];
+        if (mallctl("arenas.create", &arena, &len, NULL, 0) != 0)
+            die("no arena");
+        snprintf(name, sizeof(name), "arena.%u.destroy", arena);
+        (void)mallctl(name, NULL, NULL, NULL, 0);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_join(askers[i], NULL);
 }
 
 /* --- forks while a purge runs --- */
 
 enum { PURGED_MIB = 16, FORKS = 120 };
-
-static _Atomic bool stop;
 
 static struct block *make_free_pages(void)
 {
@@ -447,11 +529,19 @@ static void fork_and_purge(void)
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"descriptors", descriptors},     {"chroot", change_root},
-        {"first_ended", end_first},       {"large_request", large_request},
-        {"touched_late", touched_late},   {"freed_beside", freed_beside},
-        {"idle_children", idle_children}, {"shrink", shrink},
-        {"reused_number", reused_number}, {"fork_and_purge", fork_and_purge},
+        {"descriptors", descriptors},
+        {"chroot", go_on_elsewhere},
+        {"child_chroot", child_elsewhere},
+        {"first_ended", end_first},
+        {"large_request", large_request},
+        {"touched_late", touched_late},
+        {"freed_beside", freed_beside},
+        {"idle_children", idle_children},
+        {"shrink", shrink},
+        {"reused_number", reused_number},
+        {"reused_eventfd", reused_eventfd},
+        {"arenas_end", arenas_end},
+        {"fork_and_purge", fork_and_purge},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -67,10 +67,17 @@ static PLIM_COLD void *new_failed(const char *name, void *caller, size_t size)
     return next != NULL ? next(size) : new_by_the_book(size, 0, false);
 }
 
+/* libstdc++'s rounds the size up to the alignment, to 0 where that is past the end. What is not to
+ * be had in any case may as well be a size that stays what it is. */
+static size_t round_size(size_t size)
+{
+    return size > PTRDIFF_MAX ? (size_t)PTRDIFF_MAX + 1 : size;
+}
+
 static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t size, size_t align)
 {
     void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))next_operator(name, caller);
-    return next != NULL ? next(size, align) : new_by_the_book(size, align, false);
+    return next != NULL ? next(round_size(size), align) : new_by_the_book(size, align, false);
 }
 
 static PLIM_COLD void *new_failed_nothrow(const char *name, void *caller, size_t size,
@@ -86,7 +93,7 @@ static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, void *caller
 {
     void *(*next)(size_t, size_t, const nothrow_tag *) =
         (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name, caller);
-    return next != NULL ? next(size, align, tag) : new_by_the_book(size, align, true);
+    return next != NULL ? next(round_size(size), align, tag) : new_by_the_book(size, align, true);
 }
 
 #define CALLER __builtin_return_address(0)

@@ -209,10 +209,11 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
 
 void arena_gone(void *tsd, void *arena)
 {
-    unsigned index = 0;
-    while (index < account_arenas() && atomic_load(&je_arenas[index]) != arena)
+    unsigned index = 0, count = account_arenas();
+    while (index < count && atomic_load(&je_arenas[index]) != arena)
         index++;
-    account_arena_gone(index);
+    if (index < count)
+        account_arena_gone(index);
     je_slabs_leave_alone();
     je_arena_destroy(tsd, arena);
     je_slabs_go_on();

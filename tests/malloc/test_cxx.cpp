@@ -42,6 +42,16 @@ Test(cxx, impossible_sizes_throw_bad_alloc)
     cr_expect(throws_bad_alloc([] { return operator new[](impossible, page); }));
 }
 
+/* Rounded up to the alignment such a size would be 0. */
+Test(cxx, sizes_near_the_end_of_all_are_impossible_too)
+{
+    static volatile std::size_t last = SIZE_MAX;
+    cr_expect(throws_bad_alloc([] { return operator new(last, page); }));
+    cr_expect(throws_bad_alloc([] { return operator new[](last - 10, page); }));
+    cr_expect_null(operator new(last - 10, page, std::nothrow));
+    cr_expect_null(operator new[](last, page, std::nothrow));
+}
+
 Test(cxx, containers_throw_and_go_on)
 {
     for (int i = 0; i < 100; i++) {

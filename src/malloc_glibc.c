@@ -27,11 +27,8 @@ PLIM_EXPORT struct mallinfo2 mallinfo2(void)
     struct arenas_pages pages = {0};
     if (!runtime_ready())
         return (struct mallinfo2){0};
-    struct look_turn turn = look_begin(look_wait_ns); /* no arena ends meanwhile */
     arenas_read(&pages);
     uint64_t live = arenas_allocated();
-    if (turn.had)
-        look_end(turn);
     return (struct mallinfo2){
         .arena = pages.committed,
         .uordblks = live,

@@ -130,13 +130,6 @@ Test(hardships, the_number_of_the_pressure_fd_is_given_to_an_eventfd)
     expect_nothing_in_it("reused_eventfd");
 }
 
-/* What its figures stand in is unmapped with each. */
-Test(hardships, arenas_end_while_their_figures_are_read)
-{
-    struct run run = scenario_run(NULL, "hardships", "arenas_end", "MALLOC_CONF=retain:false");
-    cr_expect(run_exited(&run, 0), "%s", run_describe(&run));
-}
-
 Test(hardships, children_are_forked_while_a_purge_runs)
 {
     struct box *box = scenario_box();

@@ -11,7 +11,6 @@
  *   hardships shrink          a block made smaller when there is no room left
  *   hardships reused_number   the pressure descriptor closed, its number given to a file
  *   hardships reused_eventfd  likewise, to an eventfd
- *   hardships arenas_end      arenas made and destroyed while threads ask for stats
  *   hardships fork_and_purge  children forked while another thread purges
  * Prints what it saw as key=value, ok=1 at the end. Needs the library.
  */
@@ -443,40 +442,6 @@ static void reused_eventfd(void)
 
 static _Atomic bool stop;
 
-/* --- arenas of the program's --- */
-
-/* Weak: the library is preloaded. */
-__attribute__((weak)) int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
-                                  size_t newlen);
-
-static void *ask_for_stats(void *unused)
-{
-    while (!atomic_load(&stop))
-        (void)stats_now();
-    return unused;
-}
-
-static void arenas_end(void)
-{
-    enum { ASKERS = 8 };
-    pthread_t askers[ASKERS];
-    for (int i = 0; i < ASKERS; i++)
-        if (pthread_create(&askers[i], NULL, ask_for_stats, NULL) != 0)
-            die("cannot start a thread");
-    for (double start = now_s(); now_s() - start < 6;) {
-        unsigned arena = 0;
-        size_t len = sizeof(arena);
-        char name[40];
-        if (mallctl("arenas.create", &arena, &len, NULL, 0) != 0)
-            die("no arena");
-        snprintf(name, sizeof(name), "arena.%u.destroy", arena);
-        (void)mallctl(name, NULL, NULL, NULL, 0);
-    }
-    atomic_store(&stop, true);
-    for (int i = 0; i < ASKERS; i++)
-        pthread_join(askers[i], NULL);
-}
-
 /* --- forks while a purge runs --- */
 
 enum { PURGED_MIB = 16, FORKS = 120 };
@@ -540,7 +505,6 @@ int main(int argc, char **argv)
         {"shrink", shrink},
         {"reused_number", reused_number},
         {"reused_eventfd", reused_eventfd},
-        {"arenas_end", arenas_end},
         {"fork_and_purge", fork_and_purge},
     };
     setlinebuf(stdout);

@@ -23,6 +23,5 @@ void account_arena_made(unsigned arena)
 
 void account_arena_gone(unsigned arena)
 {
-    if (arena < ACCOUNT_ARENAS)
-        atomic_store_explicit(&account_active_pages[arena], NULL, memory_order_relaxed);
+    atomic_store_explicit(&account_active_pages[arena], NULL, memory_order_relaxed);
 }

@@ -44,7 +44,7 @@ static inline void account_add(int64_t bytes)
 
 /* An arena whose pages are counted here begins, or its index is used anew. */
 void account_arena_made(unsigned arena);
-/* It ends. */
+/* One that was made ends. */
 void account_arena_gone(unsigned arena);
 
 /* Arenas that were ever made have indices below this. */

@@ -56,7 +56,7 @@ static enum phase take_over(void)
     return PHASE_READY;
 }
 
-/* Others that call meanwhile: this very thread passes through, another waits. */
+/* Bytes; see first_look. */
 static uint64_t until_first_look(void)
 {
     const struct usage *u = &runtime.usage;
@@ -66,6 +66,7 @@ static uint64_t until_first_look(void)
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
 }
 
+/* Others that call meanwhile: this very thread passes through, another waits. */
 static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;

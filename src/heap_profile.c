@@ -77,7 +77,7 @@ int heap_profile_write_new(const char *path)
     int fd = sys_create(path);
     if (fd < 0)
         return fd;
-    fmt_str(&f, sys_first_thread_gone() ? "/proc/thread-self/fd/" : "/proc/self/fd/");
+    fmt_str(&f, SYS_OWN_FILE("fd/"));
     fmt_u64(&f, (uint64_t)fd);
     int rc = heap_profile_write(name);
     sys_close(fd);

@@ -49,13 +49,14 @@ static void proc_path(uint32_t pid, const char *name, char *text, size_t size)
     fmt_str(&f, name);
 }
 
-/* Of a process that was not waited for yet; where others go on without the first thread, they
- * count. `state` is its state's place in the line. */
-static bool has_ended(const char *line, const char *state)
+/* Ended, and not waited for yet; where others go on without the first thread, they count. */
+static bool has_ended(const char *line)
 {
     uint64_t threads = 1;
+    const char *state = strrchr(line, ')'); /* the name may hold anything */
     (void)fmt_stat_field(line, 20, &threads);
-    return strncmp(state, ") X", 3) == 0 || (strncmp(state, ") Z", 3) == 0 && threads <= 1);
+    return state != NULL &&
+           (strncmp(state, ") X", 3) == 0 || (strncmp(state, ") Z", 3) == 0 && threads <= 1));
 }
 
 int page_start_time(uint32_t pid, uint64_t *ret)
@@ -65,8 +66,7 @@ int page_start_time(uint32_t pid, uint64_t *ret)
     long len = sys_read_file(path, text, sizeof(text));
     if (len < 0)
         return (int)len;
-    const char *at = strrchr(text, ')'); /* the name may hold anything */
-    if (pid != 0 && at != NULL && has_ended(text, at))
+    if (pid != 0 && has_ended(text))
         return -ESRCH;
     return fmt_stat_field(text, 22, ret);
 }

@@ -71,8 +71,7 @@ bool record_resident(struct record_resident *ret)
     static char text[4096];
     uint64_t values[ARRAY_LEN(keys)] = {0};
     *ret = (struct record_resident){0};
-    const char *file = sys_first_thread_gone() ? "/proc/thread-self/status" : "/proc/self/status";
-    if (sys_read_file(file, text, sizeof(text)) < 0)
+    if (sys_read_file(SYS_OWN_FILE("status"), text, sizeof(text)) < 0)
         return false;
     (void)fmt_scan_keys(text, keys, values, ARRAY_LEN(keys));
     *ret = (struct record_resident){
@@ -93,8 +92,7 @@ bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COU
     size_t held = 0;
     long got = -1;
     memset(ret, 0, RECORD_MAP_COUNT * sizeof(*ret));
-    const char *file = sys_first_thread_gone() ? "/proc/thread-self/smaps" : "/proc/self/smaps";
-    int fd = sys_open(file, O_RDONLY);
+    int fd = sys_open(SYS_OWN_FILE("smaps"), O_RDONLY);
     while (fd >= 0 && held < sizeof(buf) && sys_now_ns() < deadline_ns &&
            (got = sys_read(fd, buf + held, sizeof(buf) - held)) > 0)
         held = take_lines(buf, held + (size_t)got, &kind, ret);

@@ -182,6 +182,9 @@ void sys_yield(void);
  * thread, tells nothing of memory any more, and of cgroup v1 something wrong; /proc/thread-self
  * does. */
 bool sys_first_thread_gone(void);
+/* The process's own file of that name (a literal) under /proc. */
+#define SYS_OWN_FILE(name)                                                                         \
+    (sys_first_thread_gone() ? "/proc/thread-self/" name : "/proc/self/" name)
 uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
 /* CPUs, as sched_setaffinity(2) takes them. */
 struct cpu_mask {

@@ -12,9 +12,7 @@ int sys_pagemap_open(struct sys_pagemap *map)
     map->count = 0;
     if (map->not_before_ns > 0 && sys_now_ns() < map->not_before_ns)
         return -EAGAIN;
-    int rc = sys_file_open(
-        &map->file, sys_first_thread_gone() ? "/proc/thread-self/pagemap" : "/proc/self/pagemap",
-        O_RDONLY);
+    int rc = sys_file_open(&map->file, SYS_OWN_FILE("pagemap"), O_RDONLY);
     map->not_before_ns = rc < 0 ? sys_now_ns() + refused_for_ns : 0;
     return rc;
 }

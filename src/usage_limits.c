@@ -80,13 +80,6 @@ static void derive_limits(struct usage *u)
     u->alone = alone;
 }
 
-void usage_close_files(struct usage *u)
-{
-    for (unsigned i = 0; i < USAGE_LEVELS; i++)
-        close_level(&u->levels[i]);
-    sys_file_close(&u->alone_file);
-}
-
 /* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot), where
  * all that could be had is a guess. */
 static void resolve(struct usage *u, uint64_t membership)
@@ -183,4 +176,11 @@ void usage_set_soft(struct usage *u, const struct options *original, uint64_t by
 uint64_t usage_soft(const struct usage *u)
 {
     return u->level_count > 0 ? u->levels[0].limits.soft : u->alone.soft;
+}
+
+void usage_close_files(struct usage *u)
+{
+    for (unsigned i = 0; i < USAGE_LEVELS; i++)
+        close_level(&u->levels[i]);
+    sys_file_close(&u->alone_file);
 }

@@ -27,18 +27,21 @@ Test(confined, the_user_changes_on_all_threads)
     expect_limit_known(&run);
 }
 
-Test(confined, no_file_may_be_opened_any_more)
+static void expect_goes_on_refused(const char *scenario)
 {
-    struct run run = confined("no_openat", NULL);
+    struct run run = confined(scenario, NULL);
     cr_expect(run_number(&run, "refused") == 1, "%s", run_describe(&run));
     expect_limit_known(&run);
 }
 
+Test(confined, no_file_may_be_opened_any_more)
+{
+    expect_goes_on_refused("no_openat");
+}
+
 Test(confined, a_handler_answers_for_files_that_may_not_be_opened)
 {
-    struct run run = confined("trapped_openat", NULL);
-    cr_expect(run_number(&run, "refused") == 1, "%s", run_describe(&run));
-    expect_limit_known(&run);
+    expect_goes_on_refused("trapped_openat");
 }
 
 static void expect_said(const struct run *run)

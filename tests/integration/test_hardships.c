@@ -6,20 +6,22 @@
 
 TestSuite(hardships, .init = harness_begin, .fini = harness_end);
 
-Test(hardships, no_descriptor_is_left)
+static void expect_limit_known(const char *scenario)
 {
     struct box *box = scenario_box();
-    struct run run = scenario_run(box, "hardships", "descriptors", NULL);
+    struct run run = scenario_run(box, "hardships", scenario, NULL);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
 }
 
+Test(hardships, no_descriptor_is_left)
+{
+    expect_limit_known("descriptors");
+}
+
 Test(hardships, the_root_directory_is_an_empty_one)
 {
-    struct box *box = scenario_box();
-    struct run run = scenario_run(box, "hardships", "chroot", NULL);
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
+    expect_limit_known("chroot");
 }
 
 Test(hardships, the_root_of_a_child_is_an_empty_one_while_the_parent_grows)
@@ -40,10 +42,7 @@ Test(hardships, the_root_of_a_child_is_an_empty_one_under_a_limit_of_its_own)
 
 Test(hardships, the_first_thread_has_ended)
 {
-    struct box *box = scenario_box();
-    struct run run = scenario_run(box, "hardships", "first_ended", NULL);
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
+    expect_limit_known("first_ended");
 }
 
 /* What the process itself uses is read elsewhere then. */

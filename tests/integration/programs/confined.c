@@ -175,16 +175,21 @@ static void add_rule(scmp_filter_ctx filter, uint32_t action, const char *name)
         die("cannot filter %s", name);
 }
 
+static void go_on_under(scmp_filter_ctx filter)
+{
+    if (seccomp_load(filter) != 0)
+        die("cannot load the filter");
+    printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
+    go_on();
+}
+
 static void refuse_openat(void)
 {
     scmp_filter_ctx filter = new_filter(SCMP_ACT_ALLOW);
     have_the_watcher();
     add_rule(filter, SCMP_ACT_ERRNO(EACCES), "open");
     add_rule(filter, SCMP_ACT_ERRNO(EACCES), "openat");
-    if (seccomp_load(filter) != 0)
-        die("cannot load the filter");
-    printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
-    go_on();
+    go_on_under(filter);
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -208,10 +213,7 @@ static void trap_openat(void)
     if (sigaction(SIGSYS, &on_trap, NULL) != 0)
         die("no handler");
     add_rule(filter, SCMP_ACT_TRAP, "openat");
-    if (seccomp_load(filter) != 0)
-        die("cannot load the filter");
-    printf("refused=%d\n", open("/proc/self/stat", O_RDONLY) < 0 && errno == EACCES);
-    go_on();
+    go_on_under(filter);
 }
 #else
 static void trap_openat(void)

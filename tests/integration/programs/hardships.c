@@ -440,11 +440,11 @@ static void reused_eventfd(void)
     reuse_number(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-static _Atomic bool stop;
-
 /* --- forks while a purge runs --- */
 
 enum { PURGED_MIB = 16, FORKS = 120 };
+
+static _Atomic bool stop;
 
 static struct block *make_free_pages(void)
 {

@@ -11,6 +11,7 @@ static struct {
     size_t page;
     unsigned automatic; /* arenas that threads share: those of narenas */
     struct mib epoch, allocated, active, flush, freed, active_ptr;
+    size_t active_at; /* in what je_arena() gives */
 } arenas;
 
 int mib_find(const char *name, struct mib *ret)
@@ -72,17 +73,33 @@ static void purge_eagerly_from(unsigned arena, size_t bytes)
         (void)mib_write(&m, arena, &bytes, sizeof(bytes));
 }
 
-/* An arena's count of pages in use; NULL: it is gone by now. jemalloc knows the first one without a
- * refresh. */
-static const size_t *ask_active_pages(unsigned arena)
+static const size_t *known_active_pages(unsigned arena)
 {
-    const size_t *active = NULL;
+    const size_t *active;
     struct mib m = arenas.active_ptr;
     m.at[2] = arena;
-    if (mib_read(&m, &active, sizeof(active)) == 0)
+    return mib_read(&m, &active, sizeof(active)) == 0 ? active : NULL;
+}
+
+/* An arena's count of pages in use; NULL: it is gone by now. It lies where the first one's does:
+ * jemalloc tells of others only after a refresh, which takes microseconds for each that there is. */
+static const size_t *ask_active_pages(unsigned arena)
+{
+    const char *at = je_arena(arena);
+    if (at != NULL && arenas.active_at != 0)
+        return (const size_t *)(uintptr_t)(at + arenas.active_at);
+    const size_t *active = known_active_pages(arena);
+    if (active != NULL)
         return active;
     refresh();
-    return mib_read(&m, &active, sizeof(active)) == 0 ? active : NULL;
+    return known_active_pages(arena);
+}
+
+static void learn_layout(void)
+{
+    const char *first = je_arena(0), *active = (const char *)known_active_pages(0);
+    if (first != NULL && active != NULL)
+        arenas.active_at = (size_t)(active - first);
 }
 
 int arenas_init(void)
@@ -93,6 +110,7 @@ int arenas_init(void)
         rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
     rc = rc != 0 ? rc : find_controls();
     rc = rc != 0 ? rc : decay_init(arenas.automatic);
+    learn_layout();
     if (rc == 0 && JE_NEEDS_HOOKS)
         rc = hooks_install();
     return rc;

@@ -85,6 +85,9 @@ struct je_extent_hooks {
                   size_t size_b, bool committed, unsigned arena);
 };
 
+/* Where jemalloc keeps what it knows of the arena. NULL: there is none, or this build cannot tell. */
+char *je_arena(unsigned index);
+
 /*
  * jemalloc's clock, as this thread sees it, runs ahead by this much: ageing free pages at will is
  * how some, the oldest, are purged and not all. false: this build cannot (shared libjemalloc).

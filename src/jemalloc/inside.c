@@ -193,6 +193,11 @@ bool hooks_count(const struct je_extent_hooks *h)
     return counted && (const char *)h == je_ehooks_default_extent_hooks;
 }
 
+char *je_arena(unsigned index)
+{
+    return atomic_load_explicit(&je_arenas[index], memory_order_acquire);
+}
+
 void *je_arena_new(void *tsdn, unsigned index, const void *const *config);
 void je_arena_destroy(void *tsd, void *arena);
 
@@ -210,7 +215,7 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
 void arena_gone(void *tsd, void *arena)
 {
     unsigned index = 0, count = account_arenas();
-    while (index < count && atomic_load(&je_arenas[index]) != arena)
+    while (index < count && je_arena(index) != arena)
         index++;
     if (index < count)
         account_arena_gone(index);

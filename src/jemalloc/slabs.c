@@ -93,7 +93,7 @@ static void *bin_of(uint64_t bits, unsigned size_index)
     if (index >= ACCOUNT_ARENAS || shard >= je_bin_infos[size_index].shards ||
         atomic_load_explicit(&account_active_pages[index], memory_order_relaxed) == NULL)
         return NULL;
-    char *arena = atomic_load_explicit(&je_arenas[index], memory_order_acquire);
+    char *arena = je_arena(index);
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
 }
 

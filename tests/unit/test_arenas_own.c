@@ -70,6 +70,26 @@ Test(arenas, arena_of_the_program_is_counted_and_purged)
     assert_counted_and_purged(create_arena_by_mib());
 }
 
+static uint64_t refreshes(void)
+{
+    uint64_t epoch = 0;
+    size_t len = sizeof(epoch);
+    cr_assert_eq(mallctl("epoch", &epoch, &len, NULL, 0), 0);
+    return epoch;
+}
+
+/* Each refresh takes time and memory for every arena that there is. */
+Test(arenas, new_arenas_are_found_without_a_refresh_of_the_statistics)
+{
+    unsigned index = create_arena();
+    uint64_t before = refreshes();
+    arenas_find_new();
+    if (JE_NEEDS_HOOKS)
+        cr_skip_test("the shared libjemalloc tells of a new arena only after one");
+    cr_expect_eq(refreshes(), before);
+    cr_expect_not_null(active_pages(index));
+}
+
 Test(arenas, count_stays_exact_when_arenas_are_destroyed)
 {
     void *live = je_mallocx(64 * MiB, arena_and_no_cache(0));

@@ -82,7 +82,8 @@ static const size_t *known_active_pages(unsigned arena)
 }
 
 /* An arena's count of pages in use; NULL: it is gone by now. It lies where the first one's does:
- * jemalloc tells of others only after a refresh, which takes microseconds for each that there is. */
+ * jemalloc tells of others only after a refresh, which takes microseconds for each that there is.
+ */
 static const size_t *ask_active_pages(unsigned arena)
 {
     const char *at = je_arena(arena);

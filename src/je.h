@@ -85,7 +85,8 @@ struct je_extent_hooks {
                   size_t size_b, bool committed, unsigned arena);
 };
 
-/* Where jemalloc keeps what it knows of the arena. NULL: there is none, or this build cannot tell. */
+/* Where jemalloc keeps what it knows of the arena. NULL: there is none, or this build cannot tell.
+ */
 char *je_arena(unsigned index);
 
 /*

@@ -15,7 +15,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 void *je_tcache_alloc_small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
@@ -32,6 +31,7 @@ bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size
 void je_te_event_trigger(void *tsd, void *event);
 void je_sc_boot(void *size_classes);
 bool je_tsd_tcache_enabled_data_init(void *tsd);
+void je_tsd_slow_update(void *tsd);
 
 void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
                  bool *ret_success) INSTEAD(tcache_alloc_small_hard);
@@ -179,52 +179,33 @@ void *symbol(void *handle, const char *name)
 
 /*
  * A thread calls jemalloc for the first time. jemalloc does not see whether it got room for the
- * thread's cache, and uses one at address 0: so the room is taken before, as the first thread's
- * was, and where there is none the thread has no cache. Ours allocate only in reclaimers: without a
- * cache they have no arena, and a process with one thread is 140 KiB smaller than with a second
- * one.
+ * thread's cache, and uses one at address 0: where there is none the thread has no cache. Ours
+ * allocate only in reclaimers: without a cache they have no arena, and a process with one thread is
+ * 140 KiB smaller than with a second one.
  */
-static struct {
-    void *arena;
-    size_t alignment;
-    _Atomic size_t size; /* 0: no thread had one yet */
-} cache;
-static _Thread_local struct {
-    bool begins;
-    void *room;
-} thread_cache __attribute__((tls_model("initial-exec")));
-
-void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
-{
-    void *room = thread_cache.room;
-    thread_cache.room = NULL;
-    if (room != NULL)
-        return room;
-    if (thread_cache.begins) { /* whoever is first: the same for all */
-        cache.arena = arena;
-        cache.alignment = alignment;
-        atomic_store_explicit(&cache.size, size, memory_order_release);
-    }
-    return own_aligned(tsdn, arena, size, alignment, zero, tcache);
-}
+static _Thread_local bool no_cache_room __attribute__((tls_model("initial-exec")));
 
 /* The call may succeed without it, and leaves errno alone then. */
-static bool find_cache_room(void *tsd, size_t size)
+void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
 {
     int error = errno;
-    thread_cache.room = own_aligned(tsd, cache.arena, size, cache.alignment, true, NULL);
+    void *room = own_aligned(tsdn, arena, size, alignment, zero, tcache);
     errno = error;
-    return thread_cache.room != NULL;
+    no_cache_room = room == NULL;
+    return room;
 }
 
 bool thread_begins(void *tsd)
 {
-    size_t size = atomic_load_explicit(&cache.size, memory_order_acquire);
-    if (thread_state.ours || (size > 0 && !find_cache_room(tsd, size)))
+    if (thread_state.ours)
         return false;
-    thread_cache.begins = size == 0;
+    no_cache_room = false;
     bool failed = je_tsd_tcache_enabled_data_init(tsd);
-    thread_cache.begins = false;
+    if (unlikely(no_cache_room)) {
+        bool *has_cache = tsd; /* the first of its fields */
+        *has_cache = false;
+        je_tsd_slow_update(tsd);
+    }
     return failed;
 }
 

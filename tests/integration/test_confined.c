@@ -3,7 +3,11 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 TestSuite(confined, .init = harness_begin, .fini = harness_end);
 
@@ -76,6 +80,25 @@ Test(confined, the_address_space_is_limited)
     cr_expect(run_number(&run, "got") > 300, "%s", run_describe(&run));
     cr_expect(run_number(&run, "enomem") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "again") == 1, "%s", run_describe(&run));
+}
+
+/* Too little for the library, for jemalloc's first pages, for the first thread's cache. */
+Test(confined, a_program_that_needs_nothing_starts_in_any_address_space)
+{
+    const char *library = harness_library();
+    for (rlim_t mib = 6; mib <= 24; mib++) {
+        int status = -1;
+        pid_t pid = fork();
+        if (pid == 0) {
+            setenv("LD_PRELOAD", library, 1);
+            setrlimit(RLIMIT_AS, &(struct rlimit){mib * MIB, mib * MIB});
+            execl("/bin/true", "true", NULL);
+            _exit(127);
+        }
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d MiB: status %x", (int)mib,
+                  (unsigned)status);
+    }
 }
 
 Test(confined, three_descriptors_are_all)

@@ -137,6 +137,8 @@ void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none 
 bool sys_maps_locked(void);
 /* As sys_map(); there, pages are locked as they are touched. */
 void *sys_map_on_fault(void *hint, size_t len, size_t align);
+/* len bytes behind a guard of so many, a power of two, that may not be touched. NULL: no room. */
+char *sys_map_guarded(size_t guard, size_t len);
 /* Memory of its own, all zero, in the place of what is mapped there. */
 int sys_map_over(void *addr, size_t len);
 /* To read and to write; what it holds stays. */
@@ -198,6 +200,9 @@ unsigned sys_tid(void);
  * of its own raises. Returns what was blocked before. */
 uint64_t sys_block_signals(void);
 void sys_restore_signals(uint64_t before);
+/* Calls it on a stack of 128 KiB of its own (sys_stack.c), where there is room for one: for what
+ * takes more than a thread may have left. */
+void sys_on_own_stack(void (*call)(void *), void *arg);
 bool sys_on_signal_stack(void); /* which may be small */
 bool sys_is_secure(void);       /* set-uid and the like: AT_SECURE */
 

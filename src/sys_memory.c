@@ -77,6 +77,15 @@ void *sys_map_on_fault(void *hint, size_t len, size_t align)
     return p;
 }
 
+char *sys_map_guarded(size_t guard, size_t len)
+{
+    char *p = map_aligned(NULL, guard + len, guard, PROT_NONE);
+    if (p == NULL || sys_make_accessible(p + guard, len) == 0)
+        return p;
+    sys_unmap(p, guard + len);
+    return NULL;
+}
+
 int sys_map_over(void *addr, size_t len)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;

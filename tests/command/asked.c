@@ -3,10 +3,12 @@
  * that plimsoll ctl asks for something, and whose flight record is read.
  *
  *   hold N     allocates N MiB more, in blocks of 8 KiB, and keeps them
+ *   small_stack N  the same, on a thread with the smallest stack there is
  *   drop 0     frees all of that
  *   map N      maps N MiB outside of malloc and touches them
  *   soft 0     says the soft limit
  *   reclaimer N  registers one that frees up to N KiB a call of what is held
+ *   stuck 0    registers one, from level critical on, that never returns
  */
 #include <plimsoll.h>
 #include <pthread.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { BLOCK = 8192 };
 
@@ -34,6 +37,23 @@ static void hold(long mib)
     }
 }
 
+static void *hold_on_thread(void *mib)
+{
+    hold(*(long *)mib);
+    return NULL;
+}
+
+static void hold_on_small_stack(long mib)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)sysconf(_SC_THREAD_STACK_MIN));
+    if (pthread_create(&thread, &attr, hold_on_thread, &mib) == 0)
+        pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+}
+
 static size_t drop(size_t most)
 {
     size_t freed = 0;
@@ -52,6 +72,13 @@ static size_t reclaim(const struct plim_pressure *p, void *arg)
 {
     size_t most = *(size_t *)arg;
     return drop(p->target < most ? p->target : most);
+}
+
+static size_t never_return(const struct plim_pressure *p, void *arg)
+{
+    while (pause() != 0)
+        (void)p;
+    return *(size_t *)arg;
 }
 
 static unsigned long long soft_limit(void)
@@ -77,10 +104,14 @@ int main(void)
     while (scanf("%31s %ld", word, &n) == 2) {
         if (strcmp(word, "hold") == 0)
             hold(n);
+        else if (strcmp(word, "small_stack") == 0)
+            hold_on_small_stack(n);
         else if (strcmp(word, "drop") == 0)
             (void)drop(SIZE_MAX);
         else if (strcmp(word, "map") == 0)
             map(n);
+        else if (strcmp(word, "stuck") == 0)
+            (void)plim_reclaimer_add("stuck", never_return, NULL, PLIM_CRITICAL);
         else if (strcmp(word, "reclaimer") == 0) {
             most = (size_t)n << 10;
             (void)plim_reclaimer_add("cache of pages", reclaim, &most, PLIM_MEDIUM);

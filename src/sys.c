@@ -149,11 +149,6 @@ void sys_sleep_ns(uint64_t ns)
     (void)SYS_RETRY(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-void sys_yield(void)
-{
-    (void)SYS_CALL(SYS_sched_yield);
-}
-
 bool sys_first_thread_gone(void)
 {
     char text[32];

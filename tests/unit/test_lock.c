@@ -66,7 +66,7 @@ Test(lock, says_that_it_is_wanted_when_a_waiter_gives_up, .timeout = 60)
     uint32_t own = atomic_load(&lock.word);
     cr_assert_eq(pthread_create(&waiter, NULL, wait_a_little, &had), 0);
     while (atomic_load(&lock.word) == own)
-        sys_yield();
+        sched_yield();
     sys_sleep_ns(10 * NS_PER_MS);  /* until it sleeps, most probably */
     atomic_store(&lock.word, own); /* released, and taken again */
     pthread_join(waiter, NULL);
@@ -94,7 +94,7 @@ static void *count_up(void *arg)
         lock_take(&lock);
         count++;
         if (i % 64 == 0)
-            sys_yield(); /* so that others wait */
+            sched_yield(); /* so that others wait */
         lock_release(&lock);
     }
     return arg;

@@ -341,7 +341,7 @@ static size_t use_argument(const struct plim_pressure *p, void *arg)
     (void)p;
     if (!atomic_load(&g->valid))
         atomic_fetch_add(&churn.misuses, 1);
-    sys_yield();
+    sched_yield();
     if (!atomic_load(&g->valid))
         atomic_fetch_add(&churn.misuses, 1);
     return 0;
@@ -354,7 +354,7 @@ static void *add_and_remove(void *arg)
     for (unsigned i = 0; i < 3000; i++) {
         atomic_store(&g.valid, true);
         int id = reclaimers_add("churn", use_argument, &g, PLIM_LOW);
-        sys_yield();
+        sched_yield();
         if (id < 0 || reclaimers_remove(id) != 0)
             atomic_fetch_add(&churn.misuses, 1);
         atomic_store(&g.valid, false);

@@ -396,7 +396,6 @@ Test(sys, thread_time_counts_only_work)
     uint64_t before = sys_thread_cpu_ns();
     sys_sleep_ns(30 * NS_PER_MS);
     cr_expect_lt(sys_thread_cpu_ns() - before, 20 * NS_PER_MS);
-    sys_yield();
 }
 
 Test(sys, a_file_is_created_only_where_there_is_none_and_with_its_blocks)

@@ -57,29 +57,32 @@ int sys_file_adopt(struct sys_file *file, int fd)
     return 0;
 }
 
+/* RLIMIT_NOFILE may leave no numbers as high as one would like. */
+enum { HIGH = 512, HIGH_ENOUGH = 16 };
+
 int sys_raise_fd(int fd)
 {
-    int high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
-    if (high < 0)
-        return fd;
-    sys_close(fd);
+    int high = -EINVAL;
+    for (int from = HIGH; high < 0 && from >= HIGH_ENOUGH; from /= 2)
+        high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
+    if (high >= 0)
+        sys_close(fd);
     return high;
 }
 
-/* A high number: programs and shells count on low ones being given out in order. */
-static int file_adopt_high(struct sys_file *file, int fd)
+int sys_file_adopt_high(struct sys_file *file, int fd)
 {
-    fd = sys_raise_fd(fd);
-    int rc = sys_file_adopt(file, fd);
+    int high = sys_raise_fd(fd);
+    int rc = high < 0 ? -EMFILE : sys_file_adopt(file, high);
     if (rc < 0)
-        sys_close(fd);
+        sys_close(high < 0 ? fd : high);
     return rc;
 }
 
 int sys_file_open(struct sys_file *file, const char *path, int flags)
 {
     int fd = sys_open(path, flags);
-    return fd < 0 ? fd : file_adopt_high(file, fd);
+    return fd < 0 ? fd : sys_file_adopt_high(file, fd);
 }
 
 int sys_file_eventfd(struct sys_file *file)
@@ -89,7 +92,7 @@ int sys_file_eventfd(struct sys_file *file)
     if (fd >= 0 && rc < 0)
         sys_close(fd);
     if (rc == 0)
-        rc = file_adopt_high(file, fd);
+        rc = sys_file_adopt_high(file, fd);
     if (rc == 0)
         file->marked = true;
     return rc;
@@ -104,6 +107,8 @@ long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t le
         sys_file_close(file); /* ENODEV: the cgroup behind it was removed */
     }
     int rc = sys_file_open(file, path, O_RDONLY | O_NONBLOCK);
+    if (rc == -EMFILE)
+        return sys_read_file(path, buf, len); /* there may be one left to read it by, not to hold */
     return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
 }
 

@@ -31,8 +31,11 @@
         retried_;                                                                                  \
     })
 
-/* The descriptor under a high number: programs and shells count on low ones being given out in
- * order. */
+/* The descriptor under a high number, in the place of this one: programs and shells count on low
+ * ones being given out in order, and whoever may have few needs them. -errno: there are no high
+ * ones, and it stays what it is. */
 int sys_raise_fd(int fd) PLIM_HIDDEN;
+/* Holds it, under a high number, or closes it; -errno. */
+int sys_file_adopt_high(struct sys_file *file, int fd) PLIM_HIDDEN;
 
 #endif

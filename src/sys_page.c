@@ -12,7 +12,8 @@ int sys_create(const char *path)
 {
     int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags, 0600);
-    return fd < 0 ? fd : sys_raise_fd(fd);
+    int high = fd < 0 ? fd : sys_raise_fd(fd);
+    return high < 0 ? fd : high;
 }
 
 /* Filesystems without fallocate: blocks come with being written. */

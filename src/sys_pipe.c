@@ -33,7 +33,7 @@ int sys_file_pipe(struct sys_file *file)
         return fd;
     int apart = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, APART);
     if (apart < 0)
-        return sys_file_adopt(file, sys_raise_fd(fd));
+        return sys_file_adopt_high(file, fd);
     sys_close(fd);
     return sys_file_adopt(file, apart);
 }
@@ -79,7 +79,7 @@ int sys_file_connect(struct sys_file *file, const char *path)
         return fd;
     int rc = (int)SYS_RETRY(SYS_connect, fd, &to, sizeof(to));
     if (rc == 0)
-        return sys_file_adopt(file, sys_raise_fd(fd));
+        return sys_file_adopt_high(file, fd);
     sys_close(fd);
     return rc;
 }

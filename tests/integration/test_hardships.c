@@ -19,6 +19,19 @@ Test(hardships, no_descriptor_is_left)
     expect_limit_known("descriptors");
 }
 
+static void expect_low_numbers(const char *scenario)
+{
+    struct run run = scenario_survives("hardships", scenario, NULL);
+    cr_expect(run_number(&run, "hard_mib") == SCENARIO_MIB, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "low") == 64, "%s", run_describe(&run));
+}
+
+Test(hardships, few_descriptors_are_the_programs)
+{
+    expect_low_numbers("numbers_to_63");
+    expect_low_numbers("numbers_to_3");
+}
+
 Test(hardships, the_root_directory_is_an_empty_one)
 {
     expect_limit_known("chroot");

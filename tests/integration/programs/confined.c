@@ -17,10 +17,7 @@
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow
  * it. Needs the library.
  */
-#define PLIM_OPTIONAL
-#include <plimsoll.h>
-
-#include "workload.h"
+#include "stats_now.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -50,13 +47,6 @@
 enum { NOBODY = 65534 };
 
 static const size_t MIB = 1048576;
-
-static struct plim_stats stats_now(void)
-{
-    struct plim_stats stats = {.size = sizeof(stats)};
-    plim_stats(&stats);
-    return stats;
-}
 
 static void leave_holes(size_t bytes, size_t size, struct block **kept)
 {

@@ -1,6 +1,8 @@
 /*
  * What befalls programs and must not cost them their life near the limit, for one of 256 MiB.
  *   hardships descriptors     all descriptors in use, then changing size classes
+ *   hardships numbers_to_63, numbers_to_3
+ *                             few descriptors from the start, which the program wants for itself
  *   hardships chroot          an empty root directory, then changing size classes
  *   hardships child_chroot    a forked child's, while its parent grows
  *   hardships first_ended     the first thread has ended, then changing size classes
@@ -14,10 +16,7 @@
  *   hardships fork_and_purge  children forked while another thread purges
  * Prints what it saw as key=value, ok=1 at the end. Needs the library.
  */
-#define PLIM_OPTIONAL
-#include <plimsoll.h>
-
-#include "workload.h"
+#include "stats_now.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -46,13 +45,6 @@ static bool wait_until(bool (*is_true)(void))
             return true;
     }
     return false;
-}
-
-static struct plim_stats stats_now(void)
-{
-    struct plim_stats stats = {.size = sizeof(stats)};
-    plim_stats(&stats);
-    return stats;
 }
 
 /* --- blocks --- */
@@ -133,6 +125,38 @@ static void descriptors(void)
         ;
     go_on();
     check_and_free(live);
+}
+
+/* Those that the program opens get the lowest numbers, as ever. For a moment another thread may
+ * have one of these. */
+static void open_among(rlim_t numbers)
+{
+    struct block *live = NULL;
+    int low = 0;
+    if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){numbers, numbers}) != 0)
+        die("cannot limit the descriptors");
+    close(STDIN_FILENO);
+    for (int i = 0; i < 64; i++) {
+        struct block *block = must_have(MIB);
+        block->next = live;
+        live = block;
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        low += fd >= 0 && fd < 4;
+        close(fd);
+    }
+    printf("low=%d\n", low);
+    go_on();
+    check_and_free(live);
+}
+
+static void numbers_to_63(void)
+{
+    open_among(64);
+}
+
+static void numbers_to_3(void)
+{
+    open_among(4);
 }
 
 /* The directory is removed at once: it stays empty, and nothing is left behind. */
@@ -495,6 +519,8 @@ int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
         {"descriptors", descriptors},
+        {"numbers_to_63", numbers_to_63},
+        {"numbers_to_3", numbers_to_3},
         {"chroot", go_on_elsewhere},
         {"child_chroot", child_elsewhere},
         {"first_ended", end_first},

@@ -11,10 +11,7 @@
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
  * Needs the library.
  */
-#define PLIM_OPTIONAL
-#include <plimsoll.h>
-
-#include "workload.h"
+#include "stats_now.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -53,13 +50,6 @@ static bool is(const char *name)
     bool value = false;
     size_t len = sizeof(value);
     return mallctl != NULL && mallctl(name, &value, &len, NULL, 0) == 0 && value;
-}
-
-static struct plim_stats stats_now(void)
-{
-    struct plim_stats stats = {.size = sizeof(stats)};
-    plim_stats(&stats);
-    return stats;
 }
 
 static void add_reclaimer(plim_reclaim_fn *fn)

@@ -8,10 +8,7 @@
  * highest seen) usage_mib=N (the most seen). Exits 1 where a block was damaged or refused. Needs
  * the library.
  */
-#define PLIM_OPTIONAL
-#include <plimsoll.h>
-
-#include "workload.h"
+#include "stats_now.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,14 +36,6 @@ static size_t count_call(const struct plim_pressure *pressure, void *arg)
     (void)pressure, (void)arg;
     atomic_fetch_add(&calls, 1);
     return 0;
-}
-
-static struct plim_stats stats_now(void)
-{
-    struct plim_stats stats = {.size = sizeof(stats)};
-    if (plim_stats(&stats) != 0)
-        die("no figures");
-    return stats;
 }
 
 static void make(size_t from, size_t count)

@@ -1,0 +1,18 @@
+/* The library's figures, of programs that are run with it only. */
+#ifndef PLIM_TEST_STATS_NOW_H
+#define PLIM_TEST_STATS_NOW_H
+
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
+#include "workload.h"
+
+static inline struct plim_stats stats_now(void)
+{
+    struct plim_stats stats = {.size = sizeof(stats)};
+    if (plim_stats(&stats) != 0)
+        die("no figures");
+    return stats;
+}
+
+#endif

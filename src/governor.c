@@ -53,9 +53,13 @@ static uint64_t level_begin(const struct limits *l, enum plim_level level)
     return 0;
 }
 
+/* What was said of another limit, changed since or of another cgroup, does not hold for this one.
+ */
 static enum plim_level next_level(const struct governor *g, const struct limits *l, uint64_t usage)
 {
     uint64_t slack = u64_min(percent(l->hard, hysteresis_percent), percent(l->soft, 10));
+    if (g->hard != l->hard)
+        slack = 0;
     enum plim_level level = PLIM_NORMAL;
     for (enum plim_level at = PLIM_CRITICAL; at > PLIM_NORMAL; at--) {
         uint64_t begin = level_begin(l, at);
@@ -138,7 +142,8 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
                     : usage < overdraft_line(l) ? overdraft_line(l)
                                                 : l->critical;
     uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
-    uint64_t step = u64_clamp(u64_less(l->hard, usage + in->on_the_way) / 8, least, 64 * MiB);
+    uint64_t room = u64_less(u64_less(l->hard, usage + in->on_the_way), in->nearer);
+    uint64_t step = u64_clamp(room / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
     return u64_min(step, grown_by(in, 16));
@@ -228,7 +233,7 @@ uint64_t governor_meanwhile(const struct governor_input *in)
     uint64_t promised = u64_less(in->granted, in->committed) + in->request;
     if (in->limits.source == LIMITS_NONE)
         return (uint64_t)INT64_MAX / 2;
-    uint64_t room = u64_less(u64_less(growth_wall(in), in->usage), promised);
+    uint64_t room = u64_less(u64_less(growth_wall(in), in->usage), promised + in->nearer);
     return u64_min(room / 2, grown_by(in, 32));
 }
 
@@ -271,11 +276,11 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
         .callbacks_due =
-            needed(in) >= l->soft && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
+            reclaimable_share(in) > 0 && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
-        ret->ask = own_share(in, needed(in) - l->soft + percent(l->hard, 1));
+        ret->ask = reclaimable_share(in);
     ret->hold_ns = hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after =
@@ -286,4 +291,5 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->look_freed = look_freed(in, purge, ret->dormant);
     ret->look_refilled_ns = governor_slabs_look_ns(in);
     g->level = level;
+    g->hard = l->hard;
 }

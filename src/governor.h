@@ -17,6 +17,7 @@ struct governor_input {
     struct limits limits;
     uint64_t usage;
     uint64_t on_the_way; /* page cache besides: room, but not for growth, see read_ahead.h */
+    uint64_t nearer;     /* so much less is left at another level than here */
     uint64_t committed;
     uint64_t active;     /* pages in use */
     uint64_t dirty;      /* free pages, not given back yet */
@@ -70,6 +71,7 @@ struct governor {
     uint64_t reclaim_cpu; /* cap: thousandths of a percent of one CPU */
 
     enum plim_level level;
+    uint64_t hard;       /* the limit that it is of */
     uint64_t flushed_ns; /* when thread caches were last asked to be emptied */
     /* CPU time that may be spent on reclaiming that no kill depends on; refills with time. */
     int64_t budget_ns;

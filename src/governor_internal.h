@@ -73,6 +73,24 @@ static inline uint64_t own_share(const struct governor_input *in, uint64_t bytes
     return part >= in->usage ? bytes : u64_share(bytes, part, in->usage);
 }
 
+/* The smallest pass of reclaimers that is worth it below critical. */
+static inline uint64_t pass_worth(uint64_t hard)
+{
+    return purge_worth(hard) / 2;
+}
+
+/* To ask of reclaimers, as far as no holes serve instead; 0: nothing worth a pass, and nobody waits
+ * for one. */
+static inline uint64_t reclaimable_share(const struct governor_input *in)
+{
+    const struct limits *l = &in->limits;
+    uint64_t usage = needed(in);
+    if (usage < l->soft)
+        return 0;
+    uint64_t share = own_share(in, usage - l->soft + percent(l->hard, 1));
+    return usage >= l->critical || share >= pass_worth(l->hard) ? share : 0;
+}
+
 /* Others take from the same room, and nothing here shows how fast: other processes of the group, or
  * mappings of our own. */
 static inline bool has_company(const struct governor_input *in)

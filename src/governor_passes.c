@@ -14,11 +14,8 @@ static uint64_t overhead(uint64_t usage, uint64_t free_pages, uint64_t live)
 uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
 {
     const struct limits *l = &in->limits;
-    uint64_t usage = needed(in);
-    if (l->source == LIMITS_NONE || usage < l->soft)
-        return 0;
-    uint64_t want = own_share(in, usage - l->soft + percent(l->hard, 1));
-    if (usage >= l->critical)
+    uint64_t want = l->source == LIMITS_NONE ? 0 : reclaimable_share(in);
+    if (needed(in) >= l->critical)
         return want;
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. Holes that nobody fills are no help. */
@@ -27,7 +24,7 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     if (in->now_ns - g->freed_ns >= holes_last_ns)
         holes = 0;
     uint64_t target = u64_less(want, holes);
-    return target >= purge_worth(l->hard) / 2 ? target : 0;
+    return target >= pass_worth(l->hard) ? target : 0;
 }
 
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)

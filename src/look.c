@@ -6,9 +6,6 @@
 #include "notify.h"
 #include "pages.h"
 #include "reclaimers.h"
-#include "record.h"
-
-#include <stdlib.h>
 
 /* From a large request's being granted to its pages' being committed, at most. */
 static const uint64_t granted_for_ns = 10 * NS_PER_MS;
@@ -89,6 +86,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .limits = sample.limits,
         .usage = sample.usage,
         .on_the_way = sample.on_the_way,
+        .nearer = sample.nearer,
         .committed = pages.committed,
         .active = pages.active,
         .dirty = pages.dirty,

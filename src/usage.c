@@ -1,4 +1,4 @@
-/* How much is used, of the limit that has the least room, see usage.h. */
+/* How much is used, of the limit that binds, see usage.h. */
 #include "fmt.h"
 #include "read_ahead.h"
 #include "usage_internal.h"
@@ -57,10 +57,18 @@ static bool stat_is_due(const struct usage_level *level)
            sys_now_ns() - level->anchor_ns >= usage_pause_ns(level->stat_cost_ns);
 }
 
-/* How far the level's usage is past its soft limit; negative: room. */
-static int64_t excess(const struct usage_sample *s)
+/* How far past its soft limit the level would be, as a share of its hard limit, in millionths;
+ * negative: room. Not in bytes: a tenth of a small limit is little, and the last tenth all the
+ * same.
+ */
+static int64_t excess(const struct usage_sample *s, uint64_t request)
 {
-    return (int64_t)(s->usage - s->limits.soft);
+    const uint64_t million = 1000 * 1000, hard = s->limits.hard;
+    uint64_t projected = s->usage + u64_min(request, hard), soft = s->limits.soft;
+    if (hard == 0) /* memory.high may be */
+        return INT64_MAX;
+    return projected >= soft ? (int64_t)u64_share(projected - soft, million, hard)
+                             : -(int64_t)u64_share(soft - projected, million, hard);
 }
 
 static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint64_t request,
@@ -155,6 +163,7 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
                 struct usage_sample *ret)
 {
     struct usage_sample best = {.limits.source = LIMITS_NONE}, s;
+    uint64_t room = UNLIMITED;
     if (may_block && u->level_count > 0 && !u->read_ahead_known) {
         u->read_ahead = read_ahead_largest();
         u->read_ahead_known = true;
@@ -164,11 +173,13 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
     for (unsigned i = 0; i < u->level_count; i++) {
         if (!read_level(u, i, committed, request, may_block, &s))
             continue;
-        if (best.limits.source == LIMITS_NONE || excess(&s) > excess(&best)) {
+        room = u64_min(room, u64_less(s.limits.hard, s.usage));
+        if (best.limits.source == LIMITS_NONE || excess(&s, request) > excess(&best, request)) {
             best = s;
             u->binding = i;
         }
     }
+    best.nearer = u64_less(u64_less(best.limits.hard, best.usage), room);
     if (best.limits.source == LIMITS_NONE && !read_alone(u, committed, &best))
         best = (struct usage_sample){
             .limits = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},

@@ -1,17 +1,17 @@
 /*
  * How much is used, of which limit: acquires what the governor decides on.
  *
- * Of all cgroup levels that carry a limit, the one with the least room binds. Usage is the kernel's
- * charge there, less what the kernel would drop by itself; an estimate where the charge cannot be
- * read. One caller at a time.
+ * Of all cgroup levels that carry a limit, the one whose usage is the largest part of it binds.
+ * Usage is the kernel's charge there, less what the kernel would drop by itself; an estimate where
+ * the charge cannot be read. One caller at a time.
  */
 #ifndef PLIM_USAGE_H
 #define PLIM_USAGE_H
 
 #include "limits.h"
 
-/* Limited levels followed: all that are known. Which one binds is for the room below its limit to
- * say, not for the limit, and that changes from look to look: none can be left out beforehand. */
+/* Limited levels followed: all that are known. Which one binds is for the usage to say,
+ * not for the limit, and that changes from look to look: none can be left out beforehand. */
 enum { USAGE_LEVELS = CGROUP_LEVELS_MAX };
 
 struct usage_level {
@@ -52,6 +52,7 @@ struct usage_sample {
     struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
     uint64_t usage;       /* UNLIMITED where nothing binds */
     uint64_t on_the_way;  /* of what it leaves out, what the kernel may not be able to drop now */
+    uint64_t nearer;      /* so much less is left at another level, in bytes; 0: at none */
 };
 
 /* Resolves and reads limits. */

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <unistd.h>
 
 TestSuite(survive, .init = harness_begin, .fini = harness_end);
 
@@ -72,6 +73,30 @@ Test(survive, with_a_wider_limit_nearer_than_the_one_that_binds)
     struct box *inner = box_new(outer, (struct box_limits){.memory = 1000 * MIB});
     struct run run = run_phases(inner, harness_library());
     expect_survived(outer, &run);
+}
+
+/* Others keep the outer group past its soft limit, by more than a tenth of the inner one's limit.
+ */
+Test(survive, a_cache_in_a_small_group_of_a_large_one_that_is_nearly_full)
+{
+    struct box *outer = box_new(NULL, (struct box_limits){.memory = 1000 * MIB});
+    struct box *beside = box_new(outer, (struct box_limits){0});
+    struct box *inner = box_new(outer, (struct box_limits){.memory = 48 * MIB});
+    struct run hog =
+        run_start((struct run_spec){.box = beside,
+                                    .argv = ARGV(harness_program("grow"), "--mib", "870",
+                                                 "--rate-mib", "0", "--hold-s", "300")});
+    while (!run_has_printed(&hog, "grown=1"))
+        usleep(10000);
+    struct run run = run_in((struct run_spec){.box = inner,
+                                              .preload = harness_library(),
+                                              .argv = ARGV(harness_program("cache"), "--threads",
+                                                           "2", "--seconds", "4")},
+                            TIMEOUT_S);
+    run_stop(&hog);
+    expect_survived(inner, &run);
+    cr_expect(run_number(&run, "calls") > 10, "its reclaimer was called");
+    cr_expect(box_oom_kills(outer) == 0);
 }
 
 Test(survive, with_a_fifth_of_a_cpu)

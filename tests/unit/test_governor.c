@@ -68,6 +68,17 @@ Test(governor, usage_that_trembles_around_a_line_changes_the_level_once)
     cr_expect_leq(changes, 2u, "low once, medium once: %u", changes);
 }
 
+/* Another cgroup binds now, or the limit was changed. */
+Test(governor, what_was_said_of_one_limit_does_not_hold_for_another)
+{
+    const struct limits l = cgroup_limits(2 * hard);
+    struct governor g = new_governor();
+    struct governor_input in = input_at(hard, hard, 0);
+    cr_expect_eq(look_at(&g, &in).level, PLIM_CRITICAL);
+    in = input_at(2 * hard, l.critical - 1, 0);
+    cr_expect_eq(look_at(&g, &in).level, PLIM_MEDIUM);
+}
+
 Test(governor, level_falls_through_all_at_once)
 {
     struct governor g = new_governor();

@@ -395,6 +395,19 @@ Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_ofte
     }
 }
 
+Test(governor_looks, room_at_another_level_bounds_the_step_and_what_goes_on_meanwhile)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(16 * GiB, 12 * GiB, 0);
+    in.committed = in.active = GiB;
+    uint64_t step = look_at(&g, &in).look_after, meanwhile = governor_meanwhile(&in);
+    in.nearer = 4 * GiB - 80 * MiB;
+    cr_expect_eq(look_at(&g, &in).look_after, 10 * MiB, "an eighth of it");
+    cr_expect_gt(step, 10 * MiB);
+    in.nearer = 4 * GiB - 20 * MiB;
+    cr_expect_lt(governor_meanwhile(&in), meanwhile);
+}
+
 Test(governor_looks, watcher_is_there_once_the_heap_matters)
 {
     struct governor g = new_governor();

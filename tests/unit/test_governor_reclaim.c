@@ -48,6 +48,21 @@ Test(governor_reclaim, reclaimers_are_due_from_the_soft_limit)
     cr_expect(look_at(&g, &in).callbacks_due, "the request counts");
 }
 
+/* Below critical, and nearly all of it somebody else's. */
+Test(governor_reclaim,
+     reclaimers_are_not_due_nor_waited_for_where_the_own_share_is_not_worth_a_pass)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = pressed(l.soft + 10 * MiB, 0);
+    in.committed = in.active = 20 * MiB;
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    cr_expect_eq(governor_target(&g, &in, 20 * MiB), 0u);
+    in.committed = in.active = 400 * MiB;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    cr_expect_gt(governor_target(&g, &in, 400 * MiB), 0u);
+}
+
 Test(governor_reclaim, others_must_free_only_what_purging_cannot_give)
 {
     const struct limits l = cgroup_limits(hard);

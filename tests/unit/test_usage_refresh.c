@@ -144,6 +144,34 @@ Test(usage_refresh, level_with_the_least_room_binds_however_many_have_limits)
     kernel_begin();
 }
 
+/* A pod of 64 MiB on a node of 1400 MiB that is past its soft limit. */
+static struct usage_sample look_in_pod(uint64_t pod, uint64_t node, uint64_t request)
+{
+    struct usage_sample sample;
+    process_in("/node/pod");
+    add_level("/node", 1400 * MiB, node);
+    add_level("/node/pod", 64 * MiB, pod);
+    usage_begin();
+    usage_read(&usage, 0, request, true, &sample);
+    usage_close_files(&usage);
+    fake_end();
+    memset(&usage, 0, sizeof(usage));
+    return sample;
+}
+
+Test(usage_refresh, level_that_is_fullest_binds_not_the_one_that_is_past_by_most_bytes)
+{
+    struct usage_sample sample = look_in_pod(61 * MiB, 1290 * MiB, 0);
+    cr_expect_eq(sample.limits.hard, 64 * MiB);
+    cr_expect_eq(sample.nearer, 0u);
+    sample = look_in_pod(40 * MiB, 1290 * MiB, 0);
+    cr_expect_eq(sample.limits.hard, 1400 * MiB);
+    cr_expect_eq(sample.nearer, (110 - 24) * MiB, "the pod has less room all the same");
+    sample = look_in_pod(40 * MiB, 1290 * MiB, 20 * MiB);
+    cr_expect_eq(sample.limits.hard, 64 * MiB, "with the request");
+    kernel_begin();
+}
+
 /* --- page cache --- */
 
 static void add_window(const char *device, const char *kib)

@@ -65,7 +65,7 @@ static int64_t excess(const struct usage_sample *s, uint64_t request)
 {
     const uint64_t million = 1000 * 1000, hard = s->limits.hard;
     uint64_t projected = s->usage + u64_min(request, hard), soft = s->limits.soft;
-    if (hard == 0) /* memory.high may be */
+    if (hard == 0)
         return INT64_MAX;
     return projected >= soft ? (int64_t)u64_share(projected - soft, million, hard)
                              : -(int64_t)u64_share(soft - projected, million, hard);

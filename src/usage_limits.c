@@ -53,12 +53,19 @@ static void close_level(struct usage_level *level)
     sys_file_close(&level->limit_file);
 }
 
+/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
+ * live within, and memory.max still kills. */
+static uint64_t hard_limit(const struct cgroup_level *from)
+{
+    return from->high == 0 ? from->hard : u64_min(from->hard, from->high);
+}
+
 static void derive_limits(struct usage *u)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < u->memory.level_count; i++) {
         const struct cgroup_level *from = &u->memory.levels[i];
-        uint64_t hard = u64_min(from->hard, from->high);
+        uint64_t hard = hard_limit(from);
         if (hard >= u->ram)
             continue; /* the machine ends before it does */
         struct usage_level *level = &u->levels[n];

@@ -172,6 +172,16 @@ Test(usage_refresh, level_that_is_fullest_binds_not_the_one_that_is_past_by_most
     kernel_begin();
 }
 
+Test(usage_refresh, memory_high_of_0_is_no_limit_to_live_within)
+{
+    process_in("/here");
+    add_level("/here", 64 * MiB, 30 * MiB);
+    add_number("/here", "memory.high", 0);
+    usage_begin();
+    cr_expect_eq(look().limits.hard, 64 * MiB);
+    usage_close_files(&usage);
+}
+
 /* --- page cache --- */
 
 static void add_window(const char *device, const char *kib)

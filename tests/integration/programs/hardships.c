@@ -127,8 +127,19 @@ static void descriptors(void)
     check_and_free(live);
 }
 
-/* Those that the program opens get the lowest numbers, as ever. For a moment another thread may
- * have one of these. */
+/* For a moment another thread may have it. */
+static bool opens_the_lowest(void)
+{
+    for (double start = now_s(); now_s() - start < 2; sleep_s(0.001)) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        close(fd);
+        if (fd == STDIN_FILENO)
+            return true;
+    }
+    return false;
+}
+
+/* What the program opens gets the lowest number, as ever. */
 static void open_among(rlim_t numbers)
 {
     struct block *live = NULL;
@@ -140,9 +151,7 @@ static void open_among(rlim_t numbers)
         struct block *block = must_have(MIB);
         block->next = live;
         live = block;
-        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        low += fd >= 0 && fd < 4;
-        close(fd);
+        low += opens_the_lowest();
     }
     printf("low=%d\n", low);
     go_on();

@@ -76,7 +76,7 @@ static bool configure_begin(void)
     }
     while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_CONFIGURING &&
            atomic_load(&runtime.boot_tid) != sys_tid())
-        sys_sleep_ns(NS_PER_MS / 20); /* not a yield: it may have a real-time priority */
+        sys_give_way();
     return false;
 }
 

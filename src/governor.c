@@ -262,7 +262,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
-    uint64_t purge = purge_due(g, in, idle_ns);
+    uint64_t purge = purge_due(g, in, idle_ns), ask = reclaimable_share(in);
     uint64_t after = u64_less(projected, u64_min(purge, governor_purgeable(in)));
     *ret = (struct governor_decision){
         .level = level,
@@ -275,12 +275,11 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
-        .callbacks_due =
-            reclaimable_share(in) > 0 && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
+        .callbacks_due = ask > 0 && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
         .no_room = after >= wall(l),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
-        ret->ask = reclaimable_share(in);
+        ret->ask = ask;
     ret->hold_ns = hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after =

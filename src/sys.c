@@ -149,6 +149,11 @@ void sys_sleep_ns(uint64_t ns)
     (void)SYS_RETRY(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
+void sys_give_way(void)
+{
+    sys_sleep_ns(NS_PER_MS / 20);
+}
+
 bool sys_first_thread_gone(void)
 {
     char text[32];

@@ -178,6 +178,8 @@ uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 void sys_sleep_ns(uint64_t ns);
+/* To threads of any priority: a short sleep. A yield gives way to none of a lower one. */
+void sys_give_way(void);
 
 /* The first thread has ended by pthread_exit(3), and others go on: /proc/self, which is that
  * thread, tells nothing of memory any more, and of cgroup v1 something wrong; /proc/thread-self

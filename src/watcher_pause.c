@@ -2,23 +2,20 @@
  */
 #include "watcher_internal.h"
 
-/* Not a yield: who waits may have a real-time priority, and the watcher has none. */
-static const uint64_t pause_ns = NS_PER_MS / 20;
-
 /* Until the kernel has forgotten the thread, which it does later than pthread_join() returns. One
  * that a reclaimer holds up is not waited for. */
 static void wait_for_end(uint32_t tid)
 {
     uint64_t give_up_ns = sys_now_ns() + pass_patience_ns;
     while (tid != 0 && sys_thread_exists(tid) && sys_now_ns() < give_up_ns)
-        sys_sleep_ns(pause_ns);
+        sys_give_way();
 }
 
 static uint32_t number_of(const _Atomic uint32_t *tid)
 {
     uint32_t is;
     while ((is = atomic_load(tid)) == WATCHER_STARTED)
-        sys_sleep_ns(pause_ns);
+        sys_give_way();
     return is;
 }
 
@@ -27,7 +24,7 @@ bool watcher_pause(void)
     struct watcher *self = &runtime.watcher;
     uint32_t state = WATCHER_NONE;
     while (runtime_is_ours() && (state = atomic_load(&self->state)) == WATCHER_STARTING)
-        sys_sleep_ns(pause_ns); /* until it runs, or could not be started */
+        sys_give_way(); /* until it runs, or could not be started */
     if (state != WATCHER_RUNNING)
         return false; /* none, or in another process */
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);

@@ -193,6 +193,9 @@ bool hooks_count(const struct je_extent_hooks *h)
     return counted && (const char *)h == je_ehooks_default_extent_hooks;
 }
 
+/* Its arenas; NULL: none of that index. */
+extern char *_Atomic je_arenas[];
+
 char *je_arena(unsigned index)
 {
     return atomic_load_explicit(&je_arenas[index], memory_order_acquire);

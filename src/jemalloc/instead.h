@@ -5,9 +5,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Its arenas; NULL: none of that index. */
-extern char *_Atomic je_arenas[];
-
 /* The function that jemalloc calls for this one of its own. */
 #define INSTEAD(name) __asm__("plim_je_" #name)
 

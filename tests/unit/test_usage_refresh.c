@@ -129,7 +129,7 @@ static void deep_chain(int full)
     }
 }
 
-Test(usage_refresh, level_with_the_least_room_binds_however_many_have_limits)
+Test(usage_refresh, level_that_is_fullest_binds_however_many_have_limits)
 {
     for (int full = 0; full < DEEP; full++) {
         deep_chain(full);

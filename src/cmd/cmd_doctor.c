@@ -87,6 +87,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         cmd_say("doctor: cannot look at process %d: %s", request.pid, strerror(-rc));
         return EXIT_PROBLEM;
     }
+    doctor_gather_page(&diagnosis);
     doctor_judge(&diagnosis);
     if (json)
         doctor_print_json(&diagnosis);

@@ -84,6 +84,7 @@ struct doctor_process {
     bool preload_asked;                 /* ours is in LD_PRELOAD */
     bool maps_readable, preloaded;      /* it has the library loaded */
     bool page_mapped;                   /* it has a stats page, as also the static library makes */
+    bool limit_set;                     /* its soft limit is not what its variables say */
     char sanitizer[32];                 /* "libasan" and the like, where loaded; else "" */
     const char *other_heap;             /* whose heap is not malloc's, such as "Java"; else NULL */
     bool secure;                        /* AT_SECURE */
@@ -130,6 +131,9 @@ struct diagnosis {
 
 /* 0, or -ESRCH where there is no such process. */
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
+/* The limits as they are if plimsoll ctl or the process has set them since; after doctor_gather().
+ */
+void doctor_gather_page(struct diagnosis *diagnosis);
 /* Parts of it. entries: "NAME=value", NULL-terminated. */
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);
 /* All but the environment; takes request, cgroup and options from the diagnosis. */

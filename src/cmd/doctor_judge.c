@@ -78,6 +78,11 @@ static void judge_soft_limit(struct diagnosis *d)
     const struct options *options = &d->options;
     if (!options->enabled)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT, "PLIMSOLL is off: nothing is watched");
+    else if (d->process.limit_set)
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_SOFT_LIMIT,
+                   "the soft limit of %s was set while process %d ran, by plimsoll ctl or by "
+                   "itself: its variables say otherwise",
+                   words_bytes(d->limits.soft), d->request.pid);
     else if (options->limit_kind == LIMIT_OFF)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT,
                    "PLIMSOLL_LIMIT is off: nothing is reclaimed");

@@ -216,7 +216,7 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     if ((in->usage >= l->soft || shares_room(in) || waited_for) && (has_free || listened_to(in)))
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && free < dirty_worth && !listened_to(in))
-        return in->offered && in_use(in) >= l->soft ? watch_far_ns : UINT64_MAX;
+        return in->offered && governor_in_use(in) >= l->soft ? watch_far_ns : UINT64_MAX;
     /* A burst elsewhere may need within the second what is free here, or past the middle what
      * becomes free. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;

@@ -39,6 +39,12 @@ static inline uint64_t governor_purgeable(const struct governor_input *in)
     return u64_less(in->dirty, in->stuck);
 }
 
+/* What is used and not just such pages. */
+static inline uint64_t governor_in_use(const struct governor_input *in)
+{
+    return u64_less(in->usage, governor_purgeable(in));
+}
+
 /* With page cache that the kernel may not be able to drop now. */
 static inline uint64_t governor_undroppable(const struct governor_input *in)
 {
@@ -82,7 +88,7 @@ struct governor {
     uint64_t pass_wait_ns; /* doubles while passes give little */
     uint64_t freed;        /* bytes that the last pass freed */
     uint64_t freed_ns;     /* when */
-    uint64_t overhead;     /* usage less live bytes and free pages, before that pass */
+    uint64_t overhead;     /* usage less free pages and live bytes, before that pass */
 
     /* As of the watcher's last look: a heap that has not changed since is idle. */
     uint64_t watch_active;
@@ -133,11 +139,10 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
 /* What a pass of reclaimers gave. */
 struct governor_pass {
     uint64_t now_ns;
-    uint64_t asked;
-    uint64_t freed; /* by the heap's count, not by what reclaimers say */
-    uint64_t usage_before, usage_after;
+    uint64_t asked;                   /* by governor_target(); 0: only the program wanted it */
+    uint64_t freed;                   /* by the heap's count, not by what reclaimers say */
+    uint64_t used_before, used_after; /* usage less free pages that a purge would give */
     uint64_t live_before, live_after; /* bytes in live allocations */
-    uint64_t free_before;             /* free pages that a purge would have given */
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
 

@@ -26,18 +26,12 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* What is used and not just free pages. */
-static inline uint64_t in_use(const struct governor_input *in)
-{
-    return u64_less(in->usage, governor_purgeable(in));
-}
-
 /* Reclaimers are asked for what purging cannot give. Page cache on its way counts: growth must end
  * before it comes to that, and what others take meanwhile needs the same room below as without it.
  */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = in_use(in) + in->on_the_way;
+    uint64_t used = governor_in_use(in) + in->on_the_way;
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 

@@ -5,12 +5,6 @@ static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
 static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
-/* What is neither live nor free pages: holes in slabs, metadata, stacks, the program itself. */
-static uint64_t overhead(uint64_t usage, uint64_t free_pages, uint64_t live)
-{
-    return u64_less(u64_less(usage, free_pages), live);
-}
-
 uint64_t governor_target(const struct governor *g, const struct governor_input *in, uint64_t live)
 {
     const struct limits *l = &in->limits;
@@ -19,8 +13,9 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
         return want;
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. Holes that nobody fills are no help. */
-    uint64_t holes =
-        u64_min(g->freed, u64_less(overhead(in->usage, governor_purgeable(in), live), g->overhead));
+    uint64_t overhead =
+        u64_less(governor_in_use(in), live); /* metadata, stacks, the program itself, holes */
+    uint64_t holes = u64_min(g->freed, u64_less(overhead, g->overhead));
     if (in->now_ns - g->freed_ns >= holes_last_ns)
         holes = 0;
     uint64_t target = u64_less(want, holes);
@@ -30,11 +25,13 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 {
     uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
-    uint64_t usage_drop = u64_less(pass->usage_before, pass->usage_after);
-    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, usage_drop));
+    uint64_t used_drop = u64_less(pass->used_before, pass->used_after);
+    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, used_drop));
     g->freed = gave;
     g->freed_ns = pass->now_ns;
-    g->overhead = overhead(pass->usage_before, pass->free_before, pass->live_before);
+    g->overhead = u64_less(pass->used_before, pass->live_before);
+    if (pass->asked == 0)
+        return; /* it tells nothing of those that are wanted here */
     bool useless = gave < pass->asked / 20;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
     g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;

@@ -122,7 +122,7 @@ static uint64_t purge(uint64_t bytes)
     struct arenas_pages before, after;
     arenas_read(&before);
     uint64_t freed = arenas_purge(bytes);
-    uint64_t cost = sys_thread_cpu_ns() - start;
+    uint64_t cost = sys_thread_cpu_since(start);
     arenas_read(&after);
     const struct governor_purged purged = {
         .now_ns = sys_now_ns(),
@@ -143,7 +143,7 @@ static struct je_slabs_given purge_slabs(uint64_t bytes)
         return (struct je_slabs_given){.left_alone = true};
     uint64_t start = sys_thread_cpu_ns();
     struct je_slabs_given given = arenas_drop_slabs(bytes);
-    uint64_t cost = sys_thread_cpu_ns() - start;
+    uint64_t cost = sys_thread_cpu_since(start);
     const struct governor_slabs_given result = {
         .now_ns = sys_now_ns(),
         .cpu_ns = cost,
@@ -231,7 +231,7 @@ static void count_slabs(const struct governor_input *in)
         return;
     uint64_t start = sys_thread_cpu_ns();
     governor_slabs_read(&runtime.governor, arenas_slabs_free());
-    cost_ns = sys_thread_cpu_ns() - start;
+    cost_ns = sys_thread_cpu_since(start);
     counted_ns = sys_now_ns();
 }
 

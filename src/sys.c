@@ -119,6 +119,11 @@ uint64_t sys_thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t sys_thread_cpu_since(uint64_t start_ns)
+{
+    return u64_less(sys_thread_cpu_ns(), start_ns);
+}
+
 /* Deadlines, so that a wait that signals interrupt is not begun anew each time. */
 static struct timespec deadline(uint64_t ns)
 {

@@ -177,6 +177,8 @@ int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
+/* Of it, since then; 0 in a child forked since, where it began anew. */
+uint64_t sys_thread_cpu_since(uint64_t start_ns);
 void sys_sleep_ns(uint64_t ns);
 /* To threads of any priority: a short sleep. A yield gives way to none of a lower one. */
 void sys_give_way(void);

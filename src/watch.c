@@ -72,11 +72,10 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .now_ns = in.now_ns,
         .asked = w->needed,
         .freed = freed,
-        .usage_before = w->in.usage,
-        .usage_after = u64_less(in.usage, governor_purgeable(&in)),
+        .used_before = governor_in_use(&w->in),
+        .used_after = governor_in_use(&in),
         .live_before = w->live,
         .live_after = arenas_allocated(),
-        .free_before = governor_purgeable(&w->in),
     };
     governor_pass_done(&runtime.governor, &pass);
     look_end(turn);
@@ -99,7 +98,7 @@ static void pass_end(void *arg)
     if (atomic_load(&runtime.watcher.asked) > 0)
         watcher_wake(); /* another thread watches, and could not ask meanwhile */
     if (pass->result.calls > 0)
-        pass_account(pass->w, &pass->result, sys_thread_cpu_ns() - pass->cpu_ns,
+        pass_account(pass->w, &pass->result, sys_thread_cpu_since(pass->cpu_ns),
                      arenas_thread_freed() - pass->freed);
     if (pass->record != NULL)
         record_end(pass->record);

@@ -83,3 +83,27 @@ Test(callbacks, a_removed_reclaimer_says_so)
               run_describe(&run));
     cr_expect(run_number(&run, "removed") == 0, "%s", run_describe(&run));
 }
+
+/* It is asked ever more rarely, and then it is said that the limit cannot be met. */
+static void expect_left_alone(const char *scenario)
+{
+    struct run run = scenario_survives("useless", scenario, NULL);
+    cr_expect(run_number(&run, "cannot_meet") == 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "calls") <= 20 + run_number(&run, "asked"), "%s",
+              run_describe(&run));
+}
+
+Test(callbacks, one_that_gives_nothing_is_left_alone)
+{
+    expect_left_alone("alone");
+}
+
+Test(callbacks, free_pages_are_not_its_gift)
+{
+    expect_left_alone("beside_free_pages");
+}
+
+Test(callbacks, nor_is_it_asked_anew_because_the_program_asked_it)
+{
+    expect_left_alone("asked");
+}

@@ -21,11 +21,10 @@ static void pass(struct governor *g, const struct governor_input *in, uint64_t a
         .now_ns = in->now_ns,
         .asked = asked,
         .freed = freed,
-        .usage_before = in->usage,
-        .usage_after = in->usage - freed,
-        .live_before = in->usage - in->dirty,
-        .live_after = in->usage - in->dirty - freed,
-        .free_before = in->dirty,
+        .used_before = governor_in_use(in),
+        .used_after = governor_in_use(in) - freed,
+        .live_before = governor_in_use(in),
+        .live_after = governor_in_use(in) - freed,
     };
     governor_pass_done(g, &p);
 }
@@ -130,8 +129,8 @@ Test(governor_reclaim, holes_that_a_pass_left_serve_first)
         .now_ns = in.now_ns,
         .asked = asked,
         .freed = asked,
-        .usage_before = in.usage,
-        .usage_after = in.usage,
+        .used_before = in.usage,
+        .used_after = in.usage,
         .live_before = live,
         .live_after = live - asked,
     };
@@ -209,12 +208,26 @@ Test(governor_reclaim, pass_that_gives_5_percent_ends_the_wait)
     cr_expect(look_at(&g, &in).callbacks_due, "the wait begins small again");
 }
 
+/* It may have asked for anything, below the soft limit too. */
+Test(governor_reclaim, pass_that_only_the_program_wanted_changes_no_wait)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(hard, 0);
+    for (unsigned i = 0; i < 10; i++)
+        pass(&g, &in, 100 * MiB, 0);
+    uint64_t wait_ns = g.pass_wait_ns;
+    pass(&g, &in, 0, 0);
+    pass(&g, &in, 0, 10 * MiB);
+    cr_expect_eq(g.pass_wait_ns, wait_ns);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+}
+
 Test(governor_reclaim, what_live_bytes_or_usage_lost_counts_as_given)
 {
     const struct governor_pass gave[] = {
         {.asked = MiB, .freed = MiB},
         {.asked = MiB, .live_before = 2 * MiB, .live_after = MiB},
-        {.asked = MiB, .usage_before = 2 * MiB, .usage_after = MiB},
+        {.asked = MiB, .used_before = 2 * MiB, .used_after = MiB},
     };
     for (size_t i = 0; i < ARRAY_LEN(gave); i++) {
         struct governor g = new_governor();
@@ -233,8 +246,8 @@ Test(governor_reclaim, growth_during_a_pass_is_not_a_gift)
     const struct governor_pass p = {
         .now_ns = in.now_ns,
         .asked = MiB,
-        .usage_before = GiB,
-        .usage_after = GiB + 50 * MiB,
+        .used_before = GiB,
+        .used_after = GiB + 50 * MiB,
         .live_before = 500 * MiB,
         .live_after = 550 * MiB,
     };

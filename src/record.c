@@ -38,7 +38,8 @@ bool record_due(const struct options *options, enum plim_level level, uint64_t n
     if (options->record_dir[0] == '\0' || level < PLIM_CRITICAL || n >= RECORD_PROCESS_MAX)
         return false;
     uint64_t wait = n == 0 ? 0 : u64_min(first_wait_ns << (n - 1), longest_wait_ns);
-    return now_ns - atomic_load_explicit(&written_ns, memory_order_relaxed) >= wait;
+    /* The look that asks may be older than the last record. */
+    return u64_less(now_ns, atomic_load_explicit(&written_ns, memory_order_relaxed)) >= wait;
 }
 
 static void complain(const struct record_job *job, int rc)
@@ -66,7 +67,7 @@ static int write_first(struct record *r, const struct record_job *job)
     const struct page *page = publish_page();
     struct page_view view;
     uint64_t wall_ns = sys_wall_ns(), start_ns = sys_now_ns();
-    int fd = record_make(job->options->record_dir, wall_ns, r->path);
+    int fd = record_make(job->options->record_dir, wall_ns, &o->scratch, r->path);
     if (fd < 0)
         return fd;
     o->f = (struct fmt)FMT_INIT(o->buf);

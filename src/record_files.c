@@ -66,15 +66,14 @@ static void remove_record(int dir, const char *name)
 
 /* Names begin with the time, so the first of them in order is the oldest. This user's only: with
  * others' the directory's owner has to deal. */
-static void make_room(const char *path)
+static void make_room(const char *path, struct record_scratch *scratch)
 {
-    static _Alignas(8) char buf[4096]; /* one record at a time */
     char oldest[NAME_LEN_MAX] = "";
     unsigned records = 0;
     uint32_t owner;
     struct sys_dir dir;
     const struct dirent64 *entry;
-    (void)sys_dir_open(&dir, path, buf, sizeof(buf));
+    (void)sys_dir_open(&dir, path, scratch->bytes, sizeof(scratch->bytes));
     for (unsigned left = LOOK_AT; left > 0 && (entry = sys_dir_next(&dir)) != NULL; left--) {
         if (!is_record_name(entry->d_name) || sys_owner_at(dir.fd, entry->d_name, &owner) < 0 ||
             owner != sys_euid())
@@ -105,10 +104,11 @@ static void print_path(const char *dir, uint64_t wall_ns, unsigned attempt, char
     fmt_str(&f, suffix);
 }
 
-int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX])
+int record_make(const char *dir, uint64_t wall_ns, struct record_scratch *scratch,
+                char ret_path[RECORD_PATH_MAX])
 {
     int fd = -EEXIST;
-    make_room(dir);
+    make_room(dir, scratch);
     for (unsigned attempt = 1; fd == -EEXIST && attempt <= 3; attempt++) {
         print_path(dir, wall_ns, attempt, ret_path);
         fd = sys_create(ret_path);

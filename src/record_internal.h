@@ -10,11 +10,17 @@
 
 enum { RECORD_PATH_MAX = OPTION_PATH_MAX + 64 };
 
+/* What is read on the way: one for each record that may be under way. */
+struct record_scratch {
+    _Alignas(8) char bytes[16 * 1024];
+};
+
 /* Lines on their way to the file. */
 struct record_out {
     struct sys_file file;
     struct fmt f;
     char buf[8192];
+    struct record_scratch scratch;
     int error; /* the first; nothing is written any more */
 };
 /* A line of words and numbers: begin, any of the next, end. Whole lines reach the file. */
@@ -41,11 +47,13 @@ void record_write_profile(struct record_out *o, const char *record_path);
 
 /* Makes the file in dir; its path goes to *ret_path. Removes the oldest record if there are many.
  * A descriptor, or -errno. */
-int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX]);
+int record_make(const char *dir, uint64_t wall_ns, struct record_scratch *scratch,
+                char ret_path[RECORD_PATH_MAX]);
 
 /* false: it could not be read. */
-bool record_resident(struct record_resident *ret);
+bool record_resident(struct record_scratch *scratch, struct record_resident *ret);
 /* Reads /proc/self/smaps until the deadline; true: to its end. */
-bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COUNT]);
+bool record_smaps(struct record_scratch *scratch, uint64_t deadline_ns,
+                  struct record_map_sum ret[RECORD_MAP_COUNT]);
 
 #endif

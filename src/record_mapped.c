@@ -64,16 +64,15 @@ static size_t take_lines(char *buf, size_t len, enum record_map *kind, struct re
     return len - at;
 }
 
-bool record_resident(struct record_resident *ret)
+bool record_resident(struct record_scratch *scratch, struct record_resident *ret)
 {
     static const char *const keys[] = {"RssAnon", "RssFile", "RssShmem",
                                        "VmPTE",   "VmSwap",  "Threads"};
-    static char text[4096];
     uint64_t values[ARRAY_LEN(keys)] = {0};
     *ret = (struct record_resident){0};
-    if (sys_read_file(SYS_OWN_FILE("status"), text, sizeof(text)) < 0)
+    if (sys_read_file(SYS_OWN_FILE("status"), scratch->bytes, sizeof(scratch->bytes)) < 0)
         return false;
-    (void)fmt_scan_keys(text, keys, values, ARRAY_LEN(keys));
+    (void)fmt_scan_keys(scratch->bytes, keys, values, ARRAY_LEN(keys));
     *ret = (struct record_resident){
         .anonymous = values[0] * KiB,
         .file = values[1] * KiB,
@@ -85,16 +84,18 @@ bool record_resident(struct record_resident *ret)
     return true;
 }
 
-bool record_smaps(uint64_t deadline_ns, struct record_map_sum ret[RECORD_MAP_COUNT])
+bool record_smaps(struct record_scratch *scratch, uint64_t deadline_ns,
+                  struct record_map_sum ret[RECORD_MAP_COUNT])
 {
-    static char buf[16 * 1024]; /* one record at a time; a name is no longer than a path */
+    char *buf = scratch->bytes; /* a line fits: a name is no longer than a path */
+    const size_t size = sizeof(scratch->bytes);
     enum record_map kind = RECORD_MAP_OTHER;
     size_t held = 0;
     long got = -1;
     memset(ret, 0, RECORD_MAP_COUNT * sizeof(*ret));
     int fd = sys_open(SYS_OWN_FILE("smaps"), O_RDONLY);
-    while (fd >= 0 && held < sizeof(buf) && sys_now_ns() < deadline_ns &&
-           (got = sys_read(fd, buf + held, sizeof(buf) - held)) > 0)
+    while (fd >= 0 && held < size && sys_now_ns() < deadline_ns &&
+           (got = sys_read(fd, buf + held, size - held)) > 0)
         held = take_lines(buf, held + (size_t)got, &kind, ret);
     if (fd >= 0)
         sys_close(fd);

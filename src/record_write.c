@@ -82,7 +82,7 @@ void record_write_reclaimers(struct record_out *o)
 
 void record_write_resident(struct record_out *o, struct record_resident *ret)
 {
-    if (!record_resident(ret))
+    if (!record_resident(&o->scratch, ret))
         return;
     record_line(o, "resident");
 #define X(name) record_number(o, ret->name);
@@ -97,7 +97,7 @@ void record_write_maps(struct record_out *o, const struct record_resident *resid
     struct record_map_sum sums[RECORD_MAP_COUNT];
     if (resident->anonymous + resident->file + resident->shared > smaps_max_resident)
         return;
-    bool all = record_smaps(deadline_ns, sums);
+    bool all = record_smaps(&o->scratch, deadline_ns, sums);
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {
         record_line(o, "map");
         record_text(o, record_maps[i].name);

@@ -37,12 +37,13 @@ static void read_usage(uint32_t choice)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+    static struct record_scratch scratch;
     struct record_resident resident;
     struct record_map_sum sums[RECORD_MAP_COUNT];
     uint64_t start;
     fake_begin(data, len);
-    (void)record_resident(&resident);
-    (void)record_smaps(UINT64_MAX, sums);
+    (void)record_resident(&scratch, &resident);
+    (void)record_smaps(&scratch, UINT64_MAX, sums);
     (void)page_start_time(1, &start);
     (void)page_image(1);
     read_usage((uint32_t)len);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static char dir[64];
+static struct record_scratch scratch;
 
 static void dir_make(void)
 {
@@ -54,7 +55,7 @@ static void assert_stamp(time_t seconds)
     gmtime_r(&seconds, &tm);
     strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm);
     snprintf(expected, sizeof(expected), "%s/plimsoll-%s-%d.record", dir, stamp, getpid());
-    int fd = record_make(dir, (uint64_t)seconds * NS_PER_S + 999999999, path);
+    int fd = record_make(dir, (uint64_t)seconds * NS_PER_S + 999999999, &scratch, path);
     cr_assert_geq(fd, 0);
     cr_expect_str_eq(path, expected);
     close(fd);
@@ -76,8 +77,8 @@ Test(record, second_one_of_a_second_gets_a_number)
 {
     char first[RECORD_PATH_MAX], second[RECORD_PATH_MAX];
     struct stat st;
-    int fd = record_make(dir, NS_PER_S, first);
-    int other = record_make(dir, NS_PER_S, second);
+    int fd = record_make(dir, NS_PER_S, &scratch, first);
+    int other = record_make(dir, NS_PER_S, &scratch, second);
     cr_assert(fd >= 0 && other >= 0);
     cr_expect_str_neq(first, second);
     cr_expect_not_null(strstr(second, "-2.record"));
@@ -88,7 +89,7 @@ Test(record, second_one_of_a_second_gets_a_number)
 Test(record, directory_that_is_not_there_is_an_error)
 {
     char path[RECORD_PATH_MAX];
-    cr_expect_eq(record_make("/nonexistent/records", NS_PER_S, path), -ENOENT);
+    cr_expect_eq(record_make("/nonexistent/records", NS_PER_S, &scratch, path), -ENOENT);
 }
 
 Test(record, oldest_goes_when_there_are_many_and_nothing_else)
@@ -107,7 +108,7 @@ Test(record, oldest_goes_when_there_are_many_and_nothing_else)
     }
     touch("plimsoll-20200101-000000-7.heap");
     touch("plimsoll-20200101-000001-7.heap");
-    cr_assert_geq(record_make(dir, 1795500000 * NS_PER_S, path), 0);
+    cr_assert_geq(record_make(dir, 1795500000 * NS_PER_S, &scratch, path), 0);
     cr_expect_not(exists("plimsoll-20200101-000000-7.record"));
     cr_expect_not(exists("plimsoll-20200101-000000-7.heap"));
     cr_expect(exists("plimsoll-20200101-000001-7.record"));
@@ -123,7 +124,7 @@ static char out_path[RECORD_PATH_MAX];
 
 static void out_open(void)
 {
-    int fd = record_make(dir, NS_PER_S, out_path);
+    int fd = record_make(dir, NS_PER_S, &scratch, out_path);
     cr_assert_geq(fd, 0);
     out.f = (struct fmt)FMT_INIT(out.buf);
     cr_assert_eq(sys_file_adopt(&out.file, fd), 0);
@@ -223,8 +224,8 @@ Test(record, anonymous_and_shared_memory_are_told_apart)
 {
     struct record_map_sum before[RECORD_MAP_COUNT], after[RECORD_MAP_COUNT];
     struct record_resident was, is;
-    cr_assert(record_smaps(UINT64_MAX, before));
-    cr_assert(record_resident(&was));
+    cr_assert(record_smaps(&scratch, UINT64_MAX, before));
+    cr_assert(record_resident(&scratch, &was));
     int fd = memfd_create("x", 0);
     cr_assert_eq(ftruncate(fd, MAPPED / 2), 0);
     char *anonymous =
@@ -233,8 +234,8 @@ Test(record, anonymous_and_shared_memory_are_told_apart)
     cr_assert(anonymous != MAP_FAILED && shared != MAP_FAILED);
     memset(anonymous, 1, MAPPED);
     memset(shared, 1, MAPPED / 2);
-    cr_assert(record_smaps(UINT64_MAX, after));
-    cr_assert(record_resident(&is));
+    cr_assert(record_smaps(&scratch, UINT64_MAX, after));
+    cr_assert(record_resident(&scratch, &is));
     cr_expect_geq(after[RECORD_MAP_ANONYMOUS].rss - before[RECORD_MAP_ANONYMOUS].rss, MAPPED);
     cr_expect_eq(after[RECORD_MAP_SHARED].rss - before[RECORD_MAP_SHARED].rss, MAPPED / 2);
     cr_expect_geq(after[RECORD_MAP_FILE].mappings, 3);
@@ -257,9 +258,9 @@ Test(record, threads_are_counted)
 {
     struct record_resident was, is;
     pthread_t thread;
-    cr_assert(record_resident(&was));
+    cr_assert(record_resident(&scratch, &was));
     cr_assert_eq(pthread_create(&thread, NULL, wait_for_ever, NULL), 0);
-    cr_assert(record_resident(&is));
+    cr_assert(record_resident(&scratch, &is));
     cr_expect_eq(is.threads, was.threads + 1);
     cr_expect_geq(was.threads, 1);
 }
@@ -267,6 +268,6 @@ Test(record, threads_are_counted)
 Test(record, no_time_means_not_all)
 {
     struct record_map_sum sums[RECORD_MAP_COUNT];
-    cr_expect_not(record_smaps(0, sums));
+    cr_expect_not(record_smaps(&scratch, 0, sums));
     cr_expect_eq(sums[RECORD_MAP_FILE].mappings, 0);
 }

@@ -30,12 +30,14 @@ bool watcher_pause(void)
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
     if (tid == sys_tid() || !atomic_compare_exchange_strong(&self->state, &state, WATCHER_PAUSED))
         return false; /* a reclaimer's call; or not alone anyway */
+    uint32_t made_since = number_of(&self->relief);
     watcher_rouse();
     atomic_fetch_add(&self->passes, 1);
     (void)sys_futex_wake(&self->passes, 1);
     (void)sys_futex_wake(&self->state, 1);
     wait_for_end(tid);
     wait_for_end(relief);
+    wait_for_end(made_since);
     return true;
 }
 
@@ -53,6 +55,7 @@ bool watcher_fork_child(void)
     atomic_store(&self->relief, 0);
     atomic_store(&self->pass_ns, 0);
     atomic_store(&self->start_ns, 0);
+    atomic_store(&self->asked, 0); /* by the parent's threads */
     events_fork_child(&self->events);
     atomic_store(&self->mailbox, NULL); /* the page is the parent's */
     return ran;

@@ -14,9 +14,12 @@ static bool wait_for_long_pass(void)
         uint64_t for_ns = watcher_pass_for();
         if (for_ns >= pass_patience_ns)
             return true;
+        if (state ==
+            WATCHER_PAUSED) /* who paused has raised `passes`, perhaps before it was read */
+            break;
         if (for_ns == 0)
             (void)sys_futex_wait(&self->passes, passes, UINT64_MAX);
-        if (state != WATCHER_PAUSED)
+        else
             (void)sys_futex_wait(&self->state, state, u64_less(pass_patience_ns, for_ns));
     }
     return false;

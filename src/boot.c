@@ -60,7 +60,7 @@ static enum phase take_over(void)
 static uint64_t until_first_look(void)
 {
     const struct usage *u = &runtime.usage;
-    uint64_t most = u64_min(u64_min(u->memory.hard, u->memory.high), u->ram);
+    uint64_t most = limits_effective_bytes(&u->memory, u->ram);
     if (u->options.limit_kind == LIMIT_BYTES)
         most = u64_min(most, u->options.limit);
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);

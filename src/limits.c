@@ -41,9 +41,40 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
     };
 }
 
+struct limits limits_of_level(bool nearest, uint64_t hard, const struct options *options)
+{
+    struct options o = *options;
+    if (!nearest && o.limit_kind == LIMIT_BYTES) {
+        o.limit_kind = LIMIT_PERCENT;
+        o.limit = LIMIT_PERCENT_DEFAULT;
+    }
+    return limits_from_hard(LIMITS_CGROUP, hard, &o);
+}
+
+struct limits limits_alone(uint64_t ram, const struct options *options)
+{
+    if (options->limit_kind != LIMIT_BYTES)
+        return limits_from_hard(LIMITS_MACHINE, ram, options);
+    /* As if the bytes were the default share of it. */
+    uint64_t bytes = options->limit, hard = UNLIMITED;
+    if (bytes < UNLIMITED / 2)
+        hard = u64_share(bytes, 100 * 1000, LIMIT_PERCENT_DEFAULT);
+    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, ram), options);
+}
+
+/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
+ * live within, and memory.max still kills. */
+uint64_t limits_level_bytes(const struct cgroup_level *level)
+{
+    return level->high == 0 ? level->hard : u64_min(level->hard, level->high);
+}
+
 uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram)
 {
-    return u64_min(ram, u64_min(memory->hard, memory->high));
+    uint64_t bytes = ram;
+    for (unsigned i = 0; i < memory->level_count; i++)
+        bytes = u64_min(bytes, limits_level_bytes(&memory->levels[i]));
+    return bytes;
 }
 
 struct memory_size limits_memory(const struct memory_size *host, const struct memory_size *group)

@@ -27,7 +27,14 @@ struct limits {
 /* Thresholds under `hard` bytes. hard UNLIMITED or the option off: LIMITS_NONE, all UNLIMITED. */
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
                                const struct options *options);
+/* Those of a cgroup level; `nearest`: none with a limit is nearer to the process. For that one
+ * alone the user's bytes count: further up, siblings are charged as well. */
+struct limits limits_of_level(bool nearest, uint64_t hard, const struct options *options);
+/* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
+struct limits limits_alone(uint64_t ram, const struct options *options);
 
+/* Where a level kills or stalls. */
+uint64_t limits_level_bytes(const struct cgroup_level *level);
 /* The tightest of limit, high and RAM: what doctor reports as effective. */
 uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
 

@@ -108,6 +108,9 @@ struct options {
     enum log_level log;
 };
 
+/* PLIMSOLL_LIMIT's, as options_parse() makes it. */
+#define LIMIT_PERCENT_DEFAULT (90 * 1000)
+
 /* A soft limit in bytes, from wherever it comes: less cannot hold even an idle heap, and "90" is a
  * forgotten percent sign. */
 #define LIMIT_BYTES_MIN MiB

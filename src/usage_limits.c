@@ -26,26 +26,6 @@ static uint64_t membership_digest(void)
     return got < 0 ? 0 : h ^ sys_inode("/proc/self/ns/cgroup");
 }
 
-/* The user's bytes count for the nearest limit only: further up, siblings are charged as well. */
-static struct limits level_limits(const struct usage *u, unsigned index, uint64_t hard)
-{
-    struct options o = u->options;
-    if (index > 0 && o.limit_kind == LIMIT_BYTES) {
-        o.limit_kind = LIMIT_PERCENT;
-        o.limit = 90 * 1000;
-    }
-    return limits_from_hard(LIMITS_CGROUP, hard, &o);
-}
-
-/* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
-static struct limits limits_alone(const struct usage *u)
-{
-    if (u->options.limit_kind != LIMIT_BYTES)
-        return limits_from_hard(LIMITS_MACHINE, u->ram, &u->options);
-    uint64_t hard = u->options.limit < UNLIMITED / 10 ? u->options.limit * 10 / 9 : UNLIMITED;
-    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, u->ram), &u->options);
-}
-
 static void close_level(struct usage_level *level)
 {
     sys_file_close(&level->charge_file);
@@ -53,19 +33,12 @@ static void close_level(struct usage_level *level)
     sys_file_close(&level->limit_file);
 }
 
-/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
- * live within, and memory.max still kills. */
-static uint64_t hard_limit(const struct cgroup_level *from)
-{
-    return from->high == 0 ? from->hard : u64_min(from->hard, from->high);
-}
-
 static void derive_limits(struct usage *u)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < u->memory.level_count; i++) {
         const struct cgroup_level *from = &u->memory.levels[i];
-        uint64_t hard = hard_limit(from);
+        uint64_t hard = limits_level_bytes(from);
         if (hard >= u->ram)
             continue; /* the machine ends before it does */
         struct usage_level *level = &u->levels[n];
@@ -77,11 +50,11 @@ static void derive_limits(struct usage *u)
         }
         level->path_len = from->path_len;
         level->hard = hard;
-        level->limits = level_limits(u, n, hard);
+        level->limits = limits_of_level(n == 0, hard, &u->options);
         n++;
     }
     u->level_count = n;
-    struct limits alone = limits_alone(u);
+    struct limits alone = limits_alone(u->ram, &u->options);
     if (alone.source != u->alone.source)
         sys_file_close(&u->alone_file); /* each source reads a file of its own */
     u->alone = alone;

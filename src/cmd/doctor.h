@@ -59,10 +59,10 @@ struct doctor_request {
 
 /* One level of the memory hierarchy. UNLIMITED where nothing is known. */
 struct doctor_level {
-    uint64_t hard, high, usage, reclaimable;
-    uint64_t shmem;  /* tmpfs and shared memory, within the usage */
-    bool oom_group;  /* a kill takes all its processes */
-    size_t path_len; /* of cgroup.memory.path */
+    struct cgroup_level limit;
+    uint64_t usage, reclaimable;
+    uint64_t shmem; /* tmpfs and shared memory, within the usage */
+    bool oom_group; /* a kill takes all its processes */
 };
 
 /* A directory that the process is to write to, seen with its rights. */
@@ -118,6 +118,7 @@ struct diagnosis {
     uint64_t ram, swap; /* of the machine; swap 0: none, UNLIMITED: unknown */
     unsigned affinity, effective_cpus;
     uint64_t effective_bytes;
+    uint64_t nearest_bytes; /* what PLIMSOLL_LIMIT in bytes is to be below */
     struct options options;
     struct limits limits;
     unsigned level_count;

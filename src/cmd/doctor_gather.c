@@ -132,11 +132,11 @@ static void read_more_of_level(const struct diagnosis *d, struct doctor_level *l
     static char text[16 * 1024];
     const struct cgroup_dir *dir = &d->cgroup.memory;
     char path[CGROUP_PATH_MAX];
-    if (cgroup_level_file(d->request.root, dir, level->path_len, "memory.stat", path,
+    if (cgroup_level_file(d->request.root, dir, level->limit.path_len, "memory.stat", path,
                           sizeof(path)) == 0 &&
         sys_read_file(path, text, sizeof(text)) > 0)
         level->shmem = stat_value(text, dir->version == 1 ? "total_shmem" : "shmem");
-    if (dir->version == 2 && cgroup_level_file(d->request.root, dir, level->path_len,
+    if (dir->version == 2 && cgroup_level_file(d->request.root, dir, level->limit.path_len,
                                                "memory.oom.group", path, sizeof(path)) == 0)
         level->oom_group = sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';
 }
@@ -145,12 +145,8 @@ static void add_level(struct diagnosis *d, const struct cgroup_level *from)
 {
     struct doctor_level *level = &d->levels[d->level_count++];
     struct sys_file usage = {0}, stat = {0};
-    *level = (struct doctor_level){.hard = from->hard,
-                                   .high = from->high,
-                                   .usage = UNLIMITED,
-                                   .reclaimable = UNLIMITED,
-                                   .shmem = UNLIMITED,
-                                   .path_len = from->path_len};
+    *level = (struct doctor_level){
+        .limit = *from, .usage = UNLIMITED, .reclaimable = UNLIMITED, .shmem = UNLIMITED};
     (void)cgroup_read_usage(d->request.root, &d->cgroup.memory, from->path_len, &usage,
                             &level->usage);
     (void)cgroup_read_reclaimable(d->request.root, &d->cgroup.memory, from->path_len, &stat,
@@ -172,6 +168,24 @@ static void gather_levels(struct diagnosis *d)
         add_level(d, &d->memory.levels[i]);
 }
 
+/* Of the level that binds where each is used as much as the others. */
+static struct limits limits_found(struct diagnosis *d)
+{
+    bool nearest = true;
+    d->nearest_bytes = d->ram;
+    for (unsigned i = 0; i < d->memory.level_count; i++) {
+        uint64_t hard = limits_level_bytes(&d->memory.levels[i]);
+        if (hard >= d->ram)
+            continue;
+        if (nearest)
+            d->nearest_bytes = hard;
+        if (hard == d->effective_bytes)
+            return limits_of_level(nearest, hard, &d->options);
+        nearest = false;
+    }
+    return limits_alone(d->ram, &d->options);
+}
+
 static void gather_limits(struct diagnosis *d)
 {
     const char *root = d->request.root;
@@ -183,10 +197,7 @@ static void gather_limits(struct diagnosis *d)
     d->affinity = affinity_of(&d->request);
     d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);
     d->effective_bytes = limits_effective_bytes(&d->memory, d->ram);
-    enum limits_source source = d->effective_bytes == UNLIMITED ? LIMITS_NONE
-                                : d->effective_bytes < d->ram   ? LIMITS_CGROUP
-                                                                : LIMITS_MACHINE;
-    d->limits = limits_from_hard(source, d->effective_bytes, &d->options);
+    d->limits = limits_found(d);
 }
 
 /* Where run would take the library from, and whether it can be loaded at all. */

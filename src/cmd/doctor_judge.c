@@ -17,7 +17,7 @@ static const struct doctor_level *binding_level(const struct diagnosis *d)
     if (d->effective_bytes == UNLIMITED)
         return NULL;
     for (unsigned i = 0; i < d->level_count; i++)
-        if (u64_min(d->levels[i].hard, d->levels[i].high) == d->effective_bytes)
+        if (limits_level_bytes(&d->levels[i].limit) == d->effective_bytes)
             return &d->levels[i];
     return NULL;
 }
@@ -42,7 +42,7 @@ static void judge_memory(struct diagnosis *d)
     if (d->effective_bytes == UNLIMITED)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_LIMIT,
                    "no limit and no RAM size is known: nothing to keep under");
-    else if (d->memory.hard == UNLIMITED && d->memory.high == UNLIMITED)
+    else if (limits_effective_bytes(memory, UNLIMITED) == UNLIMITED)
         doctor_add(
             d, DOCTOR_NOTE, DOCTOR_LIMIT,
             "no cgroup sets a limit: the machine's RAM of %s is taken, which all its programs "
@@ -58,7 +58,11 @@ static void judge_memory(struct diagnosis *d)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_LIMIT,
                    "the limit of %s is larger than the machine's RAM of %s, which is taken instead",
                    words_bytes(memory->hard), words_bytes(d->ram));
-    if (memory->high < memory->hard && memory->high != UNLIMITED)
+    if (memory->high == 0)
+        doctor_add(d, DOCTOR_NOTE, DOCTOR_HIGH,
+                   "memory.high is 0: the kernel takes back what it can; that is not taken as a "
+                   "limit");
+    else if (memory->high < memory->hard && memory->high != UNLIMITED)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_HIGH,
                    "memory.high of %s is below the hard limit of %s: the kernel throttles the "
                    "program from there on, so that is taken as its limit",
@@ -86,10 +90,10 @@ static void judge_soft_limit(struct diagnosis *d)
     else if (options->limit_kind == LIMIT_OFF)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT,
                    "PLIMSOLL_LIMIT is off: nothing is reclaimed");
-    else if (options->limit_kind == LIMIT_BYTES && options->limit >= d->effective_bytes)
+    else if (options->limit_kind == LIMIT_BYTES && options->limit >= d->nearest_bytes)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT,
                    "PLIMSOLL_LIMIT of %s is not below the limit of %s", words_bytes(options->limit),
-                   words_bytes(d->effective_bytes));
+                   words_bytes(d->nearest_bytes));
 }
 
 static void judge_usage(struct diagnosis *d, const struct doctor_level *level)
@@ -98,7 +102,7 @@ static void judge_usage(struct diagnosis *d, const struct doctor_level *level)
         return;
     uint64_t cache = level->reclaimable == UNLIMITED ? 0 : level->reclaimable;
     uint64_t used = u64_less(level->usage, cache);
-    int len = (int)level->path_len;
+    int len = (int)level->limit.path_len;
     const char *path = d->cgroup.memory.path;
     if (used >= d->limits.soft)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_HEADROOM,

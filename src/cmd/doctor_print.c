@@ -32,12 +32,12 @@ static const char *path_or_dash(const char *path)
 static void level_path(const struct diagnosis *d, const struct doctor_level *level, char *buf,
                        size_t len)
 {
-    (void)snprintf(buf, len, "%.*s", (int)level->path_len, d->cgroup.memory.path);
+    (void)snprintf(buf, len, "%.*s", (int)level->limit.path_len, d->cgroup.memory.path);
 }
 
 static bool binds(const struct diagnosis *d, const struct doctor_level *level)
 {
-    uint64_t tightest = u64_min(level->hard, level->high);
+    uint64_t tightest = limits_level_bytes(&level->limit);
     return tightest != UNLIMITED && tightest == d->effective_bytes;
 }
 
@@ -67,8 +67,8 @@ static void print_levels(const struct diagnosis *d)
         const struct doctor_level *level = &d->levels[i];
         level_path(d, level, path, sizeof(path));
         printf("  %s%s\n", path, binds(d, level) ? "  <- binds" : "");
-        print_bytes("    limit ", level->hard, "");
-        print_bytes(", high ", level->high, "");
+        print_bytes("    limit ", level->limit.hard, "");
+        print_bytes(", high ", level->limit.high, "");
         print_known(", usage ", level->usage);
         print_known(", of that reclaimable ", level->reclaimable);
         putchar('\n');
@@ -167,8 +167,8 @@ static json_t *levels_json(const struct diagnosis *d)
         json_t *row = json_object();
         level_path(d, level, path, sizeof(path));
         json_object_set_new(row, "path", json_text(path));
-        json_object_set_new(row, "limit_bytes", json_limit(level->hard));
-        json_object_set_new(row, "high_bytes", json_limit(level->high));
+        json_object_set_new(row, "limit_bytes", json_limit(level->limit.hard));
+        json_object_set_new(row, "high_bytes", json_limit(level->limit.high));
         json_object_set_new(row, "usage_bytes", json_known(level->usage));
         json_object_set_new(row, "reclaimable_bytes", json_known(level->reclaimable));
         json_object_set_new(row, "binds", json_boolean(binds(d, level)));

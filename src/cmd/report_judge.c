@@ -1,6 +1,8 @@
 /* What samples mean, see report.h. Pure. */
 #include "report.h"
 
+#include "../options.h"
+
 #include <string.h>
 
 /* A request this long before the end may be what ended it. */
@@ -157,8 +159,9 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
 static uint64_t limit_for(uint64_t needed, const struct verdict *v)
 {
     bool shared = v->soft != UNLIMITED && v->hard != UNLIMITED && v->soft > 0 && v->soft <= v->hard;
-    unsigned __int128 limit =
-        shared ? (unsigned __int128)needed * v->hard / v->soft : (unsigned __int128)needed * 10 / 9;
+    unsigned __int128 limit = shared
+                                  ? (unsigned __int128)needed * v->hard / v->soft
+                                  : (unsigned __int128)needed * 100 * 1000 / LIMIT_PERCENT_DEFAULT;
     return limit > INT64_MAX ? UNLIMITED : (uint64_t)limit;
 }
 

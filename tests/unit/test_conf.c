@@ -13,8 +13,7 @@ void je_no_cache_oblivious(void) {}
 static bool caches_are_small(uint64_t hard, uint64_t high)
 {
     runtime.options.enabled = true;
-    runtime.usage.memory.hard = hard;
-    runtime.usage.memory.high = high;
+    runtime.usage.memory = (struct cgroup_memory){.level_count = 1, .levels = {{hard, high, 1}}};
     conf_build();
     bool small = strstr(je_malloc_conf, "tcache_max:8192") != NULL;
     cr_expect_neq(small, strstr(je_malloc_conf, "bin_shards:") != NULL, "%s", je_malloc_conf);
@@ -27,6 +26,7 @@ Test(conf, caches_are_small_under_a_gib_whichever_limit_says_so)
     cr_expect(caches_are_small(4 * GiB, GiB), "memory.high");
     cr_expect(caches_are_small(UNLIMITED, 200 * MiB), "memory.high alone");
     cr_expect_not(caches_are_small(2 * GiB, UNLIMITED));
+    cr_expect_not(caches_are_small(2 * GiB, 0), "the kernel is asked to take back what it can");
     cr_expect_not(caches_are_small(2 * GiB, GiB + 1));
     cr_expect_not(caches_are_small(UNLIMITED, UNLIMITED));
 }

@@ -144,10 +144,11 @@ Test(limits, effective_is_the_tightest_of_limit_high_and_ram)
         {GiB, UNLIMITED, 8 * GiB, GiB},   {GiB, 512 * MiB, 8 * GiB, 512 * MiB},
         {UNLIMITED, UNLIMITED, GiB, GiB}, {16 * GiB, 12 * GiB, 8 * GiB, 8 * GiB},
         {0, UNLIMITED, GiB, 0},           {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},
-        {UNLIMITED, GiB, UNLIMITED, GiB},
+        {UNLIMITED, GiB, UNLIMITED, GiB}, {GiB, 0, 8 * GiB, GiB},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct cgroup_memory memory = {.hard = cases[i].hard, .high = cases[i].high};
+        const struct cgroup_memory memory = {.level_count = 1,
+                                             .levels = {{cases[i].hard, cases[i].high, 1}}};
         cr_expect_eq(limits_effective_bytes(&memory, cases[i].ram), cases[i].expected, "case %zu",
                      i);
     }

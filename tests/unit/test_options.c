@@ -75,7 +75,7 @@ Test(options, defaults_are_those_of_the_table)
     cr_assert_eq(said.count, 0);
     cr_assert(options.enabled);
     cr_assert_eq(options.limit_kind, LIMIT_PERCENT);
-    cr_assert_eq(options.limit, 90000);
+    cr_assert_eq(options.limit, LIMIT_PERCENT_DEFAULT);
     cr_assert_eq(options.on_limit, ON_LIMIT_THROTTLE);
     cr_assert_eq(options.reclaim_cpu, 5000);
     cr_assert_eq(options.profile, PROFILE_BALANCED);

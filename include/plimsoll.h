@@ -96,7 +96,8 @@ struct plim_stats {
     uint64_t watcher_wakeups;
 };
 
-/* Fills at most s->size bytes and sets s->size to what it filled. -EINVAL: size under 8. */
+/* Fills at most s->size bytes and sets s->size to what it filled. -EINVAL: size under 8. In a
+ * forked child what is counted begins at 0. */
 PLIM_API int plim_stats(struct plim_stats *s);
 
 struct plim_limits {

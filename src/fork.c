@@ -16,8 +16,9 @@ static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
 /*
  * Not in the middle of another thread's purge: the child would find jemalloc's arena marked as
  * being purged for ever. Within a time only, and a short one where a signal handler forks while
- * this thread is inside; not at all where it is this thread's own look that is interrupted: nothing
- * would end that before the handler does.
+ * this thread is inside, unless it only waits here: it may have what that purge needs. Not at all
+ * where it is this thread's own look that is interrupted: nothing would end that before the handler
+ * does.
  *
  * Signals are blocked only once the locks are had, for the threads that hold them may themselves
  * wait for this one's handlers. From then on there are no more of them: a fork inside this one
@@ -26,14 +27,16 @@ static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
 static void fork_prepare(void)
 {
     struct fork_state fork = {.was_inside = thread_state.inside};
+    const bool was_forking = thread_state.forks; /* and a handler came between */
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
-    thread_state.inside = true; /* handlers may allocate */
+    thread_state.forks = thread_state.inside = true; /* handlers may allocate */
     atomic_signal_fence(memory_order_seq_cst);
     fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
     fork.reclaimers = reclaimers_fork_prepare(patience_ns);
     fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
-    je_purges_fork_prepare(patience_ns);
+    je_purges_fork_prepare(was_forking ? purge_lasts_ns : patience_ns);
     fork.signals = sys_block_signals();
+    thread_state.forks = was_forking;
     thread_state.fork = fork;
 }
 
@@ -64,6 +67,18 @@ static void look_in_child(bool watched)
         account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
 }
 
+/* What the parent did is on the parent's page. */
+static void counters_reset(void)
+{
+    struct counters *c = &runtime.counters;
+    _Atomic uint64_t *const all[] = {&c->looks,           &c->purges,          &c->purged_bytes,
+                                     &c->reclaimer_calls, &c->reclaimer_asked, &c->reclaimer_freed,
+                                     &c->reclaim_cpu_ns,  &c->throttle_ns,     &c->failed_requests,
+                                     &c->wakeups};
+    for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+        atomic_store_explicit(all[i], 0, memory_order_relaxed);
+}
+
 /* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
  * stays in the handler for good, and is to be looked after there (but for the arena that it was
  * purging: jemalloc takes that purge for one that goes on). */
@@ -71,6 +86,7 @@ static bool reset(void)
 {
     /* The other threads that waited are the parent's. */
     atomic_store_explicit(&runtime.held, thread_state.held, memory_order_relaxed);
+    counters_reset();
     reclaimers_fork_child();
     lock_reset(&runtime.look_lock);
     je_slabs_fork_child();

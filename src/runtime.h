@@ -149,6 +149,7 @@ static const uint64_t pass_lost_ns = 10 * NS_PER_S;
 /* What only the calling thread knows. */
 struct thread_state {
     bool inside;          /* in a look, or the watcher: its own requests pass through */
+    bool forks;           /* between a fork's beginning and its having all locks */
     bool ours;            /* a thread of the library's: jemalloc gives it no cache at first */
     uint32_t flush_epoch; /* as of its last flush */
     unsigned held;        /* its waits for room: 1, more where a signal handler allocates */

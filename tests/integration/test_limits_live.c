@@ -111,7 +111,7 @@ Test(limits_live, a_removed_limit_lets_a_cache_grow)
 Test(limits_live, a_soft_limit_in_bytes_stays_when_the_hard_one_rises)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB});
-    struct run run = start_cache(box, "300", "60", "PLIMSOLL_LIMIT=120Mi");
+    struct run run = start_cache(box, "300", "20", "PLIMSOLL_LIMIT=120Mi");
     expect_number(&run, "calls", 1, 1e9);
     cr_assert(box_set_memory(box, 800 * MIB) == 0);
     sleep_ms(2000);

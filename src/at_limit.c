@@ -56,11 +56,11 @@ static bool exhausted(uint64_t request)
     return still_no_room(request);
 }
 
-static void abort_at_limit(void)
+static void abort_at_limit(uint64_t request)
 {
     char text[200];
     struct fmt f = FMT_INIT(text);
-    if (!exhausted(0))
+    if (!exhausted(request))
         return;
     record_last(&runtime.options, "abort");
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
@@ -102,22 +102,23 @@ bool at_limit(size_t size, struct governor_decision *d)
 {
     if (reclaimers_inside() && runtime.options.on_limit != ON_LIMIT_FAIL)
         return true;
+    uint64_t large = size >= LARGE_REQUEST ? size : 0;
     switch (runtime.options.on_limit) {
     case ON_LIMIT_NONE:
         return true;
     case ON_LIMIT_THROTTLE:
-        throttle(size >= LARGE_REQUEST && runtime_reclaimers(PLIM_CRITICAL) > 0 ? size : 0, d);
+        throttle(runtime_reclaimers(PLIM_CRITICAL) > 0 ? large : 0, d);
         return true;
     case ON_LIMIT_FAIL:
         if (!reclaimers_inside())
-            throttle(size >= LARGE_REQUEST ? size : 0, d);
-        if (!d->no_room || size < LARGE_REQUEST || (d->hold_ns > 0 && !exhausted(size)))
+            throttle(large, d);
+        if (!d->no_room || large == 0 || (d->hold_ns > 0 && !exhausted(large)))
             return true;
         counter_add(&runtime.counters.failed_requests, 1);
         return false;
     case ON_LIMIT_ABORT:
         if (d->no_room)
-            abort_at_limit();
+            abort_at_limit(large);
         return true;
     }
     return true;

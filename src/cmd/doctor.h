@@ -119,6 +119,7 @@ struct diagnosis {
     unsigned affinity, effective_cpus;
     uint64_t effective_bytes;
     uint64_t nearest_bytes; /* what PLIMSOLL_LIMIT in bytes is to be below */
+    uint64_t binding_bytes; /* the limit that binds: the process's page tells, else the tightest */
     struct options options;
     struct limits limits;
     unsigned level_count;
@@ -132,8 +133,7 @@ struct diagnosis {
 
 /* 0, or -ESRCH where there is no such process. */
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
-/* The limits as they are if plimsoll ctl or the process has set them since; after doctor_gather().
- */
+/* The limits that are in force, as the process's page tells them; after doctor_gather(). */
 void doctor_gather_page(struct diagnosis *diagnosis);
 /* Parts of it. entries: "NAME=value", NULL-terminated. */
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);

@@ -197,6 +197,7 @@ static void gather_limits(struct diagnosis *d)
     d->affinity = affinity_of(&d->request);
     d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);
     d->effective_bytes = limits_effective_bytes(&d->memory, d->ram);
+    d->binding_bytes = d->effective_bytes;
     d->limits = limits_found(d);
 }
 

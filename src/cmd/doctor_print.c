@@ -37,8 +37,8 @@ static void level_path(const struct diagnosis *d, const struct doctor_level *lev
 
 static bool binds(const struct diagnosis *d, const struct doctor_level *level)
 {
-    uint64_t tightest = limits_level_bytes(&level->limit);
-    return tightest != UNLIMITED && tightest == d->effective_bytes;
+    uint64_t bytes = limits_level_bytes(&level->limit);
+    return bytes != UNLIMITED && bytes == d->binding_bytes;
 }
 
 static void print_bytes(const char *label, uint64_t bytes, const char *behind)

@@ -67,14 +67,32 @@ Test(on_limit, none_leaves_the_same_request_to_the_kernel_which_kills)
     expect_oom_killed(box, &run);
 }
 
-Test(on_limit, abort_ends_the_program_with_sigabrt_and_a_line_that_says_why)
+static void expect_aborted(struct box *box, struct run *run)
+{
+    cr_expect(run_signalled(run, SIGABRT), "%s", run_describe(run));
+    cr_expect(strstr(run->err, "plimsoll: aborting"), "no line on stderr: %s", run->err);
+    cr_expect(box_oom_kills(box) == 0);
+}
+
+static void expect_abort_of_growth(const char *block_kib)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
-    struct run run = grow_past(box, "PLIMSOLL_ON_LIMIT=abort", "8");
-    cr_expect(run_signalled(&run, SIGABRT), "%s", run_describe(&run));
-    cr_expect(strstr(run.err, "plimsoll: "), "no line on stderr: %s", run.err);
+    struct run run = grow_past(box, "PLIMSOLL_ON_LIMIT=abort", block_kib);
+    expect_aborted(box, &run);
     cr_expect(run_number(&run, "live_mib") > 140, "too early: %s", run_describe(&run));
-    cr_expect(box_oom_kills(box) == 0);
+}
+
+Test(on_limit, abort_ends_the_program_with_sigabrt_and_a_line_that_says_why)
+{
+    expect_abort_of_growth("8");
+}
+
+Test(on_limit, so_it_does_where_large_requests_are_what_does_not_fit)
+{
+    expect_abort_of_growth("4096");
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = big_request(box, "PLIMSOLL_ON_LIMIT=abort");
+    expect_aborted(box, &run);
 }
 
 Test(on_limit, throttle_waits_but_not_for_ever)

@@ -82,15 +82,27 @@ static unsigned highest(const struct flight *f)
     return top;
 }
 
-/* In the last third of the rise, at least half as fast as over all of it. */
+/* When its usage was seen, which is that of its highest look: the last one, where usage rises. */
+static uint64_t seen_ns(const struct record_sample *s)
+{
+    return known(s->at_ns) + u64_min(s->span_us, UINT32_MAX) * 1000;
+}
+
+static uint64_t seen_apart(const struct record_sample *from, const struct record_sample *to)
+{
+    return u64_less(seen_ns(to), seen_ns(from));
+}
+
+/* In the last third of the rise or somewhat more, at least half as fast as over all of it. */
 static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int64_t rise)
 {
-    uint64_t span = f->samples[top].at_ns - f->samples[begin].at_ns;
-    uint64_t from = f->samples[top].at_ns - span / 3;
+    const struct record_sample *last = &f->samples[top];
+    uint64_t span = seen_apart(&f->samples[begin], last);
     unsigned i = top;
-    while (i > begin && f->samples[i - 1].at_ns >= from)
+    while (i > begin && seen_apart(&f->samples[i], last) < span / 3)
         i--;
-    return difference(f->samples[top].usage, f->samples[i].usage) >= rise / 6;
+    int64_t lately = difference(last->usage, f->samples[i].usage);
+    return (__int128)lately * 2 * span >= (__int128)rise * seen_apart(&f->samples[i], last);
 }
 
 /* From the soft limit on the program is held back: how fast it grows by itself shows before. */
@@ -105,7 +117,7 @@ static unsigned free_top(const struct flight *f, unsigned begin, unsigned top)
 static void judge_rate(const struct flight *f, unsigned begin, unsigned top, struct verdict *v)
 {
     int64_t rise = difference(f->samples[top].usage, f->samples[begin].usage);
-    uint64_t ns = f->samples[top].at_ns - f->samples[begin].at_ns;
+    uint64_t ns = seen_apart(&f->samples[begin], &f->samples[top]);
     if (rise < (int64_t)rise_min || ns == 0)
         return;
     v->still_rising = is_steady(f, begin, top, rise);

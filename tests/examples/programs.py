@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 
-from common import Box, Skip, Workplace, first_line_of, numbers
+from common import Box, Skip, Workplace, first_line_of, numbers, paths
 
 C_FLAGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
 
@@ -106,9 +106,20 @@ def runs_alone(example):
     example.sees(out, alone=True)
 
 
+def runs_switched_off(example):
+    place = built(example)
+    line = first_line_of(os.path.join(place.work, example.file), "Run")
+    interpreter_is_there(place, line)
+    for variable in "PLIMSOLL=off", "PLIMSOLL_THREAD=off":
+        status, out, err = place.shell(f"env LD_PRELOAD={paths['library']} {variable} {line.split(' -- ')[1]}")
+        assert status == 0, (variable, status, out, err)
+        example.sees(out, alone=True)
+
+
 def cases():
     for example in EXAMPLES:
         yield f"{example.main} lives within its limit", lives, example
         yield f"{example.main} is killed without its reclaimer", is_killed, example
+        yield f"{example.main} runs where the library is switched off", runs_switched_off, example
         if example.alone:
             yield f"{example.main} runs without the library", runs_alone, example

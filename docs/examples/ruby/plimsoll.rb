@@ -45,8 +45,8 @@ module Plimsoll
       @blocks << block
       return false unless present?
 
-      @thread&.alive? || listen
-      true
+      listen unless @thread&.alive?
+      !@thread.nil?
     end
 
     # Runs the blocks, and Ruby's collector, if memory is short.
@@ -86,6 +86,8 @@ module Plimsoll
     # The fd tells when the level changes; while it stays high, only the clock does.
     def listen
       fd = @functions["plim_pressure_fd"].call
+      return if fd == -Errno::ENOSYS::Errno # PLIMSOLL=off
+
       raise SystemCallError.new("plim_pressure_fd", -fd) if fd.negative?
 
       io = IO.for_fd(fd, autoclose: false) # it is the library's

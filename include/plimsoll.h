@@ -6,8 +6,8 @@
  *
  * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise a function
  * returns 0 or a negative errno value, may be called from any thread, and must not be called from a
- * signal handler. -ENOSYS, of those that return 0 or negative but plim_heap_profile: the library is
- * there but off (PLIMSOLL=off, or it could not start).
+ * signal handler. All that can fail, but for plim_heap_profile(), return -ENOSYS where the library
+ * is there but off (PLIMSOLL=off, or it could not start).
  *
  * PLIM_OPTIONAL needs position-independent code (-fPIE or -fPIC, the default nearly everywhere):
  * otherwise the linker decides that the library is absent.
@@ -111,7 +111,8 @@ struct plim_limits {
 };
 PLIM_API int plim_limits(struct plim_limits *l);
 
-/* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. It stays below the hard one. */
+/* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. It stays below the hard one. Unlike
+ * PLIMSOLL_LIMIT and plimsoll ctl it has no least value: 1 is one byte. */
 PLIM_API int plim_set_limit(uint64_t bytes);
 
 /* Purges free pages, then those in the middle of slabs and, if that is not enough, has reclaimers

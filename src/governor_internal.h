@@ -1,6 +1,6 @@
 /*
- * What the parts of the governor share: governor.c (levels, looks), governor_purge.c (free pages)
- * and governor_passes.c (reclaimers). Pure.
+ * What the parts of the governor share: governor.c (levels, looks), governor_purge.c (free pages),
+ * governor_slabs.c (pages in the middle of slabs) and governor_passes.c (reclaimers). Pure.
  */
 #ifndef PLIM_GOVERNOR_INTERNAL_H
 #define PLIM_GOVERNOR_INTERNAL_H

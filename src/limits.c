@@ -26,8 +26,8 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
     const struct limits none = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
     if (hard == UNLIMITED || source == LIMITS_NONE || options->limit_kind == LIMIT_OFF)
         return none;
-    /* Room that must stay between the soft limit and the kernel's: a look comes after at least
-     * 1 % of growth, and the kernel counts in batches. */
+    /* Room that must stay between the soft limit and the kernel's: a look comes only after some
+     * growth, and the kernel counts in batches. */
     uint64_t soft_max = percent_of(hard, 98 * 1000);
     uint64_t soft =
         options->limit_kind == LIMIT_BYTES ? options->limit : percent_of(hard, options->limit);

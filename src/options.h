@@ -16,7 +16,7 @@
       "at the hard limit with nothing left to reclaim: throttle waits, bounded; fail gives "       \
       "ENOMEM to requests of 1 MiB and more; abort ends the program")                              \
     X(RECLAIM_CPU, "PLIMSOLL_RECLAIM_CPU", "5%", "0.1% to 100%",                                   \
-      "cap on the share of one CPU's time spent reclaiming, except to prevent a kill")             \
+      "cap on the share of one CPU's time spent purging, except to prevent a kill")                \
     X(PROFILE, "PLIMSOLL_PROFILE", "balanced", "relaxed, balanced, tight",                         \
       "how early and how hard to purge")                                                           \
     X(THREAD, "PLIMSOLL_THREAD", "auto", "auto, on, off",                                          \

@@ -140,6 +140,9 @@ static void complain(const struct options *o, const char *dir, int rc)
     own.complained = true;
     if (o->stats == STATS_DIR)
         log_bad_directory("PLIMSOLL_STATS", dir, rc, "no stats page");
+    else if (o->stats == STATS_AUTO)
+        log_line(LOG_INFO, "no stats page: none of XDG_RUNTIME_DIR, /dev/shm and TMPDIR or /tmp "
+                           "could be written to");
     if (o->record_dir[0] != '\0' && own.page == NULL)
         log_line(LOG_WARN, "PLIMSOLL_RECORD: no memory for what a record is written from, "
                            "expected 68 KiB; no record until there is");

@@ -21,8 +21,9 @@ struct reclaimers_result {
     uint64_t asked;
     uint64_t freed; /* as they say; of each no more than is in use */
 };
-/* Calls those registered from p->level down, oldest first, until p->target is freed; none while a
- * call of another thread's runs. A callback may end the thread: *ret counts its call by then. */
+/* Calls those registered from p->level down, in the order of their slots, until p->target is freed;
+ * none while a call of another thread's runs. A callback may end the thread: *ret counts its call
+ * by then. */
 void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret);
 struct reclaimer_info {
     char name[RECLAIMER_NAME_MAX];

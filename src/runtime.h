@@ -17,6 +17,7 @@
  *   watcher_pause.c   out of the way of a call, and after fork
  *   watcher_thread.c  how either is made
  *   watch.c    one look of its, and the reclaimers that it runs
+ *   pressure_fd.c  who waits for the level to change
  *   namespaces.c  unshare() and setns(), which it would be in the way of
  */
 #ifndef PLIM_RUNTIME_H

@@ -19,8 +19,10 @@ static const struct cmd_flag flags[] = {
 static const char details[] =
     "A process is looked at from here: also limits that it cannot see itself are shown.\n\n"
     "The exit code is 0 if Plimsoll works here, with or without warnings, and 1 if it does\n"
-    "not: the library cannot be loaded, a PLIMSOLL variable is bad or turns it off, process\n"
-    "N does not have the library though LD_PRELOAD names it, or there is no process N.";
+    "not: the library cannot be loaded, a PLIMSOLL variable is bad or turns it off,\n"
+    "PLIMSOLL_LIMIT is not below the limit, PLIMSOLL_RECORD cannot be written to, another\n"
+    "malloc stands in front of it in LD_PRELOAD, process N does not have the library though\n"
+    "LD_PRELOAD names it, or there is no process N.";
 
 static int take_number(const struct cmd_verb *self, const char *name, const char *value, int *ret)
 {

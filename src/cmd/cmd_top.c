@@ -17,7 +17,7 @@ static const struct cmd_flag flags[] = {
 
 static const char details[] =
     "Columns to sort by: pid, command, level, usage, headroom, heap, dirty, cpu, waited, age.\n"
-    "Where stdout is no terminal the table is printed once.";
+    "Where stdin or stdout is no terminal the table is printed once.";
 
 static int column_by_word(const char *word)
 {

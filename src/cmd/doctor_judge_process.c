@@ -47,8 +47,9 @@ static void judge_preload(struct diagnosis *d)
     int pid = d->request.pid;
     if (p->secure)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_SECURE,
-                   "process %d runs set-user-id or with file capabilities: LD_PRELOAD and all "
-                   "PLIMSOLL variables are ignored; link it to the library",
+                   "process %d was executed set-user-id, with file capabilities, or with a real "
+                   "user that is not the effective one: LD_PRELOAD and all PLIMSOLL variables are "
+                   "ignored; link it to the library",
                    pid);
     if (p->other_heap != NULL)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_HEAPS,
@@ -62,12 +63,13 @@ static void judge_preload(struct diagnosis *d)
                    "process %d is statically linked: nothing can be preloaded into it; link it to "
                    "libplimsoll.a",
                    pid);
-    /* A static one is told of above, and may have the library in it. */
-    doctor_add(d, p->preload_asked && !p->is_static ? DOCTOR_PROBLEM : DOCTOR_WARNING,
-               DOCTOR_PRELOAD, "process %d does not have libplimsoll.so loaded%s", pid,
-               p->preload_asked ? ", though LD_PRELOAD names it: see what the dynamic linker said "
-                                  "on its stderr"
-                                : "");
+    /* Of some it is told above why; a static one may have the library in it. */
+    bool unexpected = p->preload_asked && !p->is_static && !p->secure;
+    doctor_add(d, unexpected ? DOCTOR_PROBLEM : DOCTOR_WARNING, DOCTOR_PRELOAD,
+               "process %d does not have libplimsoll.so loaded%s", pid,
+               unexpected ? ", though LD_PRELOAD names it: see what the dynamic linker said on its "
+                            "stderr"
+                          : "");
 }
 
 static void say_untold(struct diagnosis *d, enum doctor_topic topic, const struct doctor_dir *dir)

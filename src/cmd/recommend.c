@@ -49,7 +49,7 @@ static uint64_t purge_share(const struct page_view *view)
     uint64_t low = view->values[PAGE_LOW], hard = view->values[PAGE_HARD];
     if (hard == UNLIMITED || hard == 0 || low > hard)
         return SHARE_DEFAULT;
-    return u64_max(u64_share(100, low, hard), SHARE_LEAST);
+    return u64_max((u64_share(1000, low, hard) + 5) / 10, SHARE_LEAST);
 }
 
 void recommend(const struct process *p, struct recommendation *ret)

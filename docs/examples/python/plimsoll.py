@@ -16,7 +16,7 @@ it has to lock as threads do; never hold such a lock over large allocations or c
 
 Python code needs the interpreter's lock, the GIL. A thread that waits in malloc for room has it, so
 that the library's thread cannot run a reclaimer just when it is needed most. Nothing hangs: the wait
-is bounded (100 ms mostly, a second at most), then both go on. But a program that takes memory fast
+is bounded (300 ms mostly, a second at most), then both go on. But a program that takes memory fast
 spends its time waiting. check() prevents it: it runs the reclaimers on the thread that calls it, as
 soon as the soft limit is reached. Far from the limit it is one short call.
 

@@ -33,7 +33,6 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
         .reclaim_cpu = options->reclaim_cpu,
         .budget_at_ns = now_ns,
         .pass_wait_ns = pass_wait_min_ns,
-        .free_least = UINT64_MAX, /* nothing is known of what was before */
     };
     /* A process may be born into a group that is short of memory. */
     g->budget_ns = governor_budget_most(g);
@@ -260,7 +259,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
         return;
     }
     governor_refill(g, in->now_ns);
-    governor_note_free(g, in);
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);

@@ -96,10 +96,6 @@ struct governor {
     uint64_t changed_ns;    /* when it last had changed */
     uint64_t idle_since_ns; /* the same, but an allocation that changed nothing counts too */
 
-    /* The least there was of them in this spell, and in the one before. */
-    uint64_t free_since_ns; /* when this one began */
-    uint64_t free_least, free_least_before;
-
     /* Free pages that purges do not get: locked ones on an old kernel, or where madvise is refused.
      */
     uint64_t stuck;

@@ -148,8 +148,6 @@ static inline int64_t governor_budget_most(const struct governor *g)
 
 /* Lets the budget grow with the time that has passed. */
 void governor_refill(struct governor *g, uint64_t now_ns);
-/* Follows how many free pages nobody takes. */
-void governor_note_free(struct governor *g, const struct governor_input *in);
 /* When threads that fill slabs look, see governor_decision. */
 uint64_t governor_slabs_look_ns(const struct governor_input *in);
 /* Bytes of free pages to give back now; UINT64_MAX: all. */

@@ -6,9 +6,6 @@ static const uint64_t unseen_growth = 128 * MiB;
 /* Pages that another thread is about to give back are gone by then. */
 static const uint64_t in_hands_ns = 100 * NS_PER_MS;
 
-/* Free pages that nobody has taken for so long, and up to twice that, are not about to be taken. */
-static const uint64_t idle_after_ns = 200 * NS_PER_MS;
-
 /* Less than this tells nothing about a purge. */
 static const uint64_t missing_worth = 512 * KiB;
 
@@ -79,24 +76,9 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
-void governor_note_free(struct governor *g, const struct governor_input *in)
-{
-    uint64_t free = governor_purgeable(in);
-    if (in->now_ns - g->free_since_ns < idle_after_ns) {
-        g->free_least = u64_min(g->free_least, free);
-        return;
-    }
-    g->free_least_before = g->free_least;
-    g->free_least = free;
-    g->free_since_ns = in->now_ns;
-}
-
-/* Of what is beyond, no more than was left free lately: the rest is taken into use again and again,
- * and what it costs to give it back is the least, next to the page faults that follow. */
 static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)
 {
     uint64_t beyond = shares_room(in) ? u64_less(governor_purgeable(in), free_allowance(in)) : 0;
-    beyond = u64_min(beyond, u64_min(g->free_least, g->free_least_before));
     return beyond >= purge_worth(in->limits.hard) && g->budget_ns > 0 ? beyond : 0;
 }
 

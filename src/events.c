@@ -93,6 +93,8 @@ static int register_threshold(const struct events *e, uint64_t bytes)
     fmt_i64(&f, e->usage.fd_plus_1 - 1);
     fmt_str(&f, " ");
     fmt_u64(&f, bytes);
+    if (!sys_file_is_ours(&e->control)) /* an earlier one may have taken long */
+        return -EBADF;
     long rc = sys_write(e->control.fd_plus_1 - 1, text, f.len);
     return rc < 0 ? (int)rc : 0;
 }

@@ -6,14 +6,19 @@
 /* Guards runtime.pressure_file. Never held over anything that waits. */
 static struct lock lock;
 
+/* A signal handler that allocates meanwhile does not look: that could change the level, and wait
+ * for this thread. */
 int pressure_fd_get(void)
 {
+    bool inside = thread_state.inside;
+    thread_state.inside = true;
     lock_take(&lock);
     struct sys_file *file = &runtime.pressure_file;
     if (!sys_file_is_ours(file) && sys_file_eventfd(file) < 0)
         *file = (struct sys_file){0};
     int fd = file->fd_plus_1 - 1;
     lock_release(&lock);
+    thread_state.inside = inside;
     return fd >= 0 ? fd : -EMFILE;
 }
 

@@ -4,8 +4,6 @@
 #include "arenas.h"
 #include "publish.h"
 
-_Static_assert((int)PAGE_LEVEL_CRITICAL == (int)PLIM_CRITICAL, "the page has levels as callers do");
-
 static uint64_t count(_Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);

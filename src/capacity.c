@@ -84,11 +84,9 @@ static struct look_turn begin_reading(bool due)
  * own since, which tells nothing of the process. The number of arenas stays. */
 unsigned runtime_cpus(void)
 {
-    if (runtime.options.cpus != 0)
-        return runtime.options.cpus;
     uint64_t now = sys_now_ns();
     uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
-    struct look_turn turn = begin_reading(now - read >= cpus_every_ns);
+    struct look_turn turn = begin_reading(runtime.options.cpus == 0 && now - read >= cpus_every_ns);
     if (turn.had) {
         read_cpus();
         atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);

@@ -71,12 +71,7 @@ static void look_in_child(bool watched)
 static void counters_reset(void)
 {
     struct counters *c = &runtime.counters;
-    _Atomic uint64_t *const all[] = {&c->looks,           &c->purges,          &c->purged_bytes,
-                                     &c->reclaimer_calls, &c->reclaimer_asked, &c->reclaimer_freed,
-                                     &c->reclaim_cpu_ns,  &c->throttle_ns,     &c->failed_requests,
-                                     &c->wakeups};
-    for (unsigned i = 0; i < ARRAY_LEN(all); i++)
-        atomic_store_explicit(all[i], 0, memory_order_relaxed);
+    *c = (struct counters){.usage = c->usage}; /* which counts nothing */
 }
 
 /* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it

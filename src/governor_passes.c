@@ -13,8 +13,7 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
         return want;
     /* Holes that the last pass left in slabs serve new requests first; only what outgrows them
      * needs another pass. Holes that nobody fills are no help. */
-    uint64_t overhead =
-        u64_less(governor_in_use(in), live); /* metadata, stacks, the program itself, holes */
+    uint64_t overhead = u64_less(governor_in_use(in), live); /* the program itself, stacks, holes */
     uint64_t holes = u64_min(g->freed, u64_less(overhead, g->overhead));
     if (in->now_ns - g->freed_ns >= holes_last_ns)
         holes = 0;

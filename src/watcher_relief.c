@@ -9,14 +9,15 @@
 static bool wait_for_long_pass(void)
 {
     struct watcher *self = &runtime.watcher;
-    while (!atomic_load(&runtime.exiting) && atomic_load(&self->state) != WATCHER_PAUSED) {
-        uint32_t passes = atomic_load(&self->passes), state = atomic_load(&self->state);
+    while (!atomic_load(&runtime.exiting)) {
+        /* In this order: who pauses changes the state first, then raises `passes`. */
+        uint32_t passes = atomic_load(&self->passes);
+        uint32_t state = atomic_load(&self->state);
+        if (state == WATCHER_PAUSED)
+            break;
         uint64_t for_ns = watcher_pass_for();
         if (for_ns >= pass_patience_ns)
             return true;
-        if (state ==
-            WATCHER_PAUSED) /* who paused has raised `passes`, perhaps before it was read */
-            break;
         if (for_ns == 0)
             (void)sys_futex_wait(&self->passes, passes, UINT64_MAX);
         else

@@ -135,6 +135,12 @@ struct diagnosis {
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
 /* The limits that are in force, as the process's page tells them; after doctor_gather(). */
 void doctor_gather_page(struct diagnosis *diagnosis);
+/* By its variables, where the level with that hard limit binds; LIMITS_NONE: there is none such. */
+struct limits doctor_limits_under(const struct diagnosis *diagnosis, uint64_t hard);
+static inline bool doctor_level_binds(const struct diagnosis *d, const struct doctor_level *level)
+{
+    return d->binding_bytes != UNLIMITED && limits_level_bytes(&level->limit) == d->binding_bytes;
+}
 /* Parts of it. entries: "NAME=value", NULL-terminated. */
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);
 /* All but the environment; takes request, cgroup and options from the diagnosis. */

@@ -168,22 +168,26 @@ static void gather_levels(struct diagnosis *d)
         add_level(d, &d->memory.levels[i]);
 }
 
-/* Of the level that binds where each is used as much as the others. */
-static struct limits limits_found(struct diagnosis *d)
+struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
 {
     bool nearest = true;
-    d->nearest_bytes = d->ram;
     for (unsigned i = 0; i < d->memory.level_count; i++) {
-        uint64_t hard = limits_level_bytes(&d->memory.levels[i]);
-        if (hard >= d->ram)
-            continue;
-        if (nearest)
-            d->nearest_bytes = hard;
-        if (hard == d->effective_bytes)
+        uint64_t bytes = limits_level_bytes(&d->memory.levels[i]);
+        if (bytes >= d->ram)
+            continue; /* the machine ends before it does */
+        if (bytes == hard)
             return limits_of_level(nearest, hard, &d->options);
         nearest = false;
     }
-    return limits_alone(d->ram, &d->options);
+    return (struct limits){.source = LIMITS_NONE};
+}
+
+static uint64_t nearest_limit(const struct diagnosis *d)
+{
+    for (unsigned i = 0; i < d->memory.level_count; i++)
+        if (limits_level_bytes(&d->memory.levels[i]) < d->ram)
+            return limits_level_bytes(&d->memory.levels[i]);
+    return d->ram;
 }
 
 static void gather_limits(struct diagnosis *d)
@@ -198,7 +202,9 @@ static void gather_limits(struct diagnosis *d)
     d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);
     d->effective_bytes = limits_effective_bytes(&d->memory, d->ram);
     d->binding_bytes = d->effective_bytes;
-    d->limits = limits_found(d);
+    d->nearest_bytes = nearest_limit(d);
+    d->limits = d->effective_bytes < d->ram ? doctor_limits_under(d, d->effective_bytes)
+                                            : limits_alone(d->ram, &d->options);
 }
 
 /* Where run would take the library from, and whether it can be loaded at all. */

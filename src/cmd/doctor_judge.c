@@ -14,10 +14,8 @@ enum { TMPFS_SHARE = 10 };
 /* The level whose limit binds; NULL: none. */
 static const struct doctor_level *binding_level(const struct diagnosis *d)
 {
-    if (d->binding_bytes == UNLIMITED)
-        return NULL;
     for (unsigned i = 0; i < d->level_count; i++)
-        if (limits_level_bytes(&d->levels[i].limit) == d->binding_bytes)
+        if (doctor_level_binds(d, &d->levels[i]))
             return &d->levels[i];
     return NULL;
 }

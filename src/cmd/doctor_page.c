@@ -2,25 +2,13 @@
 #include "doctor.h"
 #include "pages.h"
 
-/* What is in force under the page's hard limit, unless it was set since. No limits: there is no
- * such hard limit any more, and the page was written before that changed. */
-static struct limits limits_expected(const struct diagnosis *d, const uint64_t *values)
-{
-    bool nearest = true;
-    if (values[PAGE_SOURCE] != LIMITS_CGROUP)
-        return limits_alone(d->ram, &d->options);
-    for (unsigned i = 0; i < d->memory.level_count; i++) {
-        uint64_t hard = limits_level_bytes(&d->memory.levels[i]);
-        if (hard == values[PAGE_HARD])
-            return limits_of_level(nearest, hard, &d->options);
-        nearest = nearest && hard >= d->ram;
-    }
-    return (struct limits){.source = LIMITS_NONE};
-}
-
+/* Not those of a hard limit that there is no longer: the page was written before that changed. */
 static void take_limits(struct diagnosis *d, const uint64_t *values)
 {
-    struct limits expected = limits_expected(d, values);
+    /* Unless a soft limit was set since. */
+    struct limits expected = values[PAGE_SOURCE] == LIMITS_CGROUP
+                                 ? doctor_limits_under(d, values[PAGE_HARD])
+                                 : limits_alone(d->ram, &d->options);
     if (values[PAGE_SOURCE] == LIMITS_NONE || expected.source == LIMITS_NONE)
         return;
     d->limits = (struct limits){.source = (enum limits_source)values[PAGE_SOURCE],

@@ -35,12 +35,6 @@ static void level_path(const struct diagnosis *d, const struct doctor_level *lev
     (void)snprintf(buf, len, "%.*s", (int)level->limit.path_len, d->cgroup.memory.path);
 }
 
-static bool binds(const struct diagnosis *d, const struct doctor_level *level)
-{
-    uint64_t bytes = limits_level_bytes(&level->limit);
-    return bytes != UNLIMITED && bytes == d->binding_bytes;
-}
-
 static void print_bytes(const char *label, uint64_t bytes, const char *behind)
 {
     char text[32] = "";
@@ -66,7 +60,7 @@ static void print_levels(const struct diagnosis *d)
     for (unsigned i = 0; i < d->level_count; i++) {
         const struct doctor_level *level = &d->levels[i];
         level_path(d, level, path, sizeof(path));
-        printf("  %s%s\n", path, binds(d, level) ? "  <- binds" : "");
+        printf("  %s%s\n", path, doctor_level_binds(d, level) ? "  <- binds" : "");
         print_bytes("    limit ", level->limit.hard, "");
         print_bytes(", high ", level->limit.high, "");
         print_known(", usage ", level->usage);
@@ -171,7 +165,7 @@ static json_t *levels_json(const struct diagnosis *d)
         json_object_set_new(row, "high_bytes", json_limit(level->limit.high));
         json_object_set_new(row, "usage_bytes", json_known(level->usage));
         json_object_set_new(row, "reclaimable_bytes", json_known(level->reclaimable));
-        json_object_set_new(row, "binds", json_boolean(binds(d, level)));
+        json_object_set_new(row, "binds", json_boolean(doctor_level_binds(d, level)));
         json_array_append_new(list, row);
     }
     return list;

@@ -97,21 +97,24 @@ def is_killed(example):
     assert status == 137 and "the kernel killed" in err, (status, out, err)
 
 
-def runs_alone(example):
-    place = built(example)
+def bare_line(place, example):
+    """Without the command in front, and so without a limit."""
     line = first_line_of(os.path.join(place.work, example.file), "Run")
     interpreter_is_there(place, line)
-    status, out, err = place.shell(line.split(" -- ")[1])
+    return line.split(" -- ")[1]
+
+
+def runs_alone(example):
+    place = built(example)
+    status, out, err = place.shell(bare_line(place, example))
     assert status == 0, (status, out, err)
     example.sees(out, alone=True)
 
 
 def runs_switched_off(example):
     place = built(example)
-    line = first_line_of(os.path.join(place.work, example.file), "Run")
-    interpreter_is_there(place, line)
     for variable in "PLIMSOLL=off", "PLIMSOLL_THREAD=off":
-        status, out, err = place.shell(f"env LD_PRELOAD={paths['library']} {variable} {line.split(' -- ')[1]}")
+        status, out, err = place.shell(f"env LD_PRELOAD={paths['library']} {variable} {bare_line(place, example)}")
         assert status == 0, (variable, status, out, err)
         example.sees(out, alone=True)
 

@@ -394,6 +394,21 @@ static void fork_in_handler(int sig)
     handlers_child = pid;
 }
 
+/* A thread beside which alarms go to the calling thread only, where the handler forks. */
+static pthread_t start_beside_alarms(void *(*work)(void *), void *arg)
+{
+    pthread_t thread;
+    sigset_t alarms;
+    const struct sigaction on_alarm = {.sa_handler = fork_in_handler};
+    cr_assert_eq(sigaction(SIGALRM, &on_alarm, NULL), 0);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+    cr_assert_eq(pthread_create(&thread, NULL, work, arg), 0);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    return thread;
+}
+
 static void fork_and_fork_meanwhile(unsigned after_us)
 {
     const struct itimerval once = {.it_value.tv_usec = after_us};
@@ -416,17 +431,9 @@ static void fork_and_fork_meanwhile(unsigned after_us)
 /* The handler's child goes on with the fork that was interrupted, and is its parent. */
 Test(fork, child_of_a_handler_inside_a_fork_that_waits_for_purges_gives_pages_back, .timeout = 300)
 {
-    pthread_t thread;
     ssize_t at_once = 0;
-    const struct sigaction on_alarm = {.sa_handler = fork_in_handler};
-    cr_assert_eq(sigaction(SIGALRM, &on_alarm, NULL), 0);
     cr_assert_eq(mallctl("arena.0.dirty_decay_ms", NULL, NULL, &at_once, sizeof(at_once)), 0);
-    sigset_t alarms;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarms, NULL); /* not for that thread */
-    cr_assert_eq(pthread_create(&thread, NULL, keep_purging, (void *)use_first_arena), 0);
-    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    pthread_t thread = start_beside_alarms(keep_purging, (void *)use_first_arena);
     for (unsigned i = 0; i < 300; i++)
         fork_and_fork_meanwhile(20 + 7 * (i % 50)); /* before, inside and after the wait */
     atomic_store(&stop, true);
@@ -439,18 +446,10 @@ Test(fork, a_fork_inside_one_that_waits_for_a_long_purge_waits_for_it_too, .time
 #ifdef PLIM_JEMALLOC_SHARED
     cr_skip_test("a fork cannot wait for purges of the shared libjemalloc's own");
 #endif
-    pthread_t thread;
     const struct itimerval once = {.it_value.tv_usec = 100 * 1000};
-    const struct sigaction on_alarm = {.sa_handler = fork_in_handler};
-    sigset_t alarms;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    cr_assert_eq(sigaction(SIGALRM, &on_alarm, NULL), 0);
     unsigned arena = create_slow_arena();
     slow_in = getpid();
-    pthread_sigmask(SIG_BLOCK, &alarms, NULL); /* not for that thread */
-    cr_assert_eq(pthread_create(&thread, NULL, purge_arena, &arena), 0);
-    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    pthread_t thread = start_beside_alarms(purge_arena, &arena);
     while (atomic_load(&purges_begun) == 0)
         usleep(1000);
     in_fork = 1;

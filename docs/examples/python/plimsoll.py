@@ -122,14 +122,13 @@ def reclaimer(name, from_level=MEDIUM):
             return function
         call = _Function(lambda pressure, _: _freed(function, pressure.contents))
         number = _short.plim_reclaimer_add(name.encode(), call, None, from_level)
-        if number in (-errno.ENOSYS, -errno.ENOTSUP):  # PLIMSOLL=off, PLIMSOLL_THREAD=off
-            _reclaimers.append((function, from_level))  # check() calls it all the same
-            return function
-        if number < 0:
+        is_off = number in (-errno.ENOSYS, -errno.ENOTSUP)  # then only check() calls it
+        if number < 0 and not is_off:
             raise OSError(-number, f"plim_reclaimer_add: {os.strerror(-number)}")
         _reclaimers.append((function, from_level))
-        # No call may come any more once the interpreter is taken down. This keeps `call` alive.
-        atexit.register(lambda call: _waits.plim_reclaimer_remove(number), call)
+        if not is_off:
+            # No call may come any more once the interpreter is taken down. This keeps `call` alive.
+            atexit.register(lambda call: _waits.plim_reclaimer_remove(number), call)
         return function
     return register
 

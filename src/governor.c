@@ -191,14 +191,15 @@ static bool company_may_come(const struct governor_input *in)
 /* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
  * must look by himself, where all room may be gone by the watcher's next look, or where there is
  * none. */
-static uint64_t look_freed(const struct governor_input *in, uint64_t purge, bool dormant)
+static uint64_t look_freed(const struct governor *g, const struct governor_input *in,
+                           uint64_t purge, bool dormant)
 {
     uint64_t left = u64_less(in->dirty, u64_min(purge, governor_purgeable(in)));
     if (dormant)
         return left + dirty_worth;
     if (!company_may_come(in))
         return 0;
-    return u64_max(left, free_allowance(in)) + purge_worth(in->limits.hard);
+    return u64_max(left, governor_kept(g, in)) + purge_worth(in->limits.hard);
 }
 
 static bool listened_to(const struct governor_input *in)
@@ -259,6 +260,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         return;
     }
     governor_refill(g, in->now_ns);
+    governor_watch_tide(g, in);
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = idle_time(g, in);
@@ -287,7 +289,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
             possible_request(in);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
-    ret->look_freed = look_freed(in, purge, ret->dormant);
+    ret->look_freed = look_freed(g, in, purge, ret->dormant);
     ret->look_refilled_ns = governor_slabs_look_ns(in);
     g->level = level;
     g->hard = l->hard;

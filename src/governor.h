@@ -96,6 +96,12 @@ struct governor {
     uint64_t changed_ns;    /* when it last had changed */
     uint64_t idle_since_ns; /* the same, but an allocation that changed nothing counts too */
 
+    /* Pages in use go and come with the requests that a program serves, bytes: from where they fell
+     * last, how far, and the most that came back of it in the present spell and the one before. */
+    uint64_t crest, trough;
+    uint64_t came_back, came_back_before;
+    uint64_t spell_ns; /* when the present one began */
+
     /* Free pages that purges do not get: locked ones on an old kernel, or where madvise is refused.
      */
     uint64_t stuck;

@@ -146,6 +146,10 @@ static inline int64_t governor_budget_most(const struct governor *g)
     return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
 }
 
+/* Takes down how pages in use go and come. */
+void governor_watch_tide(struct governor *g, const struct governor_input *in);
+/* Free pages that may be kept from others who share the room. */
+uint64_t governor_kept(const struct governor *g, const struct governor_input *in);
 /* Lets the budget grow with the time that has passed. */
 void governor_refill(struct governor *g, uint64_t now_ns);
 /* When threads that fill slabs look, see governor_decision. */

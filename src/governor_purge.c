@@ -6,6 +6,9 @@ static const uint64_t unseen_growth = 128 * MiB;
 /* Pages that another thread is about to give back are gone by then. */
 static const uint64_t in_hands_ns = 100 * NS_PER_MS;
 
+/* Pages that come back within so long, or twice that, are worth keeping. */
+static const uint64_t tide_spell_ns = 300 * NS_PER_MS;
+
 /* Less than this tells nothing about a purge. */
 static const uint64_t missing_worth = 512 * KiB;
 
@@ -76,9 +79,32 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
+/* What was in use, was freed and is in use again counts as coming back; what grows beyond all that
+ * was before, or was freed once, does not. */
+void governor_watch_tide(struct governor *g, const struct governor_input *in)
+{
+    uint64_t passed = u64_less(in->now_ns, g->spell_ns);
+    if (passed >= tide_spell_ns) {
+        g->came_back_before = passed < 2 * tide_spell_ns ? g->came_back : 0;
+        g->came_back = 0;
+        g->trough = u64_min(in->active, g->crest);
+        g->spell_ns = in->now_ns;
+    }
+    g->trough = u64_min(g->trough, in->active);
+    g->came_back = u64_max(g->came_back, u64_min(in->active, g->crest) - g->trough);
+    if (in->active >= g->crest)
+        g->crest = g->trough = in->active;
+}
+
+/* Its share, or what it would soon take again at the cost of as many page faults. */
+uint64_t governor_kept(const struct governor *g, const struct governor_input *in)
+{
+    return u64_max(free_allowance(in), u64_max(g->came_back, g->came_back_before));
+}
+
 static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)
 {
-    uint64_t beyond = shares_room(in) ? u64_less(governor_purgeable(in), free_allowance(in)) : 0;
+    uint64_t beyond = shares_room(in) ? u64_less(governor_purgeable(in), governor_kept(g, in)) : 0;
     return beyond >= purge_worth(in->limits.hard) && g->budget_ns > 0 ? beyond : 0;
 }
 

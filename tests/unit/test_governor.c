@@ -182,6 +182,42 @@ Test(governor, below_that_its_part_of_the_room_is_kept)
     cr_expect_eq(look_at(&g, &alone).purge, 0, "alone it sees all growth itself");
 }
 
+/* Of a group at l.low that process uses so much, and has the rest of its 60 MiB free. */
+static uint64_t tide_purge(struct governor *g, uint64_t *now_ns, uint64_t active)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor_input in = one_of_a_group(l.low, 60 * MiB - active);
+    in.active = active;
+    in.now_ns = *now_ns;
+    *now_ns += 100 * NS_PER_MS;
+    return look_at(g, &in).purge;
+}
+
+Test(governor, what_was_freed_and_taken_again_is_kept_for_the_next_time)
+{
+    struct governor g = new_governor();
+    uint64_t now = 60 * NS_PER_S;
+    (void)tide_purge(&g, &now, 60 * MiB);
+    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB, "it may be the only time");
+    for (unsigned i = 0; i < 10; i++) {
+        (void)tide_purge(&g, &now, 40 * MiB);
+        uint64_t purge = tide_purge(&g, &now, 10 * MiB);
+        cr_assert_geq(purge, 20 * MiB, "what does not come back goes, in turn %u", i);
+        cr_assert_lt(purge, 30 * MiB, "the 30 MiB that do stay, in turn %u", i);
+    }
+    now += 600 * NS_PER_MS;
+    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB, "nothing has come back lately");
+}
+
+Test(governor, growth_is_no_reason_to_keep_free_pages)
+{
+    struct governor g = new_governor();
+    uint64_t now = 60 * NS_PER_S;
+    for (uint64_t active = 10 * MiB; active < 40 * MiB; active += 4 * MiB)
+        (void)tide_purge(&g, &now, active);
+    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB);
+}
+
 Test(governor, a_burst_of_frees_is_looked_at_where_others_need_the_room)
 {
     const struct limits l = cgroup_limits(hard);

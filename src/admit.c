@@ -125,7 +125,8 @@ void runtime_flush(void)
     errno = saved_errno;
 }
 
-/* Much more is free than at the last look, or others may have used up since what room there was. */
+/* Much more is free than at the last look, or others may have used up since what room there was.
+ * Call with look_lock held. */
 static bool freed_due(void)
 {
     uint64_t free = arenas_free();
@@ -139,16 +140,18 @@ void runtime_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!runtime_ready() || thread_state.inside || !freed_due())
+    if (!runtime_ready() || thread_state.inside)
         return;
     int saved_errno = errno;
     thread_state.inside = true;
     struct look_turn turn = look_begin(0);
-    if (turn.had) {
+    bool due = turn.had && freed_due();
+    if (due)
         look_locked(0, false, &in, &d);
+    if (turn.had)
         look_end(turn);
+    if (due)
         after_look(&in, &d);
-    }
     thread_state.inside = false;
     errno = saved_errno;
 }

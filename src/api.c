@@ -76,7 +76,10 @@ PLIM_EXPORT int plim_stats(struct plim_stats *s)
     uint64_t v[PAGE_FIELD_COUNT];
     if (!runtime_ready())
         return -ENOSYS;
-    stats_fill(v, watcher_runs());
+    struct look_turn turn = look_begin(look_wait_ns); /* an arena may be about to go */
+    stats_fill(v);
+    if (turn.had)
+        look_end(turn);
     const struct plim_stats now = {
         .level = (enum plim_level)v[PAGE_LEVEL],
         .cannot_meet_limit = (uint32_t)v[PAGE_CANNOT_MEET],

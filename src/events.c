@@ -119,24 +119,24 @@ static void source_lost(struct events *e)
     e->stale = true;
 }
 
-/* Without the eventfd nobody could end a poll. If there is none to be had, or the program closed
- * it: timers from then on. */
-static bool can_be_woken(struct events *e)
+/* Without the eventfd nobody could end a poll: timers, while there is none to be had, or for good
+ * once the program has closed it. Returns 0 or -errno. */
+static int wake_open(struct events *e)
 {
-    if (!e->wake_tried)
-        (void)open_eventfd(e, &e->wake);
-    e->wake_tried = true;
-    return sys_file_is_ours(&e->wake);
+    if (e->wake.fd_plus_1 == 0)
+        return open_eventfd(e, &e->wake);
+    return sys_file_is_ours(&e->wake) ? 0 : -EBADF;
 }
 
 int events_listen(struct events *e, const struct pressure_watch *watch)
 {
-    if (e->outer.file.fd_plus_1 != 0)
-        return 0; /* an earlier watcher does already */
+    if (e->outer_settled)
+        return 0;
     lock_take(&e->lock);
     int rc = outer_open(&e->outer, watch);
     lock_release(&e->lock);
-    return rc;
+    e->outer_settled = !sys_error_passes(rc);
+    return e->outer_settled ? rc : 0;
 }
 
 bool events_outer_told(struct events *e)
@@ -151,23 +151,29 @@ static bool has_outer(const struct events *e)
     return e->outer.file.fd_plus_1 != 0;
 }
 
+static int source_open(struct events *e)
+{
+    int rc = wake_open(e);
+    if (rc < 0)
+        return rc;
+    return e->aim.dir.version == 1 ? open_thresholds(e) : open_events(e);
+}
+
 /* Opens what there is to open; true: there is something to poll. */
-static bool ready(struct events *e, uint64_t now)
+static bool open_all(struct events *e, uint64_t now)
 {
     if (!e->stale && e->source.fd_plus_1 != 0 && !sys_file_is_ours(&e->source))
         source_lost(e);
     if (e->stale && now >= e->not_before_ns) {
-        int rc = 0;
         sys_file_close(&e->source);
-        if (e->aim.dir.version != 0 && can_be_woken(e))
-            rc = e->aim.dir.version == 1 ? open_thresholds(e) : open_events(e);
+        int rc = e->aim.dir.version != 0 ? source_open(e) : 0;
         if (rc < 0)
             sys_file_close(&e->source);
         e->stale = rc < 0;
         e->retry_ns = rc < 0 ? u64_min(e->retry_ns * 2, retry_max_ns) : retry_min_ns;
         e->not_before_ns = now + e->retry_ns;
     }
-    return (e->source.fd_plus_1 != 0 || has_outer(e)) && can_be_woken(e);
+    return (e->source.fd_plus_1 != 0 || has_outer(e)) && wake_open(e) == 0;
 }
 
 /* --- waiting --- */
@@ -233,13 +239,14 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
         return false;
     now = sys_now_ns();
     uint64_t end = asleep ? UINT64_MAX : now + ns - deaf;
-    if (!(asleep ? can_be_woken(e) : ready(e, now))) {
+    if (!(asleep ? wake_open(e) == 0 : open_all(e, now))) {
         (void)sys_futex_wait_shared(word, seen, asleep ? ns : end - now);
         return false;
     }
     int rc = 0;
     atomic_store(&e->polls, true);
-    for (; rc == 0 && atomic_load(word) == seen && now < end && can_be_woken(e); now = sys_now_ns())
+    for (; rc == 0 && atomic_load(word) == seen && now < end && sys_file_is_ours(&e->wake);
+         now = sys_now_ns())
         rc = poll_all(e, !asleep, u64_min(end - now, unheard_ns));
     atomic_store(&e->polls, false);
     e->told = rc > 0;
@@ -276,7 +283,7 @@ void events_fork_child(struct events *e)
         sys_file_close(files[i]);
     lock_reset(&e->lock);
     atomic_store(&e->polls, false);
-    e->wake_tried = e->told = e->outer_told = false;
+    e->outer_settled = e->told = e->outer_told = false;
     e->stale = true;
     e->not_before_ns = e->quiet_until_ns = e->quiet_ns = 0;
 }

@@ -35,7 +35,6 @@ struct events {
     _Atomic bool polls;
     /* An eventfd; made before `polls` is first set, and not changed after: others write to it. */
     struct sys_file wake;
-    bool wake_tried;
 
     struct lock lock;               /* held while a descriptor is opened: forks wait for it */
     struct sys_file source;         /* memory.events, or an eventfd with thresholds */
@@ -45,7 +44,8 @@ struct events {
     uint64_t not_before_ns;         /* it is not opened again before */
     struct events_aim aim;
 
-    struct outer outer; /* no file: nothing was named, or it has ended */
+    struct outer outer; /* no file: nothing was named, it has ended, or could not be opened */
+    bool outer_settled; /* it is not tried (again) */
     bool outer_told;    /* it had something to tell; cleared by who acts on it */
 
     bool told;         /* the last wait was ended by the kernel */
@@ -57,13 +57,13 @@ struct events {
  * is another one. */
 void events_follow(struct events *e, const struct cgroup_dir *dir, size_t path_len,
                    uint64_t generation, const uint64_t thresholds[EVENTS_THRESHOLDS]);
-/* Listens to what was named, too, from now on. Returns 0 or -errno. */
+/* Listens to what was named, too. By the waiting thread, each time before it waits: where there was
+ * no descriptor or no memory for it, it is tried again. Returns 0 or, once, -errno. */
 int events_listen(struct events *e, const struct pressure_watch *watch);
 /* Whether that has told something since this was last asked. */
 bool events_outer_told(struct events *e);
-/* Sleeps while *word is `seen`, at most ns (UINT64_MAX: for ever, and no event of the
- * cgroup's is heard). pressed:
- * the last look found something to do. True: the kernel ended it. */
+/* Sleeps while *word is `seen`, at most ns (UINT64_MAX: for ever, and no event of the cgroup's is
+ * heard). pressed: the last look found something to do. True: the kernel ended it. */
 bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, uint64_t ns,
                  bool pressed);
 /* After *word has been changed: ends the sleep, if there is one. */

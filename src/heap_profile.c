@@ -74,13 +74,15 @@ int heap_profile_write_new(const char *path)
     struct fmt f = FMT_INIT(name);
     if (!heap_profile_is_on())
         return -ENOTSUP;
+    struct sys_file file; /* the program may close it meanwhile */
     int fd = sys_create(path);
-    if (fd < 0)
-        return fd;
+    int rc = fd < 0 ? fd : sys_file_adopt(&file, fd);
+    if (rc < 0)
+        return rc;
     fmt_str(&f, SYS_OWN_FILE("fd/"));
-    fmt_u64(&f, (uint64_t)fd);
-    int rc = heap_profile_write(name);
-    sys_close(fd);
+    fmt_i64(&f, file.fd_plus_1 - 1);
+    rc = heap_profile_write(name);
+    sys_file_close(&file);
     if (rc < 0)
         (void)sys_unlink(path); /* it would be in the way of the next one */
     return rc;

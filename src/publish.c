@@ -15,8 +15,8 @@ static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
 static const uint64_t worth_bytes = 2 * MiB;
 
 static struct {
-    struct page *page; /* NULL: none */
-    bool ended;        /* none will be made any more */
+    _Atomic(struct page *) page; /* NULL: none; records read it without the lock */
+    bool ended;                  /* none will be made any more */
     bool complained;
     uint64_t not_before_ns, retry_ns; /* after a failure that passes; the wait doubles */
     uint32_t pid;                     /* whose page it is */
@@ -66,7 +66,17 @@ static int check_owner(int fd)
     return rc < 0 ? rc : owner == user ? 0 : -EPERM;
 }
 
-static int map_file(int fd)
+static int have_page(struct page *page, const struct page_name *name)
+{
+    if (page == NULL)
+        return -ENOMEM;
+    fill_header(&page->header, name);
+    own.pid = name->pid;
+    atomic_store_explicit(&own.page, page, memory_order_release);
+    return 0;
+}
+
+static int map_file(int fd, const struct page_name *name)
 {
     struct sys_file file;
     int rc = sys_file_adopt(&file, fd);
@@ -74,10 +84,8 @@ static int map_file(int fd)
         return rc;
     rc = check_owner(fd);
     rc = rc < 0 ? rc : sys_reserve(fd, sizeof(struct page));
-    if (rc == 0) {
-        own.page = sys_map_file(&file, sizeof(struct page));
-        rc = own.page == NULL ? -ENOMEM : 0;
-    }
+    if (rc == 0)
+        rc = have_page(sys_map_file(&file, sizeof(struct page)), name);
     sys_file_close(&file);
     return rc;
 }
@@ -91,15 +99,10 @@ static int make_in(const char *dir, const struct page_name *name)
     fmt_str(&path, "/");
     fmt_str(&path, text);
     int fd = create(own.path);
-    int rc = fd < 0 ? fd : map_file(fd);
-    if (rc < 0) {
-        if (fd >= 0)
-            (void)sys_unlink(own.path);
-        return rc;
-    }
-    own.pid = name->pid;
-    fill_header(&own.page->header, name);
-    return 0;
+    int rc = fd < 0 ? fd : map_file(fd, name);
+    if (rc < 0 && fd >= 0)
+        (void)sys_unlink(own.path);
+    return rc;
 }
 
 static int make_auto(const struct options *o, const struct page_name *name, const char **ret_dir)
@@ -119,11 +122,7 @@ static int make_auto(const struct options *o, const struct page_name *name, cons
 static void make_private(const struct page_name *name)
 {
     own.path[0] = '\0';
-    own.page = sys_map(NULL, sizeof(struct page), 4096);
-    if (own.page == NULL)
-        return;
-    own.pid = name->pid;
-    fill_header(&own.page->header, name);
+    (void)have_page(sys_map(NULL, sizeof(struct page), 4096), name);
 }
 
 static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
@@ -143,7 +142,7 @@ static void complain(const struct options *o, const char *dir, int rc)
     else if (o->stats == STATS_AUTO)
         log_line(LOG_INFO, "no stats page: none of XDG_RUNTIME_DIR, /dev/shm and TMPDIR or /tmp "
                            "could be written to");
-    if (o->record_dir[0] != '\0' && own.page == NULL)
+    if (o->record_dir[0] != '\0' && publish_page() == NULL)
         log_line(LOG_WARN, "PLIMSOLL_RECORD: no memory for what a record is written from, "
                            "expected 68 KiB; no record until there is");
 }
@@ -171,7 +170,7 @@ static void make(const struct options *o)
         return;
     }
     complain(o, dir, rc);
-    if (own.page == NULL && (sys_error_passes(rc) || o->record_dir[0] != '\0')) {
+    if (publish_page() == NULL && (sys_error_passes(rc) || o->record_dir[0] != '\0')) {
         own.ended = false;
         own.retry_ns = u64_clamp(own.retry_ns * 2, retry_min_ns, retry_max_ns);
         own.not_before_ns = sys_now_ns() + own.retry_ns;
@@ -180,7 +179,7 @@ static void make(const struct options *o)
 
 bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
 {
-    if (own.page != NULL)
+    if (publish_page() != NULL)
         return own.pid == sys_pid(); /* else a child that no handler has seen */
     if (own.ended || (o->stats == STATS_OFF && o->record_dir[0] == '\0'))
         return false;
@@ -191,7 +190,7 @@ bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
     uint64_t signals = sys_block_signals(); /* a child would take its parent's name for its own */
     make(o);
     sys_restore_signals(signals);
-    return own.page != NULL;
+    return publish_page() != NULL;
 }
 
 static uint32_t clamp_u32(uint64_t v)
@@ -250,7 +249,7 @@ static void keep_peaks(const struct publish_look *look, uint64_t *now)
 
 void publish(const struct publish_look *look)
 {
-    struct page *page = own.page;
+    struct page *page = publish_page();
     if (page == NULL) /* a signal handler has forked since, and this is the child */
         return;
     struct page_snapshot *snapshot = &page->snapshot;
@@ -272,17 +271,18 @@ void publish(const struct publish_look *look)
 
 struct page *publish_page(void)
 {
-    return own.page;
+    return atomic_load_explicit(&own.page, memory_order_acquire);
 }
 
 /* Where a signal handler forked, whoever was at the page may go on: with memory of its own in its
  * place, which costs none while nobody does. */
 void publish_fork_child(uint64_t committed)
 {
-    if (own.page != NULL) {
-        if (sys_map_over(own.page, sizeof(*own.page)) != 0)
-            sys_unmap(own.page, sizeof(*own.page));
-        own.page = NULL;
+    struct page *page = publish_page();
+    if (page != NULL) {
+        if (sys_map_over(page, sizeof(*page)) != 0)
+            sys_unmap(page, sizeof(*page));
+        atomic_store_explicit(&own.page, NULL, memory_order_relaxed);
         own.ended = false;
     }
     own.from = committed;
@@ -291,6 +291,6 @@ void publish_fork_child(uint64_t committed)
 void publish_end(void)
 {
     own.ended = true;
-    if (own.page != NULL && own.pid == sys_pid() && own.path[0] != '\0')
+    if (publish_page() != NULL && own.pid == sys_pid() && own.path[0] != '\0')
         (void)sys_unlink(own.path);
 }

@@ -10,8 +10,7 @@
 #include "options.h"
 #include "page.h"
 
-/* One look. `values` holds what page.h lists, but for the peaks of
- * looks, which are kept here. */
+/* One look. `values` holds what page.h lists, but for the peaks of looks, which are kept here. */
 struct publish_look {
     const uint64_t *values;
     const char *cgroup_path;
@@ -25,7 +24,8 @@ struct publish_look {
 bool publish_wanted(const struct options *options, uint64_t committed, bool watcher);
 void publish(const struct publish_look *look);
 
-/* The page, mapped until fork or exit; NULL: none. */
+/* The page, mapped until fork or exit; NULL: none. Any thread: its header is whole, and between two
+ * looks its figures are. */
 struct page *publish_page(void);
 /* In a forked child: the page is the parent's. It gets its own once the heap has grown on. */
 void publish_fork_child(uint64_t committed);

@@ -130,6 +130,8 @@ static void note_call(unsigned slot, const struct reclaimer *called, uint64_t as
 
 bool reclaimers_info(unsigned slot, struct reclaimer_info *ret)
 {
+    if (lock_is_own(&reclaimers.lock)) /* a signal handler came between */
+        return false;
     lock_take(&reclaimers.lock);
     bool used = reclaimers.table[slot].used;
     *ret = reclaimers.table[slot].info;

@@ -60,22 +60,38 @@ static void say_done(const struct record *r, const struct record_job *job, uint6
     log_line(LOG_WARN, line);
 }
 
+/* The stats page between two looks: other threads may be at it. false: none has been filled yet. */
+static bool view_page(struct page_view *ret)
+{
+    const struct page *page = publish_page();
+    if (page == NULL)
+        return false;
+    const _Atomic uint32_t *sequence = &page->snapshot.sequence;
+    for (unsigned tries = 0; tries < 8; tries++) {
+        if (page_parse(page, sizeof(*page), ret) < 0)
+            return false;
+        atomic_thread_fence(memory_order_acquire);
+        if (ret->sequence % 2 == 0 &&
+            ret->sequence == atomic_load_explicit(sequence, memory_order_relaxed))
+            break; /* else what there is: better than no record */
+    }
+    return true;
+}
+
 /* The file, and what must not be lost in it. */
-static int write_first(struct record *r, const struct record_job *job)
+static int write_first(struct record *r, const struct record_job *job, const struct page_view *view)
 {
     struct record_out *o = &r->out;
-    const struct page *page = publish_page();
-    struct page_view view;
     uint64_t wall_ns = sys_wall_ns(), start_ns = sys_now_ns();
     int fd = record_make(job->options->record_dir, wall_ns, &o->scratch, r->path);
     if (fd < 0)
         return fd;
     o->f = (struct fmt)FMT_INIT(o->buf);
     o->error = sys_file_adopt(&o->file, fd);
-    if (o->error == 0 && page_parse(page, sizeof(*page), &view) == 0) {
-        record_write_head(o, job, &view, wall_ns);
+    if (o->error == 0) {
+        record_write_head(o, job, view, wall_ns);
         record_flush(o);
-        record_write_samples(o, &view);
+        record_write_samples(o, view);
         record_flush(o);
     }
     r->spent_ns = sys_now_ns() - start_ns;
@@ -84,12 +100,13 @@ static int write_first(struct record *r, const struct record_job *job)
 
 static bool begin(struct record *r, const struct record_job *job, uint64_t within_ns)
 {
-    if (publish_page() == NULL || job->options->record_dir[0] == '\0' ||
+    struct page_view view;
+    if (job->options->record_dir[0] == '\0' || !view_page(&view) ||
         !lock_take_within(&r->lock, within_ns))
         return false;
     atomic_fetch_add_explicit(&written, 1, memory_order_relaxed);
     atomic_store_explicit(&written_ns, job->now_ns, memory_order_relaxed);
-    int rc = write_first(r, job);
+    int rc = write_first(r, job, &view);
     if (rc < 0) {
         complain(job, rc);
         sys_file_close(&r->out.file);

@@ -93,11 +93,12 @@ bool record_smaps(struct record_scratch *scratch, uint64_t deadline_ns,
     size_t held = 0;
     long got = -1;
     memset(ret, 0, RECORD_MAP_COUNT * sizeof(*ret));
-    int fd = sys_open(SYS_OWN_FILE("smaps"), O_RDONLY);
-    while (fd >= 0 && held < size && sys_now_ns() < deadline_ns &&
-           (got = sys_read(fd, buf + held, size - held)) > 0)
+    struct sys_file file; /* the program may close it meanwhile */
+    if (sys_file_open(&file, SYS_OWN_FILE("smaps"), O_RDONLY) < 0)
+        return false;
+    while (held < size && sys_now_ns() < deadline_ns && sys_file_is_ours(&file) &&
+           (got = sys_read(file.fd_plus_1 - 1, buf + held, size - held)) > 0)
         held = take_lines(buf, held + (size_t)got, &kind, ret);
-    if (fd >= 0)
-        sys_close(fd);
+    sys_file_close(&file);
     return got == 0;
 }

@@ -283,9 +283,9 @@ bool watcher_fork_child(void);
 /* Something was freed: lets threads that are held back look again. */
 void runtime_progress(void);
 
-/* Everything that page.h lists but the limits, which only a look knows, and its peaks; watched:
- * watcher_runs(). Any thread. */
-void stats_fill(uint64_t values[PAGE_FIELD_COUNT], bool watched);
+/* Everything that page.h lists but the limits, which only a look knows, and its peaks. Call with
+ * look_lock held, or an arena that is destroyed meanwhile may be read. */
+void stats_fill(uint64_t values[PAGE_FIELD_COUNT]);
 /* Brings the stats page up to date after a look. Call with look_lock held. */
 void stats_publish(const struct governor_input *in);
 

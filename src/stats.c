@@ -9,7 +9,7 @@ static uint64_t count(_Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void stats_fill(uint64_t values[PAGE_FIELD_COUNT], bool watched)
+void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
 {
     struct counters *c = &runtime.counters;
     struct arenas_pages pages;
@@ -19,7 +19,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT], bool watched)
         [PAGE_LEVEL] = atomic_load_explicit(&runtime.level, memory_order_relaxed),
         [PAGE_CANNOT_MEET] = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed),
         [PAGE_USAGE] = count(&c->usage),
-        [PAGE_CPUS] = runtime.cpus,
+        [PAGE_CPUS] = atomic_load_explicit(&runtime.cpus, memory_order_relaxed),
         [PAGE_COMMITTED] = pages.committed,
         [PAGE_ACTIVE] = pages.active,
         [PAGE_DIRTY] = pages.dirty,
@@ -34,7 +34,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT], bool watched)
         [PAGE_THROTTLE] = count(&c->throttle_ns),
         [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
         [PAGE_WAKEUPS] = count(&c->wakeups),
-        [PAGE_WATCHER] = watched,
+        [PAGE_WATCHER] = watcher_runs(),
         [PAGE_PASS] = atomic_load(&runtime.watcher.pass_ns),
     };
     for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
@@ -49,10 +49,9 @@ void stats_publish(const struct governor_input *in)
         return; /* neither the environment nor stderr may be what they will be */
     if (publish_page() == NULL && !runtime_is_ours())
         return; /* a child of vfork must not leave a page of its own in its parent's memory */
-    bool watched = watcher_runs();
-    if (!publish_wanted(&runtime.options, in->committed, watched))
+    if (!publish_wanted(&runtime.options, in->committed, watcher_runs()))
         return;
-    stats_fill(values, watched);
+    stats_fill(values);
     values[PAGE_SOFT] = in->limits.soft;
     values[PAGE_HARD] = in->limits.hard;
     values[PAGE_LOW] = in->limits.low;

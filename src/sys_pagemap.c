@@ -13,7 +13,8 @@ int sys_pagemap_open(struct sys_pagemap *map)
     if (map->not_before_ns > 0 && sys_now_ns() < map->not_before_ns)
         return -EAGAIN;
     int rc = sys_file_open(&map->file, SYS_OWN_FILE("pagemap"), O_RDONLY);
-    map->not_before_ns = rc < 0 ? sys_now_ns() + refused_for_ns : 0;
+    bool refused = rc < 0 && !sys_error_passes(rc);
+    map->not_before_ns = refused ? sys_now_ns() + refused_for_ns : 0;
     return rc;
 }
 

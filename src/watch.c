@@ -64,7 +64,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
     /* Whether or not the lock can be had: the next look that does so may be far. */
     arenas_flush_thread_cache();
-    struct look_turn turn = look_begin(lock_wait_ns);
+    struct look_turn turn = look_begin(look_wait_ns);
     if (!turn.had)
         return;
     look_locked(0, true, &in, &d);
@@ -94,14 +94,14 @@ static void pass_end(void *arg)
 {
     struct pass *pass = arg;
     thread_state.inside = true;
-    atomic_store(&runtime.watcher.pass_ns, 0);
-    if (atomic_load(&runtime.watcher.asked) > 0)
-        watcher_wake(); /* another thread watches, and could not ask meanwhile */
     if (pass->result.calls > 0)
         pass_account(pass->w, &pass->result, sys_thread_cpu_since(pass->cpu_ns),
                      arenas_thread_freed() - pass->freed);
     if (pass->record != NULL)
         record_end(pass->record);
+    atomic_store(&runtime.watcher.pass_ns, 0); /* so long another thread stands by */
+    if (atomic_load(&runtime.watcher.asked) > 0)
+        watcher_wake(); /* it watches, and could not ask meanwhile */
 }
 
 /* What callbacks allocate is looked at like anybody's. */

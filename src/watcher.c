@@ -48,6 +48,7 @@ static void watch(uint32_t turn)
             control_serve(mailbox);
         if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
             continue;
+        watch_listen_outside();
         uint32_t level = atomic_load_explicit(&runtime.level, memory_order_relaxed);
         (void)events_wait(&self->events, mailbox == NULL ? &self->wake : &mailbox->wake,
                           mailbox == NULL ? seen : shared_seen, wait, level > PLIM_NORMAL);
@@ -75,7 +76,6 @@ static void *watcher_main(void *arg)
     watcher_begin();
     atomic_store(&runtime.watcher.tid, sys_tid());
     if (atomic_compare_exchange_strong(&runtime.watcher.state, &starting, WATCHER_RUNNING)) {
-        watch_listen_outside();
         watcher_watch((uint32_t)(uintptr_t)arg);
     }
     return NULL;

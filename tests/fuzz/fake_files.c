@@ -287,25 +287,34 @@ long sys_read_file(const char *path, char *buf, size_t len)
     return n < 0 ? n : (long)got;
 }
 
+/* One that is only read again by its name is held open by no number. */
+enum { HELD_BY_NAME = 1 };
+
+void sys_file_close(struct sys_file *file)
+{
+    if (file->fd_plus_1 > FIRST_FD)
+        sys_close(file->fd_plus_1 - 1);
+    *file = (struct sys_file){0};
+}
+
 long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t len)
 {
     long got = sys_read_file(path, buf, len);
-    file->fd_plus_1 = got >= 0;
+    sys_file_close(file);
+    file->fd_plus_1 = got >= 0 ? HELD_BY_NAME : 0;
     return got;
 }
 
 int sys_file_open(struct sys_file *file, const char *path, int flags)
 {
     int fd = sys_open(path, flags);
-    if (fd >= 0)
-        sys_close(fd);
-    file->fd_plus_1 = fd >= 0;
+    *file = (struct sys_file){.fd_plus_1 = fd >= 0 ? fd + 1 : 0};
     return fd < 0 ? fd : 0;
 }
 
-void sys_file_close(struct sys_file *file)
+bool sys_file_is_ours(const struct sys_file *file)
 {
-    *file = (struct sys_file){0};
+    return file->fd_plus_1 > 0;
 }
 
 /* As the kernel gives it: untouched pages cost nothing, and nothing is readable behind it. */

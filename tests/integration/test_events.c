@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static double now_s(void)
 static struct events events;
 static _Atomic uint32_t word;
 
-static void follow(const struct box *box, uint64_t generation)
+static void aim_at(const struct box *box, uint64_t generation)
 {
     static struct cgroup_dir dir;
     const uint64_t thresholds[EVENTS_THRESHOLDS] = {85 * MIB, 90 * MIB, 95 * MIB};
@@ -35,9 +36,14 @@ static void follow(const struct box *box, uint64_t generation)
     box_path(box, dir.path, sizeof(dir.path));
     dir.mount_len = strlen(dir.path);
     events_follow(&events, &dir, dir.mount_len, generation, thresholds);
+}
+
+static void follow(const struct box *box, uint64_t generation)
+{
+    aim_at(box, generation);
     /* The first wait opens what there is to open. */
     events_wait(&events, &word, 0, 30 * NS_PER_MS, true);
-    cr_assert(events.source.fd_plus_1 != 0, "nothing to listen on in %s", dir.path);
+    cr_assert(events.source.fd_plus_1 != 0, "nothing to listen on");
 }
 
 static struct box *new_followed_box(void)
@@ -63,6 +69,38 @@ Test(events, usage_that_meets_the_limit_ends_a_sleep)
     cr_expect(events_wait(&events, &word, 0, 120 * NS_PER_S, true), "usage %d MiB",
               (int)(box_usage(box) / MIB));
     run_stop(&run);
+}
+
+static void allow_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = count < limit.rlim_max ? count : limit.rlim_max;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static bool is_open(void *arg)
+{
+    (void)arg;
+    events_wait(&events, &word, 0, 30 * NS_PER_MS, true);
+    return events.source.fd_plus_1 != 0;
+}
+
+Test(events, what_there_was_no_descriptor_for_is_opened_later)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct pressure_watch fifo = {.path = ""};
+    snprintf(fifo.path, sizeof(fifo.path), "%s/fifo", harness_file_dir());
+    cr_assert(mkfifo(fifo.path, 0600) == 0);
+    allow_descriptors(0);
+    aim_at(box, 1);
+    cr_expect(!is_open(NULL));
+    cr_expect(events_listen(&events, &fifo) == 0 && events.outer.file.fd_plus_1 == 0);
+    allow_descriptors(RLIM_INFINITY);
+    cr_expect(events_listen(&events, &fifo) == 0 && events.outer.file.fd_plus_1 != 0);
+    cr_expect(eventually(TIMEOUT_S, is_open, NULL));
+    unlink(fifo.path);
+    cr_expect(events_listen(&events, &fifo) == 0, "it listens already");
 }
 
 static void *change_word(void *arg)

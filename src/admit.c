@@ -1,27 +1,34 @@
-/* Where the gate stops an allocating thread, see runtime.h. */
-#include "runtime.h"
+/* Where the gate stops an allocating thread, see admit.h. */
+#include "admit.h"
 
+#include "account.h"
 #include "arenas.h"
+#include "at_limit.h"
 #include "control.h"
+#include "look.h"
 #include "notify.h"
 #include "record.h"
+#include "runtime.h"
+#include "watcher.h"
 
 #include <errno.h>
 
-/* Whether the look that is under way will do for this request as well: it leaves room for it and
- * for what was granted likewise meanwhile. Small requests show in the count as soon as they matter.
+struct admit admit;
+
+/* Takes of the room that the look under way leaves, if it is enough for this request as well. Small
+ * requests show in the count as soon as they matter.
  */
-static bool fits_meanwhile(size_t size)
+static bool take_meanwhile(size_t size)
 {
     uint64_t need = size >= LARGE_REQUEST ? size : 0;
-    uint64_t stop_at = atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
+    uint64_t stop_at = atomic_load_explicit(&admit.stop_at, memory_order_relaxed);
     do {
         if (account_committed() >= u64_less(stop_at, need))
             return false;
     } while (need > 0 &&
-             !atomic_compare_exchange_weak_explicit(&runtime.stop_at, &stop_at, stop_at - need,
+             !atomic_compare_exchange_weak_explicit(&admit.stop_at, &stop_at, stop_at - need,
                                                     memory_order_relaxed, memory_order_relaxed));
-    atomic_fetch_add_explicit(&runtime.meanwhile, need, memory_order_relaxed);
+    atomic_fetch_add_explicit(&admit.meanwhile, need, memory_order_relaxed);
     return true;
 }
 
@@ -59,12 +66,12 @@ static void meets(const struct governor_input *in, const struct governor_decisio
     look_meets(&after);
 }
 
-static bool look(size_t size)
+static bool look_due(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
     struct look_turn turn = look_begin(0);
-    if (!turn.had && !fits_meanwhile(size))
+    if (!turn.had && !take_meanwhile(size))
         turn = look_begin(look_wait_ns);
     if (!turn.had)
         return true;
@@ -75,75 +82,83 @@ static bool look(size_t size)
     look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
     if (in.request > 0 && in.request < in.limits.hard)
         look_granted(in.now_ns, in.committed, in.request);
-    if (!watcher_runs() && (d.heap_matters || runtime.governor.cannot_meet))
+    if (!watcher_runs() && (d.heap_matters || look.governor.cannot_meet))
         meets(&in, &d);
     look_end(turn);
     after_look(&in, &d);
-    return d.hold_ns > 0 || d.no_room ? at_limit(size, &d) : true;
+    return d.hold_ns > 0 || d.no_room ? at_limit_admit(size, &d) : true;
+}
+
+/* Of a thread that is not inside yet, from the middle of its own work. */
+static int visit_begin(void)
+{
+    thread_state.inside = true;
+    return errno;
+}
+
+static void visit_end(int saved_errno)
+{
+    thread_state.inside = false;
+    errno = saved_errno;
 }
 
 static void flush(void)
 {
-    thread_state.flush_epoch = atomic_load_explicit(&runtime.flush_epoch, memory_order_relaxed);
+    thread_state.flush_epoch = atomic_load_explicit(&admit.flush_epoch, memory_order_relaxed);
     arenas_flush_thread_cache();
 }
 
 /* A look was due, and is not any more: pages have been given back before anybody came by. */
 static void reopen(void)
 {
-    if (gate_stops(0) && atomic_load_explicit(&runtime.level, memory_order_relaxed) == PLIM_NORMAL)
+    if (gate_stops(0) && atomic_load_explicit(&look.level, memory_order_relaxed) == PLIM_NORMAL)
         account_open_gate(GATE_OPEN);
 }
 
-bool runtime_admit(size_t size)
+bool admit_request(size_t size)
 {
     if (!runtime_ready() || thread_state.inside)
         return true;
     bool due = size >= account_until_look();
-    if (likely(!due && !runtime_flush_wanted())) {
+    if (likely(!due && !admit_flush_wanted())) {
         reopen();
         return true;
     }
-    int saved_errno = errno;
-    thread_state.inside = true;
-    if (runtime_flush_wanted())
+    int saved_errno = visit_begin();
+    if (admit_flush_wanted())
         flush();
-    bool admitted = due ? look(size) : true;
-    thread_state.inside = false;
-    errno = saved_errno;
+    bool admitted = due ? look_due(size) : true;
+    visit_end(saved_errno);
     return admitted;
 }
 
-void runtime_flush(void)
+void admit_flush(void)
 {
     if (thread_state.inside)
         return;
-    int saved_errno = errno;
-    thread_state.inside = true;
+    int saved_errno = visit_begin();
     flush();
-    thread_state.inside = false;
-    errno = saved_errno;
+    visit_end(saved_errno);
 }
 
 /* Much more is free than at the last look, or others may have used up since what room there was.
- * Call with look_lock held. */
+ * Call with the look lock held. */
 static bool freed_due(void)
 {
     uint64_t free = arenas_free();
-    uint64_t looked = atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed);
-    if (free >= atomic_load_explicit(&runtime.look_freed, memory_order_relaxed))
+    uint64_t looked = atomic_load_explicit(&admit.looked_ns, memory_order_relaxed);
+    if (free >= atomic_load_explicit(&admit.look_freed, memory_order_relaxed))
         return true;
     return free >= freed_worth && sys_now_ns() - looked >= freed_pause_ns;
 }
 
-void runtime_freed(void)
+void admit_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
     if (!runtime_ready() || thread_state.inside)
         return;
-    int saved_errno = errno;
-    thread_state.inside = true;
+    int saved_errno = visit_begin();
     struct look_turn turn = look_begin(0);
     bool due = turn.had && freed_due();
     if (due)
@@ -152,23 +167,22 @@ void runtime_freed(void)
         look_end(turn);
     if (due)
         after_look(&in, &d);
-    thread_state.inside = false;
-    errno = saved_errno;
+    visit_end(saved_errno);
 }
 
 /* All of it may be pages that were given back: others stop for a look that is under way as if it
  * had been committed. */
-void runtime_refilled(void)
+void admit_refilled(void)
 {
-    uint64_t pause_ns = atomic_load_explicit(&runtime.look_refilled_ns, memory_order_relaxed);
-    uint64_t stop_at = atomic_load_explicit(&runtime.stop_at, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&runtime.stop_at, &stop_at,
+    uint64_t pause_ns = atomic_load_explicit(&admit.look_refilled_ns, memory_order_relaxed);
+    uint64_t stop_at = atomic_load_explicit(&admit.stop_at, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&admit.stop_at, &stop_at,
                                                   u64_less(stop_at, refilled_bytes),
                                                   memory_order_relaxed, memory_order_relaxed))
         ;
     if (account_committed() >= u64_less(stop_at, refilled_bytes))
         pause_ns = u64_min(pause_ns, refilled_pause_ns);
-    uint64_t looked_ns = atomic_load_explicit(&runtime.looked_ns, memory_order_relaxed);
+    uint64_t looked_ns = atomic_load_explicit(&admit.looked_ns, memory_order_relaxed);
     if (u64_less(sys_now_ns(), looked_ns) >= pause_ns)
         account_look_now();
 }

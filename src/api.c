@@ -1,12 +1,18 @@
 /* The public functions of plimsoll.h, see there. */
 #include <plimsoll.h>
 
+#include "account.h"
 #include "arenas.h"
+#include "capacity.h"
 #include "control.h"
 #include "fmt.h"
 #include "heap_profile.h"
+#include "look.h"
+#include "pressure_fd.h"
 #include "reclaimers.h"
 #include "runtime.h"
+#include "stats.h"
+#include "watcher.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +20,7 @@
 
 PLIM_EXPORT enum plim_level plim_level(void)
 {
-    return (enum plim_level)atomic_load_explicit(&runtime.level, memory_order_relaxed);
+    return (enum plim_level)atomic_load_explicit(&look.level, memory_order_relaxed);
 }
 
 /* Somebody depends on levels or calls: from now on there is a watcher. */
@@ -110,12 +116,12 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     now.cpus = plim_cpus();
     struct look_turn turn = look_begin(UINT64_MAX);
     look_locked(0, false, &in, &d);
-    now.cgroup_version = (uint32_t)runtime.usage.cgroup.memory.version;
-    now.hard = runtime.usage.memory.hard;
-    now.high = runtime.usage.memory.high;
+    now.cgroup_version = (uint32_t)look.usage.cgroup.memory.version;
+    now.hard = look.usage.memory.hard;
+    now.high = look.usage.memory.high;
     now.soft = in.limits.soft;
     struct fmt path = FMT_INIT(now.path);
-    fmt_str(&path, runtime.usage.cgroup.memory.path);
+    fmt_str(&path, look.usage.cgroup.memory.path);
     look_end(turn);
     watcher_wake(); /* it may have gone to sleep on this look's not having been */
     return hand_out(l, &now, sizeof(now));
@@ -133,18 +139,18 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
 {
     if (!runtime_ready())
         return 0;
-    uint64_t freed = runtime_purge(bytes);
+    uint64_t freed = look_purge(bytes);
     if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF ||
         reclaimers_count(PLIM_CRITICAL) == 0)
         return freed;
     if (watcher_pass(bytes - freed, NS_PER_S))
-        freed += runtime_purge(bytes - freed);
+        freed += look_purge(bytes - freed);
     return freed;
 }
 
 PLIM_EXPORT unsigned plim_cpus(void)
 {
-    return runtime_ready() ? runtime_cpus() : sys_affinity_cpus();
+    return runtime_ready() ? capacity_cpus() : sys_affinity_cpus();
 }
 
 PLIM_EXPORT int plim_heap_profile(const char *path)

@@ -1,15 +1,20 @@
 /* The first call of all, the start of the program and its end, see runtime.h. */
 #include "runtime.h"
 
+#include "account.h"
+#include "admit.h"
 #include "arenas.h"
+#include "capacity.h"
 #include "heap_profile.h"
 #include "je.h"
 #include "log.h"
+#include "look.h"
 #include "notify.h"
 #include "pages.h"
 #include "publish.h"
 #include "reclaimers.h"
 #include "record.h"
+#include "watcher.h"
 
 #include <errno.h>
 
@@ -40,7 +45,7 @@ static void read_options(struct options *ret, options_complain_fn *told)
 
 static bool keeps_off_huge_pages(void)
 {
-    bool limited = runtime.usage.level_count > 0;
+    bool limited = look.usage.level_count > 0;
     return runtime.options.thp == THP_NEVER || (runtime.options.thp == THP_AUTO && limited);
 }
 
@@ -52,14 +57,14 @@ static enum phase take_over(void)
         return PHASE_OFF;
     }
     heap_profile_begin();
-    governor_init(&runtime.governor, &runtime.options, sys_now_ns());
+    governor_init(&look.governor, &runtime.options, sys_now_ns());
     return PHASE_READY;
 }
 
 /* Bytes; see first_look. */
 static uint64_t until_first_look(void)
 {
-    const struct usage *u = &runtime.usage;
+    const struct usage *u = &look.usage;
     uint64_t most = limits_effective_bytes(&u->memory, u->ram);
     if (u->options.limit_kind == LIMIT_BYTES)
         most = u64_min(most, u->options.limit);
@@ -87,15 +92,13 @@ void runtime_configure(void)
     read_options(&runtime.options, NULL);
     log_set_level(runtime.options.log);
     if (runtime.options.enabled) {
-        usage_init(&runtime.usage, &runtime.options);
-        runtime.affinity = sys_affinity(&runtime.cpus_at_start);
-        runtime.millicpus = UNLIMITED;
-        capacity_init();
+        usage_init(&look.usage, &runtime.options);
+        capacity_begin();
         pages_avoid_huge(keeps_off_huge_pages());
         je_count_pages();
     }
     conf_build();
-    atomic_store_explicit(&runtime.stop_at, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&admit.stop_at, UINT64_MAX, memory_order_relaxed);
     if (runtime.options.enabled)
         account_look_after(until_first_look(), GATE_OPEN);
     else
@@ -126,6 +129,17 @@ static void boot(void)
         account_look_now();
 }
 
+bool runtime_configured(void)
+{
+    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_NONE)) {
+        int saved_errno = errno;
+        runtime_configure();
+        errno = saved_errno;
+    }
+    uint32_t phase = atomic_load_explicit(&runtime.phase, memory_order_acquire);
+    return phase >= PHASE_CONFIGURED && phase != PHASE_OFF;
+}
+
 bool runtime_ready(void)
 {
     if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_acquire) < PHASE_TAKING_OVER)) {
@@ -143,12 +157,12 @@ static void apply_options(const struct options *options)
     struct look_turn turn = look_begin(UINT64_MAX);
     runtime.options = *options;
     log_set_level(options->log);
-    runtime.usage.options = *options;
-    usage_set_soft(&runtime.usage, options, 0);
-    capacity_init();
+    look.usage.options = *options;
+    usage_set_soft(&look.usage, options, 0);
+    capacity_read();
     conf_build();
     pages_avoid_huge(keeps_off_huge_pages());
-    governor_init(&runtime.governor, options, sys_now_ns());
+    governor_init(&look.governor, options, sys_now_ns());
     look_end(turn);
     if (!options->enabled) {
         atomic_store(&runtime.phase, PHASE_OFF);
@@ -168,9 +182,7 @@ static void look_first(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    struct look_turn turn = look_begin(UINT64_MAX);
-    look_locked(0, false, &in, &d);
-    look_end(turn);
+    (void)look_once(UINT64_MAX, 0, &in, &d);
 }
 
 /* The watcher from the start, where it is not for the heap's size to decide: it writes the records,

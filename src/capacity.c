@@ -1,47 +1,56 @@
-/*
- * How many CPUs and how much memory there are for this process, see runtime.h.
- *
- * Read anew by the call that asks, when the last reading is old. sysconf(3) asks too, which signal
- * handlers may call: so nobody waits here for a lock, and nothing is read on a signal stack.
- */
-#include "runtime.h"
+/* CPUs and memory for this process, see capacity.h. */
+#include "capacity.h"
 
 #include "log.h"
-
-#include <errno.h>
+#include "look.h"
+#include "runtime.h"
 
 static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
+
+static struct {
+    struct cpu_mask at_start; /* which the first thread might use; written at boot only */
+    unsigned affinity;        /* how many they are */
+    /* The rest under the look lock; what is atomic is read by all, who need no order. */
+    uint64_t millicpus; /* the CPU quota as last read */
+    _Atomic unsigned cpus;
+    _Atomic uint64_t cpus_read_ns;
+    /* Memory that the cgroup allows, in bytes, for PLIMSOLL_REPORT. */
+    struct {
+        _Atomic uint64_t ram, free, swap, swap_free;
+        _Atomic uint64_t next_ns; /* when it is to be read anew */
+    } memory;
+} capacity = {.millicpus = UNLIMITED};
 
 static void read_cpus(void)
 {
     unsigned cpus = runtime.options.cpus;
     if (cpus == 0) {
         /* Else what was known stays: no descriptor left, another root directory. */
-        (void)cgroup_read_cpu("", &runtime.usage.cgroup.cpu, &runtime.millicpus);
-        cpus = cgroup_effective_cpus(runtime.affinity, runtime.millicpus);
+        (void)cgroup_read_cpu("", &look.usage.cgroup.cpu, &capacity.millicpus);
+        cpus = cgroup_effective_cpus(capacity.affinity, capacity.millicpus);
     }
-    atomic_store_explicit(&runtime.cpus, cpus, memory_order_relaxed);
+    atomic_store_explicit(&capacity.cpus, cpus, memory_order_relaxed);
 }
 
 static void read_memory(void)
 {
     uint64_t start = sys_now_ns();
     struct memory_size now;
-    usage_memory(&runtime.usage, &now);
-    atomic_store_explicit(&runtime.memory.ram, now.ram, memory_order_relaxed);
-    atomic_store_explicit(&runtime.memory.free, now.free, memory_order_relaxed);
-    atomic_store_explicit(&runtime.memory.swap, now.swap, memory_order_relaxed);
-    atomic_store_explicit(&runtime.memory.swap_free, now.swap_free, memory_order_relaxed);
+    usage_memory(&look.usage, &now);
+    atomic_store_explicit(&capacity.memory.ram, now.ram, memory_order_relaxed);
+    atomic_store_explicit(&capacity.memory.free, now.free, memory_order_relaxed);
+    atomic_store_explicit(&capacity.memory.swap, now.swap, memory_order_relaxed);
+    atomic_store_explicit(&capacity.memory.swap_free, now.swap_free, memory_order_relaxed);
     uint64_t end = sys_now_ns();
-    uint64_t cost = end - start + runtime.usage.refresh_cost_ns;
-    atomic_store_explicit(&runtime.memory.next_ns, end + usage_pause_ns(cost),
+    uint64_t cost = end - start + look.usage.refresh_cost_ns;
+    atomic_store_explicit(&capacity.memory.next_ns, end + usage_pause_ns(cost),
                           memory_order_relaxed);
 }
 
 /* Of the nearest limit, for which alone bytes count. */
 void capacity_complain(void)
 {
-    const struct usage *u = &runtime.usage;
+    const struct usage *u = &look.usage;
     char line[256];
     struct fmt f = FMT_INIT(line);
     struct look_turn turn = look_begin(UINT64_MAX);
@@ -61,7 +70,23 @@ void capacity_complain(void)
     log_line(LOG_WARN, line);
 }
 
-void capacity_init(void)
+void capacity_begin(void)
+{
+    capacity.affinity = sys_affinity(&capacity.at_start);
+    capacity_read();
+}
+
+const struct cpu_mask *capacity_cpus_at_start(void)
+{
+    return &capacity.at_start;
+}
+
+unsigned capacity_known_cpus(void)
+{
+    return atomic_load_explicit(&capacity.cpus, memory_order_relaxed);
+}
+
+void capacity_read(void)
 {
     read_cpus();
     if (runtime.options.report_memory)
@@ -76,57 +101,45 @@ static struct look_turn begin_reading(bool due)
     if (due && !sys_on_signal_stack())
         turn = look_begin(0);
     if (turn.had)
-        usage_refresh(&runtime.usage); /* it may have been moved */
+        usage_refresh(&look.usage); /* it may have been moved */
     return turn;
 }
 
 /* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
  * own since, which tells nothing of the process. The number of arenas stays. */
-unsigned runtime_cpus(void)
+unsigned capacity_cpus(void)
 {
     uint64_t now = sys_now_ns();
-    uint64_t read = atomic_load_explicit(&runtime.cpus_read_ns, memory_order_relaxed);
+    uint64_t read = atomic_load_explicit(&capacity.cpus_read_ns, memory_order_relaxed);
     struct look_turn turn = begin_reading(runtime.options.cpus == 0 && now - read >= cpus_every_ns);
     if (turn.had) {
         read_cpus();
-        atomic_store_explicit(&runtime.cpus_read_ns, now, memory_order_relaxed);
+        atomic_store_explicit(&capacity.cpus_read_ns, now, memory_order_relaxed);
         look_end(turn);
     }
-    return atomic_load_explicit(&runtime.cpus, memory_order_relaxed);
+    return atomic_load_explicit(&capacity.cpus, memory_order_relaxed);
 }
 
-/* Whether there are options. Before libc's own start there is no environment to take them from. */
-static bool configured(void)
+bool capacity_reports_cpus(void)
 {
-    if (unlikely(atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_NONE)) {
-        int saved_errno = errno;
-        runtime_configure();
-        errno = saved_errno;
-    }
-    uint32_t phase = atomic_load_explicit(&runtime.phase, memory_order_acquire);
-    return phase >= PHASE_CONFIGURED && phase != PHASE_OFF;
+    return runtime_configured() && runtime.options.report_cpus;
 }
 
-bool runtime_reports_cpus(void)
+bool capacity_reports_memory(struct memory_size *ret)
 {
-    return configured() && runtime.options.report_cpus;
-}
-
-bool runtime_reports_memory(struct memory_size *ret)
-{
-    if (!configured() || !runtime.options.report_memory)
+    if (!runtime_configured() || !runtime.options.report_memory)
         return false;
-    uint64_t next = atomic_load_explicit(&runtime.memory.next_ns, memory_order_relaxed);
+    uint64_t next = atomic_load_explicit(&capacity.memory.next_ns, memory_order_relaxed);
     struct look_turn turn = begin_reading(sys_now_ns() >= next);
     if (turn.had) {
         read_memory();
         look_end(turn);
     }
     *ret = (struct memory_size){
-        .ram = atomic_load_explicit(&runtime.memory.ram, memory_order_relaxed),
-        .free = atomic_load_explicit(&runtime.memory.free, memory_order_relaxed),
-        .swap = atomic_load_explicit(&runtime.memory.swap, memory_order_relaxed),
-        .swap_free = atomic_load_explicit(&runtime.memory.swap_free, memory_order_relaxed),
+        .ram = atomic_load_explicit(&capacity.memory.ram, memory_order_relaxed),
+        .free = atomic_load_explicit(&capacity.memory.free, memory_order_relaxed),
+        .swap = atomic_load_explicit(&capacity.memory.swap, memory_order_relaxed),
+        .swap_free = atomic_load_explicit(&capacity.memory.swap_free, memory_order_relaxed),
     };
     return true;
 }

@@ -1,8 +1,10 @@
 /* jemalloc's settings, see runtime.h. It reads them, then MALLOC_CONF, which wins. */
 #include "runtime.h"
 
+#include "capacity.h"
 #include "fmt.h"
 #include "je.h"
+#include "look.h"
 
 static char conf[2048];
 const char *je_malloc_conf = conf;
@@ -15,13 +17,13 @@ static void print_ours(struct fmt *f)
 {
     je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
     fmt_str(f, "narenas:");
-    fmt_u64(f, atomic_load_explicit(&runtime.cpus, memory_order_relaxed));
+    fmt_u64(f, capacity_known_cpus());
     /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
      * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
     /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB: 3 MiB, which
      * only the thread itself can give back. */
-    if (limits_effective_bytes(&runtime.usage.memory, UNLIMITED) <= GiB)
+    if (limits_effective_bytes(&look.usage.memory, UNLIMITED) <= GiB)
         fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
     else /* threads that share an arena have four locks a size, and more half-filled slabs */
         fmt_str(f, ",bin_shards:1-1024:4");

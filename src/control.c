@@ -1,8 +1,11 @@
 /* Requests from outside, see control.h. */
 #include "control.h"
 
+#include "account.h"
 #include "heap_profile.h"
+#include "look.h"
 #include "runtime.h"
+#include "watcher.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,8 +13,8 @@
 uint64_t control_set_limit(uint64_t bytes)
 {
     struct look_turn turn = look_begin(UINT64_MAX);
-    usage_set_soft(&runtime.usage, &runtime.options, bytes);
-    uint64_t soft = usage_soft(&runtime.usage);
+    usage_set_soft(&look.usage, &runtime.options, bytes);
+    uint64_t soft = usage_soft(&look.usage);
     look_end(turn);
     account_look_now();
     watcher_wake();
@@ -26,7 +29,7 @@ static bool is_pending(const struct page_mailbox *m)
 
 void control_notice(void)
 {
-    const struct page_mailbox *mailbox = atomic_load(&runtime.watcher.mailbox);
+    const struct page_mailbox *mailbox = atomic_load(&watcher.mailbox);
     if (mailbox != NULL && is_pending(mailbox)) {
         watcher_start();
         watcher_wake();
@@ -54,7 +57,7 @@ static int64_t execute(uint32_t command, uint64_t argument, const char path[PAGE
     case PAGE_COMMAND_NONE:
         return -ECANCELED;
     case PAGE_COMMAND_PURGE:
-        return (int64_t)u64_min(runtime_purge(UINT64_MAX), INT64_MAX);
+        return (int64_t)u64_min(look_purge(UINT64_MAX), INT64_MAX);
     case PAGE_COMMAND_LIMIT:
         return limit(argument);
     case PAGE_COMMAND_PROFILE:

@@ -1,11 +1,18 @@
 /* What becomes of it all in a forked child, see runtime.h. */
 #include "runtime.h"
 
+#include "account.h"
 #include "arenas.h"
+#include "at_limit.h"
+#include "look.h"
 #include "notify.h"
+#include "pressure_fd.h"
 #include "publish.h"
 #include "reclaimers.h"
 #include "record.h"
+#include "stats.h"
+#include "thread_state.h"
+#include "watcher.h"
 
 #include <pthread.h>
 
@@ -31,9 +38,9 @@ static void fork_prepare(void)
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
     thread_state.forks = thread_state.inside = true; /* handlers may allocate */
     atomic_signal_fence(memory_order_seq_cst);
-    fork.look = lock_take_for_fork(&runtime.look_lock, patience_ns);
+    fork.look = lock_take_for_fork(&look.lock, patience_ns);
     fork.reclaimers = reclaimers_fork_prepare(patience_ns);
-    fork.events = events_fork_prepare(&runtime.watcher.events, patience_ns);
+    fork.events = events_fork_prepare(&watcher.events, patience_ns);
     je_purges_fork_prepare(was_forking ? purge_lasts_ns : patience_ns);
     fork.signals = sys_block_signals();
     thread_state.forks = was_forking;
@@ -44,11 +51,11 @@ static void fork_parent(void)
 {
     je_purges_fork_parent();
     if (thread_state.fork.events)
-        events_fork_parent(&runtime.watcher.events);
+        events_fork_parent(&watcher.events);
     if (thread_state.fork.reclaimers)
         reclaimers_fork_parent();
     if (thread_state.fork.look)
-        lock_release(&runtime.look_lock);
+        lock_release(&look.lock);
     thread_state.inside = thread_state.fork.was_inside;
     sys_restore_signals(thread_state.fork.signals);
 }
@@ -58,20 +65,12 @@ static void fork_parent(void)
  * less room, dozens of children are to fit into it before they look. */
 static void look_in_child(bool watched)
 {
-    uint64_t usage = atomic_load_explicit(&runtime.counters.usage, memory_order_relaxed);
     uint64_t room =
-        runtime.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(runtime.limits.low, usage);
-    if (watched || atomic_load_explicit(&runtime.level, memory_order_relaxed) != PLIM_NORMAL)
+        look.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(look.limits.low, stats_usage());
+    if (watched || atomic_load_explicit(&look.level, memory_order_relaxed) != PLIM_NORMAL)
         account_look_now();
     else
         account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
-}
-
-/* What the parent did is on the parent's page. */
-static void counters_reset(void)
-{
-    struct counters *c = &runtime.counters;
-    *c = (struct counters){.usage = c->usage}; /* which counts nothing */
 }
 
 /* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
@@ -80,10 +79,10 @@ static void counters_reset(void)
 static bool reset(void)
 {
     /* The other threads that waited are the parent's. */
-    atomic_store_explicit(&runtime.held, thread_state.held, memory_order_relaxed);
-    counters_reset();
+    atomic_store_explicit(&at_limit.held, thread_state.held, memory_order_relaxed);
+    stats_fork_child();
     reclaimers_fork_child();
-    lock_reset(&runtime.look_lock);
+    lock_reset(&look.lock);
     je_slabs_fork_child();
     je_purges_fork_child();
     atomic_store(&runtime.pid, sys_pid());
@@ -103,8 +102,8 @@ static void fork_child(void)
     bool watched = reset() || atomic_load(&runtime.listeners);
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
         arenas_fork_child();
-        usage_open_alone(&runtime.usage);
-        runtime.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
+        usage_open_alone(&look.usage);
+        look.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
         look_in_child(watched);
     }
     sys_restore_signals(thread_state.fork.signals);

@@ -1,7 +1,7 @@
 /*
  * The one compare between a program and jemalloc.
  *
- * A request of at least gate.smallest bytes stops and looks (runtime_admit); a smaller one goes
+ * A request of at least gate.smallest bytes stops and looks (admit_request); a smaller one goes
  * straight through. 0 stops everything: before the library is set up, when a look is due, and while
  * threads are held back.
  */

@@ -3,6 +3,7 @@
  *
  * What is here runs on every allocation. Freeing never looks: it cannot make things worse.
  */
+#include "admit.h"
 #include "je.h"
 #include "runtime.h"
 
@@ -18,7 +19,7 @@ static PLIM_COLD void *refuse(void)
 
 static PLIM_COLD void *malloc_slow(size_t size)
 {
-    return runtime_admit(size) ? je_malloc(size) : refuse();
+    return admit_request(size) ? je_malloc(size) : refuse();
 }
 
 PLIM_EXPORT void *malloc(size_t size)
@@ -28,7 +29,7 @@ PLIM_EXPORT void *malloc(size_t size)
 
 static PLIM_COLD void *calloc_slow(size_t count, size_t size, size_t total)
 {
-    return runtime_admit(total) ? je_calloc(count, size) : refuse();
+    return admit_request(total) ? je_calloc(count, size) : refuse();
 }
 
 PLIM_EXPORT void *calloc(size_t count, size_t size)
@@ -42,7 +43,7 @@ PLIM_EXPORT void *calloc(size_t count, size_t size)
 static PLIM_COLD void *realloc_slow(void *ptr, size_t size)
 {
     bool shrinks = ptr != NULL && size <= je_malloc_usable_size(ptr);
-    return shrinks || runtime_admit(size) ? je_realloc(ptr, size) : refuse();
+    return shrinks || admit_request(size) ? je_realloc(ptr, size) : refuse();
 }
 
 /* jemalloc does not set errno when it cannot make a block larger. */
@@ -61,14 +62,14 @@ PLIM_EXPORT void free(void *ptr)
 
 PLIM_EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    if (gate_stops(size) && !runtime_admit(size))
+    if (gate_stops(size) && !admit_request(size))
         return ENOMEM;
     return je_posix_memalign(ret, alignment, size);
 }
 
 PLIM_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    if (gate_stops(size) && !runtime_admit(size))
+    if (gate_stops(size) && !admit_request(size))
         return refuse();
     return je_aligned_alloc(alignment, size);
 }
@@ -89,19 +90,19 @@ PLIM_EXPORT size_t nallocx(size_t size, int flags);
 
 PLIM_EXPORT void *mallocx(size_t size, int flags)
 {
-    return gate_stops(size) && !runtime_admit(size) ? NULL : je_mallocx(size, flags);
+    return gate_stops(size) && !admit_request(size) ? NULL : je_mallocx(size, flags);
 }
 
 PLIM_EXPORT void *rallocx(void *ptr, size_t size, int flags)
 {
-    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
+    return gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size)
                ? NULL
                : je_rallocx(ptr, size, flags);
 }
 
 PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
 {
-    return gate_stops(size) && size > je_sallocx(ptr, 0) && !runtime_admit(size)
+    return gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size)
                ? je_sallocx(ptr, flags)
                : je_xallocx(ptr, size, extra, flags);
 }

@@ -1,8 +1,8 @@
 /* glibc's additions to malloc, as far as they mean something here: malloc_trim(3), mallinfo(3). */
-#include "je.h"
-#include "runtime.h"
-
 #include "arenas.h"
+#include "je.h"
+#include "look.h"
+#include "runtime.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -12,7 +12,7 @@
 PLIM_EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
-    return runtime_ready() && runtime_purge(UINT64_MAX) > 0;
+    return runtime_ready() && look_purge(UINT64_MAX) > 0;
 }
 
 /* Settings of another allocator: accepted where they cannot harm, so that callers go on. */

@@ -9,7 +9,9 @@
 #include "arenas.h"
 #include "fmt.h"
 #include "hooks.h"
+#include "look.h"
 #include "runtime.h"
+#include "thread_state.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

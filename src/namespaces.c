@@ -5,7 +5,7 @@
  * It is stopped for as long as the call takes. A program that makes the system call by itself has
  * to start with PLIMSOLL_THREAD=off.
  */
-#include "runtime.h"
+#include "watcher.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,8 +1,15 @@
-/* The numbers of plim_stats() and of the stats page: both are filled here. See runtime.h. */
-#include "runtime.h"
+/* The numbers of plim_stats() and of the stats page, see stats.h. */
+#include "stats.h"
 
+#include "account.h"
 #include "arenas.h"
+#include "capacity.h"
+#include "look.h"
 #include "publish.h"
+#include "runtime.h"
+#include "watcher.h"
+
+struct counters counters;
 
 static uint64_t count(_Atomic uint64_t *counter)
 {
@@ -11,15 +18,15 @@ static uint64_t count(_Atomic uint64_t *counter)
 
 void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
 {
-    struct counters *c = &runtime.counters;
+    struct counters *c = &counters;
     struct arenas_pages pages;
     arenas_read(&pages);
     const uint64_t now[PAGE_FIELD_COUNT] = {
         [PAGE_UPDATED] = sys_now_ns(),
-        [PAGE_LEVEL] = atomic_load_explicit(&runtime.level, memory_order_relaxed),
-        [PAGE_CANNOT_MEET] = atomic_load_explicit(&runtime.cannot_meet, memory_order_relaxed),
+        [PAGE_LEVEL] = atomic_load_explicit(&look.level, memory_order_relaxed),
+        [PAGE_CANNOT_MEET] = atomic_load_explicit(&look.cannot_meet, memory_order_relaxed),
         [PAGE_USAGE] = count(&c->usage),
-        [PAGE_CPUS] = atomic_load_explicit(&runtime.cpus, memory_order_relaxed),
+        [PAGE_CPUS] = capacity_known_cpus(),
         [PAGE_COMMITTED] = pages.committed,
         [PAGE_ACTIVE] = pages.active,
         [PAGE_DIRTY] = pages.dirty,
@@ -35,7 +42,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
         [PAGE_WAKEUPS] = count(&c->wakeups),
         [PAGE_WATCHER] = watcher_runs(),
-        [PAGE_PASS] = atomic_load(&runtime.watcher.pass_ns),
+        [PAGE_PASS] = atomic_load(&watcher.pass_ns),
     };
     for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
         values[i] = now[i];
@@ -44,7 +51,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
 void stats_publish(const struct governor_input *in)
 {
     uint64_t values[PAGE_FIELD_COUNT];
-    const struct usage *u = &runtime.usage;
+    const struct usage *u = &look.usage;
     if (!atomic_load_explicit(&runtime.late, memory_order_relaxed))
         return; /* neither the environment nor stderr may be what they will be */
     if (publish_page() == NULL && !runtime_is_ours())
@@ -60,7 +67,7 @@ void stats_publish(const struct governor_input *in)
     values[PAGE_CGROUP_MAX] = u->memory.hard;
     values[PAGE_CGROUP_HIGH] = u->memory.high;
     values[PAGE_CGROUP_VERSION] = (uint64_t)u->cgroup.memory.version;
-    const struct publish_look look = {
+    const struct publish_look found = {
         .values = values,
         .cgroup_path = u->cgroup.memory.path,
         .committed = in->committed,
@@ -68,8 +75,13 @@ void stats_publish(const struct governor_input *in)
         .dirty = in->dirty,
         .request = in->request,
     };
-    publish(&look);
+    publish(&found);
     struct page *page = publish_page();
     if (page != NULL)
-        atomic_store(&runtime.watcher.mailbox, &page->mailbox);
+        atomic_store(&watcher.mailbox, &page->mailbox);
+}
+
+void stats_fork_child(void)
+{
+    counters = (struct counters){.usage = stats_usage()}; /* which counts nothing */
 }

@@ -12,7 +12,7 @@
  * by programs that pin their threads or undo a change, and any smaller set would bind them for
  * good.
  */
-#include "runtime.h"
+#include "capacity.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -91,7 +91,7 @@ __attribute__((constructor(101))) static void find_next(void)
 static long phys_pages(long host_pages)
 {
     struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
-    if (host_pages < 0 || !runtime_reports_memory(&group))
+    if (host_pages < 0 || !capacity_reports_memory(&group))
         return host_pages;
     uint64_t page = (uint64_t)getpagesize();
     host.ram = (uint64_t)host_pages * page;
@@ -101,7 +101,7 @@ static long phys_pages(long host_pages)
 static long avphys_pages(long host_pages)
 {
     struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
-    if (host_pages < 0 || !runtime_reports_memory(&group))
+    if (host_pages < 0 || !capacity_reports_memory(&group))
         return host_pages;
     uint64_t page = (uint64_t)getpagesize();
     host.free = (uint64_t)host_pages * page;
@@ -113,7 +113,7 @@ PLIM_EXPORT long sysconf(int name)
     switch (name) {
     case _SC_NPROCESSORS_CONF:
     case _SC_NPROCESSORS_ONLN:
-        return runtime_reports_cpus() ? (long)runtime_cpus() : NEXT(sysconf)(name);
+        return capacity_reports_cpus() ? (long)capacity_cpus() : NEXT(sysconf)(name);
     case _SC_PHYS_PAGES:
         return phys_pages(NEXT(sysconf)(name));
     case _SC_AVPHYS_PAGES:
@@ -125,12 +125,12 @@ PLIM_EXPORT long sysconf(int name)
 
 PLIM_EXPORT int get_nprocs(void)
 {
-    return runtime_reports_cpus() ? (int)runtime_cpus() : NEXT(nprocs)();
+    return capacity_reports_cpus() ? (int)capacity_cpus() : NEXT(nprocs)();
 }
 
 PLIM_EXPORT int get_nprocs_conf(void)
 {
-    return runtime_reports_cpus() ? (int)runtime_cpus() : NEXT(nprocs_conf)();
+    return capacity_reports_cpus() ? (int)capacity_cpus() : NEXT(nprocs_conf)();
 }
 
 PLIM_EXPORT long get_phys_pages(void)
@@ -149,7 +149,7 @@ PLIM_EXPORT int sysinfo(struct sysinfo *info)
 {
     struct memory_size group;
     int rc = NEXT(sysinfo)(info);
-    if (rc < 0 || !runtime_reports_memory(&group))
+    if (rc < 0 || !capacity_reports_memory(&group))
         return rc;
     uint64_t unit = info->mem_unit > 0 ? info->mem_unit : 1;
     const struct memory_size host = {

@@ -1,6 +1,6 @@
 /*
- * The watcher thread: looks when nobody allocates, lets free pages of an idle program age, and runs
- * reclaimers. Started once the heap matters; sleeps without a timer while there is nothing to give.
+ * The watcher's life, see watcher.h. Started once the heap matters; sleeps without a timer while
+ * there is nothing to give.
  *
  * One watches. From the first pass of reclaimers on a second one stands by, and takes over when a
  * pass holds up the first, which ends with it.
@@ -9,22 +9,29 @@
 
 #include "arenas.h"
 #include "control.h"
+#include "look.h"
+#include "reclaimers.h"
+#include "runtime.h"
+#include "stats.h"
+#include "thread_state.h"
 
 #include <pthread.h>
+
+struct watcher watcher;
 
 /* One that could not be started is not tried again at every look. */
 static const uint64_t retry_ns = NS_PER_S;
 
 static bool has_turn(uint32_t turn)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     return atomic_load(&self->turn) == turn && atomic_load(&self->state) == WATCHER_RUNNING;
 }
 
 /* Also where a reclaimer ended the thread: then another one takes over. */
 static void end(void *arg)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     uint32_t running = WATCHER_RUNNING;
     if (atomic_load(&self->turn) == (uint32_t)(uintptr_t)arg && !atomic_load(&runtime.exiting) &&
         atomic_compare_exchange_strong(&self->state, &running, WATCHER_NONE))
@@ -33,13 +40,13 @@ static void end(void *arg)
 
 static void watch(uint32_t turn)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     while (!atomic_load(&runtime.exiting) && has_turn(turn)) {
         struct page_mailbox *mailbox = atomic_load(&self->mailbox);
         uint32_t seen = atomic_load(&self->wake);
         uint32_t shared_seen = mailbox == NULL ? 0 : atomic_load(&mailbox->wake);
         atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
-        uint64_t wait = watch_once(turn);
+        uint64_t wait = watcher_look(turn);
         /* A reclaimer took long, or forked, and this is the child. */
         if (!has_turn(turn))
             return;
@@ -48,17 +55,17 @@ static void watch(uint32_t turn)
             control_serve(mailbox);
         if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
             continue;
-        watch_listen_outside();
-        uint32_t level = atomic_load_explicit(&runtime.level, memory_order_relaxed);
+        watcher_listen_outside();
+        uint32_t level = atomic_load_explicit(&look.level, memory_order_relaxed);
         (void)events_wait(&self->events, mailbox == NULL ? &self->wake : &mailbox->wake,
                           mailbox == NULL ? seen : shared_seen, wait, level > PLIM_NORMAL);
-        watch_outside();
+        watcher_hear_outside();
     }
 }
 
 void watcher_watch(uint32_t turn)
 {
-    atomic_store(&runtime.watcher.tid, sys_tid());
+    atomic_store(&watcher.tid, sys_tid());
     pthread_cleanup_push(end, (void *)(uintptr_t)turn);
     watch(turn);
     pthread_cleanup_pop(1);
@@ -74,8 +81,8 @@ static void *watcher_main(void *arg)
 {
     uint32_t starting = WATCHER_STARTING;
     watcher_begin();
-    atomic_store(&runtime.watcher.tid, sys_tid());
-    if (atomic_compare_exchange_strong(&runtime.watcher.state, &starting, WATCHER_RUNNING)) {
+    atomic_store(&watcher.tid, sys_tid());
+    if (atomic_compare_exchange_strong(&watcher.state, &starting, WATCHER_RUNNING)) {
         watcher_watch((uint32_t)(uintptr_t)arg);
     }
     return NULL;
@@ -86,12 +93,12 @@ static bool may_start(void)
 {
     return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
            !atomic_load(&runtime.exiting) && runtime_is_ours() &&
-           sys_now_ns() >= atomic_load(&runtime.watcher.start_ns);
+           sys_now_ns() >= atomic_load(&watcher.start_ns);
 }
 
 void watcher_start(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     uint32_t none = WATCHER_NONE;
     if (atomic_load(&self->state) != WATCHER_NONE || !may_start() ||
         !atomic_compare_exchange_strong(&self->state, &none, WATCHER_STARTING))
@@ -117,11 +124,17 @@ void watcher_start(void)
 bool watcher_is_expected(void)
 {
     return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
-           !atomic_load(&runtime.watcher.failed) && runtime_is_ours();
+           !atomic_load(&watcher.failed) && runtime_is_ours();
 }
 
 bool watcher_runs(void)
 {
-    return atomic_load_explicit(&runtime.watcher.state, memory_order_relaxed) == WATCHER_RUNNING &&
+    return atomic_load_explicit(&watcher.state, memory_order_relaxed) == WATCHER_RUNNING &&
            runtime_is_ours();
+}
+
+unsigned watcher_reclaimers(enum plim_level level)
+{
+    unsigned count = reclaimers_count(level);
+    return count > 0 && watcher_is_expected() && watcher_pass_for() < pass_lost_ns ? count : 0;
 }

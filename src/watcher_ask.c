@@ -22,13 +22,13 @@ static void wake_up(struct watcher *self)
 
 void watcher_rouse(void)
 {
-    raise_words(&runtime.watcher);
-    wake_up(&runtime.watcher);
+    raise_words(&watcher);
+    wake_up(&watcher);
 }
 
 void watcher_wake(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     raise_words(self);
     if (atomic_load(&self->state) == WATCHER_RUNNING)
         wake_up(self);
@@ -36,21 +36,20 @@ void watcher_wake(void)
 
 void watcher_wake_by(uint64_t ns)
 {
-    if (atomic_load(&runtime.watcher.state) == WATCHER_RUNNING &&
-        atomic_load(&runtime.watcher.next_ns) > ns)
+    if (atomic_load(&watcher.state) == WATCHER_RUNNING && atomic_load(&watcher.next_ns) > ns)
         watcher_wake();
 }
 
 void watcher_ask(uint64_t bytes)
 {
-    uint64_t asked = atomic_load(&runtime.watcher.asked);
-    while (asked < bytes && !atomic_compare_exchange_weak(&runtime.watcher.asked, &asked, bytes))
+    uint64_t asked = atomic_load(&watcher.asked);
+    while (asked < bytes && !atomic_compare_exchange_weak(&watcher.asked, &asked, bytes))
         ;
 }
 
 bool watcher_pass(uint64_t bytes, uint64_t within_ns)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     uint64_t end = sys_now_ns() + within_ns;
     watcher_start();
     if (!watcher_is_expected())

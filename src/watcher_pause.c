@@ -2,6 +2,8 @@
  */
 #include "watcher_internal.h"
 
+#include "runtime.h"
+
 /* Until the kernel has forgotten the thread, which it does later than pthread_join() returns. One
  * that a reclaimer holds up is not waited for. */
 static void wait_for_end(uint32_t tid)
@@ -21,7 +23,7 @@ static uint32_t number_of(const _Atomic uint32_t *tid)
 
 bool watcher_pause(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     uint32_t state = WATCHER_NONE;
     while (runtime_is_ours() && (state = atomic_load(&self->state)) == WATCHER_STARTING)
         sys_give_way(); /* until it runs, or could not be started */
@@ -43,13 +45,13 @@ bool watcher_pause(void)
 
 void watcher_resume(void)
 {
-    atomic_store(&runtime.watcher.state, WATCHER_NONE);
+    atomic_store(&watcher.state, WATCHER_NONE);
     watcher_start();
 }
 
 bool watcher_fork_child(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     bool ran = atomic_exchange(&self->state, WATCHER_NONE) == WATCHER_RUNNING;
     atomic_fetch_add(&self->turn, 1);
     atomic_store(&self->relief, 0);

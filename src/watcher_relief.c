@@ -4,11 +4,13 @@
  */
 #include "watcher_internal.h"
 
+#include "runtime.h"
+
 /* Sleeps without a timer while there are no passes, and wakes up once a second while there are.
  * True: one holds up the watcher. */
 static bool wait_for_long_pass(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     while (!atomic_load(&runtime.exiting)) {
         /* In this order: who pauses changes the state first, then raises `passes`. */
         uint32_t passes = atomic_load(&self->passes);
@@ -28,7 +30,7 @@ static bool wait_for_long_pass(void)
 
 static void *relief_main(void *arg)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     (void)arg;
     watcher_begin();
     atomic_store(&self->relief, sys_tid());
@@ -43,13 +45,13 @@ static void *relief_main(void *arg)
 
 uint64_t watcher_pass_for(void)
 {
-    uint64_t began_ns = atomic_load(&runtime.watcher.pass_ns);
+    uint64_t began_ns = atomic_load(&watcher.pass_ns);
     return began_ns == 0 ? 0 : u64_less(sys_now_ns(), began_ns);
 }
 
 void watcher_stand_by(void)
 {
-    struct watcher *self = &runtime.watcher;
+    struct watcher *self = &watcher;
     uint32_t none = 0;
     atomic_fetch_add(&self->passes, 1);
     if (!atomic_compare_exchange_strong(&self->relief, &none, WATCHER_STARTED))

@@ -1,12 +1,13 @@
 /*
- * A thread of the watcher's, as it is made, see runtime.h.
+ * A thread of the watcher's, as it is made, see watcher.h.
  *
  * Whichever thread's look it is that makes it: neither that one's scheduling class nor its CPUs are
  * for the new one, which would starve beside a control loop. Both are set only where they differ,
  * and told by files: the system calls may be ones that a filter kills for.
  */
-#include "runtime.h"
+#include "watcher_internal.h"
 
+#include "capacity.h"
 #include "fmt.h"
 #include "log.h"
 #include "reclaimers.h"
@@ -84,8 +85,8 @@ static unsigned hex_digit(char c)
 /* Whether the calling thread may not run everywhere that the first one might when it started. */
 static bool lacks_cpus(void)
 {
-    enum { DIGITS = 2 * sizeof(runtime.cpus_at_start.bits[0]) };
     struct cpu_mask now = {0};
+    enum { DIGITS = 2 * sizeof(now.bits[0]) };
     char text[700]; /* more than 2048 CPUs */
     size_t digit = 0;
     if (!status_line("\nCpus_allowed:\t", text, sizeof(text)))
@@ -100,7 +101,7 @@ static bool lacks_cpus(void)
         digit++;
     }
     for (size_t i = 0; i < ARRAY_LEN(now.bits); i++) {
-        if ((runtime.cpus_at_start.bits[i] & ~now.bits[i]) != 0)
+        if ((capacity_cpus_at_start()->bits[i] & ~now.bits[i]) != 0)
             return true;
     }
     return false;
@@ -117,6 +118,7 @@ static void set_class(pthread_attr_t *attr)
 static int create_as(bool own_class, bool own_cpus, size_t stack, void *(*body)(void *),
                      uint32_t turn)
 {
+    const struct cpu_mask *at_start = capacity_cpus_at_start();
     pthread_attr_t attr;
     pthread_t thread;
     int rc = pthread_attr_init(&attr);
@@ -127,8 +129,7 @@ static int create_as(bool own_class, bool own_cpus, size_t stack, void *(*body)(
     if (own_class)
         set_class(&attr);
     if (own_cpus)
-        (void)pthread_attr_setaffinity_np(&attr, sizeof(runtime.cpus_at_start),
-                                          (const cpu_set_t *)&runtime.cpus_at_start);
+        (void)pthread_attr_setaffinity_np(&attr, sizeof(*at_start), (const cpu_set_t *)at_start);
     rc = pthread_create(&thread, &attr, body, (void *)(uintptr_t)turn);
     pthread_attr_destroy(&attr);
     return rc;
@@ -137,7 +138,7 @@ static int create_as(bool own_class, bool own_cpus, size_t stack, void *(*body)(
 /* What may not be had is left as it is. */
 static int create(size_t stack, void *(*body)(void *), uint32_t turn)
 {
-    struct lock *no_fork = &runtime.watcher.events.lock; /* the child would keep what is open */
+    struct lock *no_fork = &watcher.events.lock; /* the child would keep what is open */
     lock_take(no_fork);
     bool own_class = policy() > SCHED_OTHER, own_cpus = lacks_cpus();
     lock_release(no_fork);
@@ -165,10 +166,10 @@ int watcher_create_thread(void *(*body)(void *), uint32_t turn)
 
 void watcher_report_missing(int rc)
 {
-    static _Atomic bool told; /* by whoever tries to start it */
     char text[200];
     struct fmt f = FMT_INIT(text);
-    bool concerns = reclaimers_count(PLIM_CRITICAL) > 0 && !atomic_load(&told);
+    bool concerns = reclaimers_count(PLIM_CRITICAL) > 0 &&
+                    !atomic_exchange_explicit(&watcher.complained, true, memory_order_relaxed);
     fmt_str(&f, "the watcher thread could not be started (");
     fmt_str(&f, rc == EAGAIN ? "no room for a thread" : "error ");
     if (rc != EAGAIN)
@@ -176,5 +177,4 @@ void watcher_report_missing(int rc)
     fmt_str(&f,
             concerns ? "), so reclaimers are not called; it is tried again once a second" : ")");
     log_line(concerns ? LOG_WARN : LOG_INFO, text);
-    atomic_store(&told, atomic_load(&told) || concerns);
 }

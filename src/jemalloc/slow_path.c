@@ -9,8 +9,10 @@
  */
 #include "instead.h"
 
+#include "../admit.h"
 #include "../je.h"
 #include "../runtime.h"
+#include "../thread_state.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,7 +59,7 @@ bool thread_begins(void *tsd) INSTEAD(tsd_tcache_enabled_data_init);
 
 static bool refused(size_t size)
 {
-    return gate_stops(size) && !runtime_admit(size);
+    return gate_stops(size) && !admit_request(size);
 }
 
 /* jemalloc's fronts set errno when they get NULL, all but realloc; so does pages.c. */
@@ -97,7 +99,7 @@ void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, boo
 void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
              void *tcache, void *hook_args)
 {
-    if (gate_stops(size) && size > je_malloc_usable_size(ptr) && !runtime_admit(size))
+    if (gate_stops(size) && size > je_malloc_usable_size(ptr) && !admit_request(size))
         return no_memory();
     return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
 }
@@ -141,13 +143,13 @@ void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool z
  * that need the room, nor fills slabs unseen whose pages had been given back. */
 void event(void *tsd, void *what)
 {
-    if (unlikely(runtime_flush_wanted()))
-        runtime_flush();
-    if (unlikely(runtime_freed_wanted()))
-        runtime_freed();
+    if (unlikely(admit_flush_wanted()))
+        admit_flush();
+    if (unlikely(admit_freed_wanted()))
+        admit_freed();
     const bool *allocates = what; /* the first of its fields */
-    if (unlikely(runtime_refilling()) && *allocates)
-        runtime_refilled();
+    if (unlikely(admit_refilled_wanted()) && *allocates)
+        admit_refilled();
     je_te_event_trigger(tsd, what);
 }
 

@@ -3,9 +3,12 @@
  * being executed, as another process may. The input is the mailbox, and behind it what it becomes
  * meanwhile. Built with clang's libFuzzer; run by tests/fuzz/run.
  */
+#include "../../src/account.h"
 #include "../../src/control.h"
 #include "../../src/heap_profile.h"
+#include "../../src/look.h"
 #include "../../src/runtime.h"
+#include "../../src/watcher.h"
 #include "input.h"
 
 #include <errno.h>
@@ -13,6 +16,8 @@
 #include <string.h>
 
 struct runtime runtime;
+struct look look;
+struct watcher watcher;
 struct gate gate;
 struct account account;
 const size_t account_new = 0;
@@ -35,7 +40,7 @@ static void meanwhile(void)
 
 /* --- what control.c calls --- */
 
-uint64_t runtime_purge(uint64_t bytes)
+uint64_t look_purge(uint64_t bytes)
 {
     hold(bytes == UINT64_MAX);
     meanwhile();
@@ -57,7 +62,7 @@ void look_end(struct look_turn turn)
 
 void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
 {
-    hold(u == &runtime.usage && original == &runtime.options);
+    hold(u == &look.usage && original == &runtime.options);
     hold(bytes == 0 || (bytes >= MiB && bytes <= INT64_MAX));
     hold(own.looking);
     meanwhile();
@@ -100,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
     uint32_t request = m->request;
     bool pending = request != m->done;
-    atomic_store(&runtime.watcher.mailbox, m);
+    atomic_store(&watcher.mailbox, m);
     control_notice();
     hold((own.woken > 0) == pending);
     control_serve(m);

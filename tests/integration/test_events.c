@@ -90,7 +90,7 @@ Test(events, what_there_was_no_descriptor_for_is_opened_later)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
     struct pressure_watch fifo = {.path = ""};
-    snprintf(fifo.path, sizeof(fifo.path), "%s/fifo", harness_file_dir());
+    snprintf(fifo.path, sizeof(fifo.path), "%s/fifo.%d", harness_file_dir(), (int)getpid());
     cr_assert(mkfifo(fifo.path, 0600) == 0);
     allow_descriptors(0);
     aim_at(box, 1);

@@ -59,7 +59,7 @@ static void use_first_extents(void)
 static void hold_still(void)
 {
     cr_assert(runtime_ready());
-    lock_take(&runtime.look_lock);
+    lock_take(&look.lock);
     thread_state.inside = true;
     arenas_set_decay(-1);
     use_first_extents();
@@ -68,7 +68,7 @@ static void hold_still(void)
 static void let_go(void)
 {
     thread_state.inside = false;
-    lock_release(&runtime.look_lock);
+    lock_release(&look.lock);
 }
 
 TestSuite(arenas, .init = hold_still, .fini = let_go, .timeout = 300);

@@ -5,7 +5,9 @@
 #include "account.h"
 #include "arenas.h"
 #include "je.h"
+#include "look.h"
 #include "runtime.h"
+#include "thread_state.h"
 
 #include <sys/types.h>
 

@@ -1,11 +1,19 @@
 /* jemalloc's settings, by what was found. */
+#include "capacity.h"
 #include "je.h"
+#include "look.h"
 #include "runtime.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
 struct runtime runtime;
+struct look look;
+
+unsigned capacity_known_cpus(void)
+{
+    return 2;
+}
 
 void je_no_cache_oblivious(void) {}
 
@@ -13,7 +21,7 @@ void je_no_cache_oblivious(void) {}
 static bool caches_are_small(uint64_t hard, uint64_t high)
 {
     runtime.options.enabled = true;
-    runtime.usage.memory = (struct cgroup_memory){.level_count = 1, .levels = {{hard, high, 1}}};
+    look.usage.memory = (struct cgroup_memory){.level_count = 1, .levels = {{hard, high, 1}}};
     conf_build();
     bool small = strstr(je_malloc_conf, "tcache_max:8192") != NULL;
     cr_expect_neq(small, strstr(je_malloc_conf, "bin_shards:") != NULL, "%s", je_malloc_conf);

@@ -1,12 +1,17 @@
 /* One look on the watcher's thread, and the pass of reclaimers that it may be followed by, see
- * runtime.h. */
-#include "runtime.h"
+ * watcher.h. */
+#include "watcher_internal.h"
 
 #include "arenas.h"
+#include "at_limit.h"
 #include "log.h"
+#include "look.h"
 #include "notify.h"
 #include "reclaimers.h"
 #include "record.h"
+#include "runtime.h"
+#include "stats.h"
+#include "thread_state.h"
 
 #include <pthread.h>
 
@@ -27,9 +32,9 @@ struct watch {
  */
 static void follow_events(const struct limits *l)
 {
-    const struct usage *u = &runtime.usage;
+    const struct usage *u = &look.usage;
     const uint64_t thresholds[EVENTS_THRESHOLDS] = {l->low, l->soft, l->critical};
-    events_follow(&runtime.watcher.events, l->source == LIMITS_CGROUP ? &u->cgroup.memory : NULL,
+    events_follow(&watcher.events, l->source == LIMITS_CGROUP ? &u->cgroup.memory : NULL,
                   u->levels[u->binding].path_len, u->resolved, thresholds);
 }
 
@@ -44,10 +49,10 @@ static bool watch_look(struct watch *w)
     arenas_age();
     look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
-    if (w->d.callbacks_due || atomic_load(&runtime.watcher.asked) > 0)
+    if (w->d.callbacks_due || atomic_load(&watcher.asked) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
-        w->needed = governor_target(&runtime.governor, &w->in, w->live);
+        w->needed = governor_target(&look.governor, &w->in, w->live);
     look_end(turn);
     return true;
 }
@@ -58,10 +63,10 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
 {
     struct governor_input in;
     struct governor_decision d;
-    counter_add(&runtime.counters.reclaimer_calls, result->calls);
-    counter_add(&runtime.counters.reclaimer_asked, result->asked);
-    counter_add(&runtime.counters.reclaimer_freed, result->freed);
-    counter_add(&runtime.counters.reclaim_cpu_ns, cpu_ns);
+    counter_add(&counters.reclaimer_calls, result->calls);
+    counter_add(&counters.reclaimer_asked, result->asked);
+    counter_add(&counters.reclaimer_freed, result->freed);
+    counter_add(&counters.reclaim_cpu_ns, cpu_ns);
     /* Whether or not the lock can be had: the next look that does so may be far. */
     arenas_flush_thread_cache();
     struct look_turn turn = look_begin(look_wait_ns);
@@ -77,7 +82,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .live_before = w->live,
         .live_after = arenas_allocated(),
     };
-    governor_pass_done(&runtime.governor, &pass);
+    governor_pass_done(&look.governor, &pass);
     look_end(turn);
 }
 
@@ -99,8 +104,8 @@ static void pass_end(void *arg)
                      arenas_thread_freed() - pass->freed);
     if (pass->record != NULL)
         record_end(pass->record);
-    atomic_store(&runtime.watcher.pass_ns, 0); /* so long another thread stands by */
-    if (atomic_load(&runtime.watcher.asked) > 0)
+    atomic_store(&watcher.pass_ns, 0); /* so long another thread stands by */
+    if (atomic_load(&watcher.asked) > 0)
         watcher_wake(); /* it watches, and could not ask meanwhile */
 }
 
@@ -130,14 +135,13 @@ static void reclaim_pass(struct pass *pass)
 /* Once for each: nobody else is called before it returns. */
 static void report_long_pass(void)
 {
-    static uint64_t told_ns; /* when the one that was told of began; by the watcher only */
-    uint64_t began_ns = atomic_load(&runtime.watcher.pass_ns);
+    uint64_t began_ns = atomic_load(&watcher.pass_ns);
     char name[RECLAIMER_NAME_MAX], text[200];
     struct fmt f = FMT_INIT(text);
-    if (began_ns == 0 || began_ns == told_ns || watcher_pass_for() < pass_lost_ns ||
+    if (began_ns == 0 || began_ns == watcher.long_pass_ns || watcher_pass_for() < pass_lost_ns ||
         !reclaimers_running(name))
         return;
-    told_ns = began_ns;
+    watcher.long_pass_ns = began_ns;
     fmt_str(&f, "reclaimer \"");
     fmt_str(&f, name);
     fmt_str(&f, "\" has not returned for 10 s; until it does, no reclaimer is called");
@@ -149,7 +153,7 @@ static void report_long_pass(void)
 static bool pass_begin(struct watch *w)
 {
     uint64_t none = 0;
-    if (!atomic_compare_exchange_strong(&runtime.watcher.pass_ns, &none, sys_now_ns()))
+    if (!atomic_compare_exchange_strong(&watcher.pass_ns, &none, sys_now_ns()))
         return false;
     struct look_turn turn = look_begin(lock_wait_ns);
     if (turn.had) {
@@ -160,11 +164,11 @@ static bool pass_begin(struct watch *w)
     return true;
 }
 
-uint64_t watch_once(uint32_t turn)
+uint64_t watcher_look(uint32_t turn)
 {
     struct watch w;
-    struct watcher *self = &runtime.watcher;
-    counter_add(&runtime.counters.wakeups, 1);
+    struct watcher *self = &watcher;
+    counter_add(&counters.wakeups, 1);
     uint32_t requests = atomic_load(&self->requests);
     report_long_pass();
     if (!watch_look(&w))
@@ -183,7 +187,7 @@ uint64_t watch_once(uint32_t turn)
     if (atomic_load(&self->turn) != turn)
         return 0;
     if (begun || w.d.level < PLIM_CRITICAL)
-        runtime_progress();
+        at_limit_progress();
     if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
         watcher_ask(asked);
         return atomic_load(&self->pass_ns) == 0 ? 0 : w.d.watch_after_ns;
@@ -195,20 +199,20 @@ uint64_t watch_once(uint32_t turn)
 
 /* --- outside --- */
 
-void watch_listen_outside(void)
+void watcher_listen_outside(void)
 {
     const struct pressure_watch *outer = notify_outer();
-    if (outer != NULL && events_listen(&runtime.watcher.events, outer) < 0)
+    if (outer != NULL && events_listen(&watcher.events, outer) < 0)
         log_line(LOG_INFO, PRESSURE_WATCH " cannot be listened to");
 }
 
 /* A service manager tells of pressure, the kernel's perhaps: free pages go, as they would by
  * malloc_trim(), and the program hears of it as if we had not put ourselves between. */
-void watch_outside(void)
+void watcher_hear_outside(void)
 {
-    if (!events_outer_told(&runtime.watcher.events))
+    if (!events_outer_told(&watcher.events))
         return;
-    (void)runtime_purge(UINT64_MAX);
+    (void)look_purge(UINT64_MAX);
     struct look_turn turn = look_begin(NS_PER_S);
     if (!turn.had)
         return;

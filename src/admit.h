@@ -1,0 +1,58 @@
+/*
+ * Where the gate stops an allocating thread: it looks if a look is due, empties its cache if it is
+ * to, waits or is refused at the limit.
+ */
+#ifndef PLIM_ADMIT_H
+#define PLIM_ADMIT_H
+
+#include "gate.h"
+#include "thread_state.h"
+
+/* What looks leave for allocating threads to go by. */
+struct admit {
+    /* Committed bytes from which they wait for a look that is under way. Set by looks, lowered by
+     * what is granted during one and by what may have come back in slabs. */
+    _Atomic uint64_t stop_at;
+    /* Bytes of large requests so granted since the last look. */
+    _Atomic uint64_t meanwhile;
+    /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. */
+    _Atomic uint64_t look_freed;
+    /* After what time they look as they fill slabs, however little is committed; 0: they need not.
+     */
+    _Atomic uint64_t look_refilled_ns;
+    _Atomic uint64_t looked_ns;   /* when the last look was */
+    _Atomic uint32_t flush_epoch; /* raised when they should empty their caches */
+};
+
+extern struct admit admit PLIM_HIDDEN;
+
+/* Requests from here on are judged before they are made, and may be refused. */
+#define LARGE_REQUEST GATE_OPEN
+
+/* Boots, looks if a look is due, waits or refuses at the limit. false: refuse with ENOMEM. Keeps
+ * errno. Call with no lock of jemalloc's held. */
+bool admit_request(size_t size);
+/* Threads were asked to empty their caches, and the calling one has not yet done so. */
+static inline bool admit_flush_wanted(void)
+{
+    return thread_state.flush_epoch !=
+           atomic_load_explicit(&admit.flush_epoch, memory_order_relaxed);
+}
+/* Has the calling thread do so. Keeps errno. */
+void admit_flush(void);
+/* Freeing threads are to look once there is much to give back. */
+static inline bool admit_freed_wanted(void)
+{
+    return atomic_load_explicit(&admit.look_freed, memory_order_relaxed) != 0;
+}
+/* Has the calling thread do so, if there is. Keeps errno. */
+void admit_freed(void);
+/* Memory may come back in slabs, with nothing committed. */
+static inline bool admit_refilled_wanted(void)
+{
+    return atomic_load_explicit(&admit.look_refilled_ns, memory_order_relaxed) != 0;
+}
+/* Then a thread says that it has allocated 64 KiB; makes the next look due where it should be. */
+void admit_refilled(void);
+
+#endif

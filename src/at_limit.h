@@ -1,0 +1,23 @@
+/*
+ * What an allocating thread meets where there is no room left: it waits, is refused, or ends the
+ * program.
+ */
+#ifndef PLIM_AT_LIMIT_H
+#define PLIM_AT_LIMIT_H
+
+#include "governor.h"
+
+struct at_limit {
+    _Atomic uint32_t progress; /* counts what may have made room: who waits sleeps on it */
+    _Atomic unsigned held;     /* threads that wait for it */
+};
+
+extern struct at_limit at_limit PLIM_HIDDEN;
+
+/* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
+ * request of that size, or nearly none. false: refuse it. */
+bool at_limit_admit(size_t size, struct governor_decision *d);
+/* A pass of reclaimers has ended, or a look has found room: who waits looks again. */
+void at_limit_progress(void);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * One look: acquire, decide, act. One at a time, on an allocating thread or on the watcher.
+ */
+#ifndef PLIM_LOOK_H
+#define PLIM_LOOK_H
+
+#include "governor.h"
+#include "lock.h"
+#include "usage.h"
+
+struct look {
+    struct lock lock; /* see look_begin() */
+    /* What it guards. */
+    struct usage usage;
+    struct governor governor;
+    struct limits limits; /* as of the last look */
+    uint64_t refreshed_ns;
+    uint64_t granted;    /* committed bytes once the large requests granted lately are served */
+    uint64_t granted_ns; /* when the last of them was */
+    uint64_t slabs_counted_ns, slabs_cost_ns; /* free blocks: when they were, what it took */
+    /* Written under it, read by all. */
+    _Atomic uint32_t level;
+    _Atomic uint32_t cannot_meet;
+};
+
+extern struct look look PLIM_HIDDEN;
+
+/* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
+ * been preempted. */
+static const uint64_t look_wait_ns = NS_PER_S;
+
+/* A turn at what the look lock guards: whether it was had, and whether the thread was inside
+ * before. */
+struct look_turn {
+    bool had, was_inside;
+};
+/* The look lock, and no other way to it. The thread is inside from before it is taken until it is
+ * given back: what it allocates meanwhile passes through (hooks of the program's own may), and
+ * signal handlers may fork where no lock of jemalloc's is held. 0: only if it is to be had at once;
+ * UINT64_MAX: for ever. */
+struct look_turn look_begin(uint64_t within_ns);
+/* Only of a turn that was had. */
+void look_end(struct look_turn turn);
+
+/* One look. `request` bytes are about to be allocated. Call with the lock held. */
+void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
+                 struct governor_decision *ret);
+/* One look of an allocating thread, or of a caller's; false: no turn within the time. */
+bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
+               struct governor_decision *ret);
+/* A request of so many bytes was let through: what it will have committed shows in no count before
+ * it is served. Call with the lock held. */
+void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
+/* Says so when the limit cannot be met, or can be again, as of that look. Call with the lock held.
+ */
+void look_meets(const struct governor_input *in);
+/* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
+uint64_t look_purge(uint64_t bytes);
+
+#endif

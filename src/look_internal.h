@@ -1,0 +1,14 @@
+/* What look.c and look_purge.c share, see look.h. */
+#ifndef PLIM_LOOK_INTERNAL_H
+#define PLIM_LOOK_INTERNAL_H
+
+#include "look.h"
+
+/* Gives back so much of the free pages, or all; returns the bytes that went. Call with the lock
+ * held. */
+uint64_t look_give_back(uint64_t bytes);
+/* Pages in the middle of slabs, by a decision of their own: with them gone usage is what the other
+ * decisions are made on. Call with the lock held. */
+void look_drop_slabs(struct governor_input *in);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * What only the calling thread knows.
+ */
+#ifndef PLIM_THREAD_STATE_H
+#define PLIM_THREAD_STATE_H
+
+#include "base.h"
+
+struct thread_state {
+    bool inside;          /* in a look, or the watcher: its own requests pass through */
+    bool forks;           /* between a fork's beginning and its having all locks */
+    bool ours;            /* a thread of the library's: jemalloc gives it no cache at first */
+    uint32_t flush_epoch; /* as of its last flush */
+    unsigned held;        /* its waits for room: 1, more where a signal handler allocates */
+    /* From the handler before a fork to the one after it: which locks are to be released, and what
+     * was blocked. */
+    struct fork_state {
+        bool look, reclaimers, events, was_inside;
+        uint64_t signals;
+    } fork;
+};
+
+/* initial-exec: reached by one instruction, and never allocated on first use. It must stand here as
+ * well, or every other file would reach it through a call. */
+extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
+    __attribute__((tls_model("initial-exec")));
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * The watcher thread: looks when nobody allocates, lets free pages of an idle program age, and runs
+ * reclaimers.
+ *
+ *   watcher.c         its life: started once the heap matters, sleeps while there is nothing to do
+ *   watcher_thread.c  how a thread of its is made
+ *   watcher_turn.c    one look of its, and the reclaimers that it runs
+ *   watcher_ask.c     what other threads want of it
+ *   watcher_relief.c  the one that stands by while reclaimers run
+ *   watcher_pause.c   out of the way of a call, and after fork
+ */
+#ifndef PLIM_WATCHER_H
+#define PLIM_WATCHER_H
+
+#include "events.h"
+#include "page.h"
+
+#include <plimsoll.h>
+
+struct watcher {
+    _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
+    /* Raised when another thread is to watch: who was started in an earlier turn ends. */
+    _Atomic uint32_t turn;
+    _Atomic uint32_t tid;      /* of the present one */
+    _Atomic uint32_t relief;   /* of the one that waits to take over; 0: none */
+    _Atomic uint32_t passes;   /* of reclaimers, as begun; that one sleeps on it */
+    _Atomic uint64_t pass_ns;  /* when the pass that runs began; 0: none runs */
+    _Atomic uint64_t start_ns; /* it could not be started: not again before */
+    _Atomic bool failed;       /* nor has it been since; by who starts it */
+    _Atomic bool complained;   /* of that, once */
+    uint64_t long_pass_ns; /* of which pass it was told that it lasts long; by the watcher only */
+    _Atomic uint32_t wake; /* counts requests to look; the watcher sleeps on it */
+    /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
+     * can raise. Set under the look lock. */
+    _Atomic(struct page_mailbox *) mailbox;
+    _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
+    /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
+     * many have been served. */
+    _Atomic uint64_t asked;
+    _Atomic uint32_t requests, served;
+    struct events events; /* what may wake it early, besides */
+};
+
+extern struct watcher watcher PLIM_HIDDEN;
+
+/* While a pass of reclaimers takes longer, another thread watches. */
+static const uint64_t pass_patience_ns = NS_PER_S;
+
+/* Starts it unless it runs or must not. */
+void watcher_start(void);
+bool watcher_runs(void);
+/* Whether there is one, or will be once there is something to do for it. */
+bool watcher_is_expected(void);
+/* What it needs to know of the program to make a thread; at the start, with nothing else running.
+ */
+void watcher_measure(void);
+
+/* Has it look at once. */
+void watcher_wake(void);
+/* Has it look at that time or before. */
+void watcher_wake_by(uint64_t ns);
+/* Has its next look ask reclaimers for at least so much. */
+void watcher_ask(uint64_t bytes);
+/* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
+bool watcher_pass(uint64_t bytes, uint64_t within_ns);
+/* How long the pass of reclaimers that runs has been running; 0: none runs. */
+uint64_t watcher_pass_for(void);
+/* How many reclaimers would be called at that level: none without it, or while one hangs. */
+unsigned watcher_reclaimers(enum plim_level level);
+
+/* Ends the thread and waits until the kernel has forgotten it; false: none ran, or it is busy. */
+bool watcher_pause(void);
+void watcher_resume(void);
+/* In a forked child; whether the parent had one. */
+bool watcher_fork_child(void);
+
+#endif

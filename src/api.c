@@ -43,7 +43,7 @@ PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *
     if (id < 0)
         return id;
     /* Before destructors of what the callbacks use; that of this library would be too late. */
-    if (!atomic_exchange(&registered, true))
+    if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
         (void)atexit(reclaimers_stop);
     listen();
     return id;

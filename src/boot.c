@@ -75,12 +75,13 @@ static uint64_t until_first_look(void)
 static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;
-    if (atomic_compare_exchange_strong(&runtime.phase, &none, PHASE_CONFIGURING)) {
-        atomic_store(&runtime.boot_tid, sys_tid());
+    if (atomic_compare_exchange_strong_explicit(&runtime.phase, &none, PHASE_CONFIGURING,
+                                                memory_order_acq_rel, memory_order_acquire)) {
+        atomic_store_explicit(&runtime.boot_tid, sys_tid(), memory_order_relaxed);
         return true;
     }
     while (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_CONFIGURING &&
-           atomic_load(&runtime.boot_tid) != sys_tid())
+           atomic_load_explicit(&runtime.boot_tid, memory_order_relaxed) != sys_tid())
         sys_give_way();
     return false;
 }
@@ -116,7 +117,8 @@ static void boot(void)
         return;
     /* Forks of other threads wait for it: their children could not go on from here. */
     struct look_turn turn = look_begin(UINT64_MAX);
-    if (!atomic_compare_exchange_strong(&runtime.phase, &configured, PHASE_TAKING_OVER)) {
+    if (!atomic_compare_exchange_strong_explicit(&runtime.phase, &configured, PHASE_TAKING_OVER,
+                                                 memory_order_acq_rel, memory_order_acquire)) {
         look_end(turn);
         return;
     }
@@ -165,7 +167,7 @@ static void apply_options(const struct options *options)
     governor_init(&look.governor, options, sys_now_ns());
     look_end(turn);
     if (!options->enabled) {
-        atomic_store(&runtime.phase, PHASE_OFF);
+        atomic_store_explicit(&runtime.phase, PHASE_OFF, memory_order_release);
         gate_set(GATE_OFF);
     }
 }
@@ -193,7 +195,7 @@ static void start_watching(const struct options *o)
     bool records = o->record_dir[0] != '\0';
     record_check(o);
     if (records)
-        atomic_store(&runtime.listeners, true);
+        atomic_store_explicit(&runtime.listeners, true, memory_order_relaxed);
     bool relays = notify_outer() != NULL;
     if ((o->thread == THREAD_ON || records || o->heap_profile > 0 || relays) && runtime_ready())
         watcher_start();
@@ -209,16 +211,16 @@ __attribute__((constructor(101))) static void on_load(void)
     read_options(&again, complain);
     if (!known)
         apply_options(&again);
-    if (atomic_load(&runtime.phase) == PHASE_OFF)
+    if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_OFF)
         return;
     /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
     je_free(je_malloc(1));
     if (!known)
         complain_of_profiles(&again);
     fork_begin();
-    atomic_store(&runtime.pid, sys_pid());
+    atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);
     watcher_measure();
-    atomic_store(&runtime.late, true);
+    atomic_store_explicit(&runtime.late, true, memory_order_release);
     notify_begin(&runtime.options);
     capacity_complain();
     start_watching(&runtime.options);
@@ -228,7 +230,7 @@ __attribute__((constructor(101))) static void on_load(void)
 
 __attribute__((destructor)) static void on_exit_(void)
 {
-    atomic_store(&runtime.exiting, true);
+    atomic_store_explicit(&runtime.exiting, true, memory_order_relaxed);
     reclaimers_stop();
     struct look_turn turn = look_begin(NS_PER_S);
     if (turn.had) {

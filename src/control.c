@@ -29,7 +29,8 @@ static bool is_pending(const struct page_mailbox *m)
 
 void control_notice(void)
 {
-    const struct page_mailbox *mailbox = atomic_load(&watcher.mailbox);
+    const struct page_mailbox *mailbox =
+        atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
     if (mailbox != NULL && is_pending(mailbox)) {
         watcher_start();
         watcher_wake();

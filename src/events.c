@@ -244,11 +244,12 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
         return false;
     }
     int rc = 0;
-    atomic_store(&e->polls, true);
-    for (; rc == 0 && atomic_load(word) == seen && now < end && sys_file_is_ours(&e->wake);
+    atomic_store_explicit(&e->polls, true, memory_order_seq_cst);
+    for (; rc == 0 && atomic_load_explicit(word, memory_order_seq_cst) == seen && now < end &&
+           sys_file_is_ours(&e->wake);
          now = sys_now_ns())
         rc = poll_all(e, !asleep, u64_min(end - now, unheard_ns));
-    atomic_store(&e->polls, false);
+    atomic_store_explicit(&e->polls, false, memory_order_seq_cst);
     e->told = rc > 0;
     /* No memory for it, fewer descriptors allowed than it is given, or not allowed at all. */
     if (rc < 0)
@@ -260,7 +261,7 @@ void events_wake(struct events *e, const _Atomic uint32_t *word)
 {
     const uint64_t one = 1;
     (void)sys_futex_wake_shared(word, 1);
-    if (atomic_load(&e->polls) && sys_file_is_ours(&e->wake))
+    if (atomic_load_explicit(&e->polls, memory_order_seq_cst) && sys_file_is_ours(&e->wake))
         (void)sys_write(e->wake.fd_plus_1 - 1, &one, sizeof(one));
 }
 
@@ -282,7 +283,7 @@ void events_fork_child(struct events *e)
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         sys_file_close(files[i]);
     lock_reset(&e->lock);
-    atomic_store(&e->polls, false);
+    atomic_store_explicit(&e->polls, false, memory_order_seq_cst);
     e->outer_settled = e->told = e->outer_told = false;
     e->stale = true;
     e->not_before_ns = e->quiet_until_ns = e->quiet_ns = 0;

@@ -85,7 +85,7 @@ static bool reset(void)
     lock_reset(&look.lock);
     je_slabs_fork_child();
     je_purges_fork_child();
-    atomic_store(&runtime.pid, sys_pid());
+    atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);
     bool watched = watcher_fork_child();
     pressure_fd_fork_child();
     notify_fork_child();
@@ -99,7 +99,7 @@ static bool reset(void)
 /* Only the forking thread is left. */
 static void fork_child(void)
 {
-    bool watched = reset() || atomic_load(&runtime.listeners);
+    bool watched = reset() || atomic_load_explicit(&runtime.listeners, memory_order_relaxed);
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
         arenas_fork_child();
         usage_open_alone(&look.usage);

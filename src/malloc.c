@@ -31,7 +31,7 @@ PLIM_EXPORT void *reallocarray(void *ptr, size_t count, size_t size)
     size_t total;
     if (__builtin_mul_overflow(count, size, &total))
         return refuse(ENOMEM);
-    return realloc(ptr, total);
+    return realloc(ptr, total); /* the program's, where it has one: see replaceable */
 }
 
 PLIM_EXPORT void cfree(void *ptr)

@@ -80,21 +80,24 @@ static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t
     return next != NULL ? next(round_size(size), align) : new_by_the_book(size, align, false);
 }
 
-static PLIM_COLD void *new_failed_nothrow(const char *name, void *caller, size_t size,
-                                          const nothrow_tag *tag)
-{
-    void *(*next)(size_t, const nothrow_tag *) =
-        (void *(*)(size_t, const nothrow_tag *))next_operator(name, caller);
-    return next != NULL ? next(size, tag) : new_by_the_book(size, 0, true);
-}
-
-static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, void *caller, size_t size,
-                                                  size_t align, const nothrow_tag *tag)
-{
-    void *(*next)(size_t, size_t, const nothrow_tag *) =
-        (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name, caller);
-    return next != NULL ? next(round_size(size), align, tag) : new_by_the_book(size, align, true);
-}
+/*
+ * A program may have plain operators of its own and none of the others, which are then to be made
+ * of those (C++ [new.delete]): its blocks may have headers, or be counted. `is_own_...`: which
+ * plain one is found is ours.
+ */
+#define IS_OWN(is_own, operator, ret, ...)                                                         \
+    PLIM_EXPORT ret operator(__VA_ARGS__);                                                         \
+    extern PLIM_HIDDEN ret own##operator(__VA_ARGS__) __attribute__((alias(#operator)));           \
+    static inline bool is_own(void)                                                                \
+    {                                                                                              \
+        ret (*found)(__VA_ARGS__) = operator;                                                      \
+        __asm__("" : "+r"(found)); /* or the compiler would know better */                         \
+        return likely(found == own##operator);                                                     \
+    }
+IS_OWN(is_own_new, _Znwm, void *, size_t)
+IS_OWN(is_own_aligned_new, _ZnwmSt11align_val_t, void *, size_t, size_t)
+IS_OWN(is_own_delete, _ZdlPv, void, void *)
+IS_OWN(is_own_aligned_delete, _ZdlPvSt11align_val_t, void, void *, size_t)
 
 #define CALLER __builtin_return_address(0)
 
@@ -108,55 +111,89 @@ static PLIM_COLD void *new_failed_aligned_nothrow(const char *name, void *caller
     }
 
 OPERATOR_NEW(_Znwm, (size_t size), malloc(size), new_failed("_Znwm", CALLER, size))
-OPERATOR_NEW(_Znam, (size_t size), malloc(size), new_failed("_Znam", CALLER, size))
-OPERATOR_NEW(_ZnwmRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), malloc(size),
-             new_failed_nothrow("_ZnwmRKSt9nothrow_t", CALLER, size, tag))
-OPERATOR_NEW(_ZnamRKSt9nothrow_t, (size_t size, const nothrow_tag *tag), malloc(size),
-             new_failed_nothrow("_ZnamRKSt9nothrow_t", CALLER, size, tag))
+OPERATOR_NEW(_Znam, (size_t size), is_own_new() ? malloc(size) : _Znwm(size),
+             new_failed("_Znam", CALLER, size))
 OPERATOR_NEW(_ZnwmSt11align_val_t, (size_t size, size_t align), aligned_alloc(align, size),
              new_failed_aligned("_ZnwmSt11align_val_t", CALLER, size, align))
-OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align), aligned_alloc(align, size),
+OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align),
+             is_own_aligned_new() ? aligned_alloc(align, size) : _ZnwmSt11align_val_t(size, align),
              new_failed_aligned("_ZnamSt11align_val_t", CALLER, size, align))
-OPERATOR_NEW(_ZnwmSt11align_val_tRKSt9nothrow_t,
-             (size_t size, size_t align, const nothrow_tag *tag), aligned_alloc(align, size),
-             new_failed_aligned_nothrow("_ZnwmSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
-                                        tag))
-OPERATOR_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
-             (size_t size, size_t align, const nothrow_tag *tag), aligned_alloc(align, size),
-             new_failed_aligned_nothrow("_ZnamSt11align_val_tRKSt9nothrow_t", CALLER, size, align,
-                                        tag))
 
-/* One operator delete. A size that the caller knows saves jemalloc a look-up. */
-#define OPERATOR_DELETE(name, params, release)                                                     \
+#ifndef PLIM_STATIC /* there the C++ library's, which call the plain ones, are as good */
+/* Likewise where the program's own operator is to be called: what that throws, only C++ can catch.
+ */
+static PLIM_COLD void *new_elsewhere_nothrow(const char *name, void *caller, size_t size,
+                                             const nothrow_tag *tag)
+{
+    void *(*next)(size_t, const nothrow_tag *) =
+        (void *(*)(size_t, const nothrow_tag *))next_operator(name, caller);
+    if (next != NULL)
+        return next(size, tag);
+    return is_own_new() ? new_by_the_book(size, 0, true) : _Znwm(size);
+}
+
+static PLIM_COLD void *new_elsewhere_aligned_nothrow(const char *name, void *caller, size_t size,
+                                                     size_t align, const nothrow_tag *tag)
+{
+    void *(*next)(size_t, size_t, const nothrow_tag *) =
+        (void *(*)(size_t, size_t, const nothrow_tag *))next_operator(name, caller);
+    if (next != NULL)
+        return next(round_size(size), align, tag);
+    return is_own_aligned_new() ? new_by_the_book(size, align, true)
+                                : _ZnwmSt11align_val_t(size, align);
+}
+
+#define NOTHROW(name)                                                                              \
+    OPERATOR_NEW(name, (size_t size, const nothrow_tag *tag), is_own_new() ? malloc(size) : NULL,  \
+                 new_elsewhere_nothrow(#name, CALLER, size, tag))
+#define ALIGNED_NOTHROW(name)                                                                      \
+    OPERATOR_NEW(name, (size_t size, size_t align, const nothrow_tag *tag),                        \
+                 is_own_aligned_new() ? aligned_alloc(align, size) : NULL,                         \
+                 new_elsewhere_aligned_nothrow(#name, CALLER, size, align, tag))
+NOTHROW(_ZnwmRKSt9nothrow_t)
+NOTHROW(_ZnamRKSt9nothrow_t)
+ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
+ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+#endif
+
+/* One operator delete: whose it is to answer, and how. A size that the caller knows saves jemalloc
+ * a look-up. */
+#define OPERATOR_DELETE(name, params, is_ours, theirs, release)                                    \
     PLIM_EXPORT void name params;                                                                  \
     PLIM_EXPORT void name params                                                                   \
     {                                                                                              \
-        if (ptr != NULL)                                                                           \
+        if (!(is_ours))                                                                            \
+            theirs;                                                                                \
+        else if (ptr != NULL)                                                                      \
             release;                                                                               \
     }
 
-/* aligned_alloc takes a size of 0 for 1, jemalloc's sized free takes it for less than the
- * alignment.
- */
+/* aligned_alloc takes a size of 0 for 1, jemalloc's sized free for less than the alignment. */
 static inline void release_aligned(void *ptr, size_t size, size_t align)
 {
     je_sdallocx(ptr, size + (size == 0), JE_ALIGN(align));
 }
 
 #define UNUSED __attribute__((unused))
-OPERATOR_DELETE(_ZdlPv, (void *ptr), je_free(ptr))
-OPERATOR_DELETE(_ZdaPv, (void *ptr), je_free(ptr))
-OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
-OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
-OPERATOR_DELETE(_ZdlPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
-OPERATOR_DELETE(_ZdaPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
-OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
-OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *ptr, UNUSED size_t align), je_free(ptr))
-OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
-                (void *ptr, UNUSED size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
-OPERATOR_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
-                (void *ptr, UNUSED size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
-OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
-                release_aligned(ptr, size, align))
-OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
-                release_aligned(ptr, size, align))
+#define PLAIN(name, params, release)                                                               \
+    OPERATOR_DELETE(name, params, is_own_delete(), _ZdlPv(ptr), release)
+#define ALIGNED(name, params, release)                                                             \
+    OPERATOR_DELETE(name, params, is_own_aligned_delete(), _ZdlPvSt11align_val_t(ptr, align),      \
+                    release)
+OPERATOR_DELETE(_ZdlPv, (void *ptr), true, (void)0, je_free(ptr))
+PLAIN(_ZdaPv, (void *ptr), je_free(ptr))
+PLAIN(_ZdlPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
+PLAIN(_ZdaPvRKSt9nothrow_t, (void *ptr, UNUSED const nothrow_tag *tag), je_free(ptr))
+PLAIN(_ZdlPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
+PLAIN(_ZdaPvm, (void *ptr, size_t size), je_sdallocx_noflags(ptr, size))
+OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *ptr, UNUSED size_t align), true, (void)0,
+                je_free(ptr))
+ALIGNED(_ZdaPvSt11align_val_t, (void *ptr, size_t align), je_free(ptr))
+ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t,
+        (void *ptr, size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
+ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t,
+        (void *ptr, size_t align, UNUSED const nothrow_tag *tag), je_free(ptr))
+ALIGNED(_ZdlPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
+        release_aligned(ptr, size, align))
+ALIGNED(_ZdaPvmSt11align_val_t, (void *ptr, size_t size, size_t align),
+        release_aligned(ptr, size, align))

@@ -37,10 +37,13 @@ struct runtime {
     _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
     _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
     struct options options;    /* written at boot, read only after */
-    _Atomic bool late;         /* constructors have begun: threads may be created */
-    _Atomic bool exiting;
+    /* Constructors have begun: threads may be created, of what watcher_measure() found. Released by
+     * the constructor. */
+    _Atomic bool late;
+    /* Relaxed: each says all there is to know. */
+    _Atomic bool exiting;   /* by the destructor */
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
-    _Atomic uint32_t pid;   /* whose memory this is, see runtime_is_ours() */
+    _Atomic uint32_t pid;   /* whose memory this is, see runtime_is_ours(); by who is alone in it */
 };
 
 extern struct runtime runtime PLIM_HIDDEN;
@@ -48,7 +51,7 @@ extern struct runtime runtime PLIM_HIDDEN;
 /* false: a child of vfork, which has this memory on loan, or one that no fork handler has seen. */
 static inline bool runtime_is_ours(void)
 {
-    return atomic_load(&runtime.pid) == sys_pid();
+    return atomic_load_explicit(&runtime.pid, memory_order_relaxed) == sys_pid();
 }
 
 /* So many bytes are committed before the first look, and twice that where there is room for many

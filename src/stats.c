@@ -42,7 +42,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
         [PAGE_WAKEUPS] = count(&c->wakeups),
         [PAGE_WATCHER] = watcher_runs(),
-        [PAGE_PASS] = atomic_load(&watcher.pass_ns),
+        [PAGE_PASS] = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst),
     };
     for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
         values[i] = now[i];
@@ -78,7 +78,7 @@ void stats_publish(const struct governor_input *in)
     publish(&found);
     struct page *page = publish_page();
     if (page != NULL)
-        atomic_store(&watcher.mailbox, &page->mailbox);
+        atomic_store_explicit(&watcher.mailbox, &page->mailbox, memory_order_seq_cst);
 }
 
 void stats_fork_child(void)

@@ -25,35 +25,40 @@ static const uint64_t retry_ns = NS_PER_S;
 static bool has_turn(uint32_t turn)
 {
     struct watcher *self = &watcher;
-    return atomic_load(&self->turn) == turn && atomic_load(&self->state) == WATCHER_RUNNING;
+    return atomic_load_explicit(&self->turn, memory_order_seq_cst) == turn &&
+           atomic_load_explicit(&self->state, memory_order_seq_cst) == WATCHER_RUNNING;
 }
 
 /* Also where a reclaimer ended the thread: then another one takes over. */
 static void end(void *arg)
 {
     struct watcher *self = &watcher;
-    uint32_t running = WATCHER_RUNNING;
-    if (atomic_load(&self->turn) == (uint32_t)(uintptr_t)arg && !atomic_load(&runtime.exiting) &&
-        atomic_compare_exchange_strong(&self->state, &running, WATCHER_NONE))
+    if (atomic_load_explicit(&self->turn, memory_order_seq_cst) == (uint32_t)(uintptr_t)arg &&
+        !atomic_load_explicit(&runtime.exiting, memory_order_relaxed) &&
+        watcher_swap(&self->state, WATCHER_RUNNING, WATCHER_NONE))
         watcher_start();
 }
 
 static void watch(uint32_t turn)
 {
     struct watcher *self = &watcher;
-    while (!atomic_load(&runtime.exiting) && has_turn(turn)) {
-        struct page_mailbox *mailbox = atomic_load(&self->mailbox);
-        uint32_t seen = atomic_load(&self->wake);
-        uint32_t shared_seen = mailbox == NULL ? 0 : atomic_load(&mailbox->wake);
-        atomic_store(&self->next_ns, UINT64_MAX); /* not known yet: who wants a look wakes */
+    while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed) && has_turn(turn)) {
+        struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
+        uint32_t seen = atomic_load_explicit(&self->wake, memory_order_seq_cst);
+        uint32_t shared_seen =
+            mailbox == NULL ? 0 : atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
+        /* Not known yet: who wants a look wakes. */
+        atomic_store_explicit(&self->next_ns, UINT64_MAX, memory_order_seq_cst);
         uint64_t wait = watcher_look(turn);
         /* A reclaimer took long, or forked, and this is the child. */
         if (!has_turn(turn))
             return;
-        atomic_store(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait);
+        atomic_store_explicit(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait,
+                              memory_order_seq_cst);
         if (mailbox != NULL)
             control_serve(mailbox);
-        if (atomic_load(&self->wake) != seen || atomic_load(&self->mailbox) != mailbox)
+        if (atomic_load_explicit(&self->wake, memory_order_seq_cst) != seen ||
+            atomic_load_explicit(&self->mailbox, memory_order_seq_cst) != mailbox)
             continue;
         watcher_listen_outside();
         uint32_t level = atomic_load_explicit(&look.level, memory_order_relaxed);
@@ -65,7 +70,7 @@ static void watch(uint32_t turn)
 
 void watcher_watch(uint32_t turn)
 {
-    atomic_store(&watcher.tid, sys_tid());
+    atomic_store_explicit(&watcher.tid, sys_tid(), memory_order_seq_cst);
     pthread_cleanup_push(end, (void *)(uintptr_t)turn);
     watch(turn);
     pthread_cleanup_pop(1);
@@ -79,10 +84,9 @@ void watcher_begin(void)
 
 static void *watcher_main(void *arg)
 {
-    uint32_t starting = WATCHER_STARTING;
     watcher_begin();
-    atomic_store(&watcher.tid, sys_tid());
-    if (atomic_compare_exchange_strong(&watcher.state, &starting, WATCHER_RUNNING)) {
+    atomic_store_explicit(&watcher.tid, sys_tid(), memory_order_seq_cst);
+    if (watcher_swap(&watcher.state, WATCHER_STARTING, WATCHER_RUNNING)) {
         watcher_watch((uint32_t)(uintptr_t)arg);
     }
     return NULL;
@@ -91,40 +95,42 @@ static void *watcher_main(void *arg)
 /* In a child of vfork it would be the child's, and end with it. */
 static bool may_start(void)
 {
-    return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
-           !atomic_load(&runtime.exiting) && runtime_is_ours() &&
-           sys_now_ns() >= atomic_load(&watcher.start_ns);
+    return runtime.options.thread != THREAD_OFF &&
+           atomic_load_explicit(&runtime.late, memory_order_acquire) &&
+           !atomic_load_explicit(&runtime.exiting, memory_order_relaxed) && runtime_is_ours() &&
+           sys_now_ns() >= atomic_load_explicit(&watcher.start_ns, memory_order_relaxed);
 }
 
 void watcher_start(void)
 {
     struct watcher *self = &watcher;
-    uint32_t none = WATCHER_NONE;
-    if (atomic_load(&self->state) != WATCHER_NONE || !may_start() ||
-        !atomic_compare_exchange_strong(&self->state, &none, WATCHER_STARTING))
+    if (atomic_load_explicit(&self->state, memory_order_relaxed) != WATCHER_NONE || !may_start() ||
+        !watcher_swap(&self->state, WATCHER_NONE, WATCHER_STARTING))
         return;
     bool inside = thread_state.inside;
     thread_state.inside = true; /* what creating a thread allocates is not looked at */
-    atomic_store(&self->tid, WATCHER_STARTED);
-    int rc = watcher_create_thread(watcher_main, atomic_fetch_add(&self->turn, 1) + 1);
+    atomic_store_explicit(&self->tid, WATCHER_STARTED, memory_order_seq_cst);
+    uint32_t turn = atomic_fetch_add_explicit(&self->turn, 1, memory_order_seq_cst) + 1;
+    int rc = watcher_create_thread(watcher_main, turn);
     /* This thread may be fetching blocks for its cache, which must find it as it was. */
     arenas_flush_thread_cache();
     thread_state.inside = inside;
     if (rc == 0) {
-        atomic_store(&self->failed, false);
+        atomic_store_explicit(&self->failed, false, memory_order_relaxed);
     } else { /* no memory or no right: a later look tries again */
         watcher_report_missing(rc);
-        atomic_store(&self->start_ns, sys_now_ns() + retry_ns);
-        atomic_store(&self->failed, true);
-        atomic_store(&self->tid, 0);
-        atomic_store(&self->state, WATCHER_NONE);
+        atomic_store_explicit(&self->start_ns, sys_now_ns() + retry_ns, memory_order_relaxed);
+        atomic_store_explicit(&self->failed, true, memory_order_relaxed);
+        atomic_store_explicit(&self->tid, 0, memory_order_seq_cst);
+        atomic_store_explicit(&self->state, WATCHER_NONE, memory_order_seq_cst);
     }
 }
 
 bool watcher_is_expected(void)
 {
-    return runtime.options.thread != THREAD_OFF && atomic_load(&runtime.late) &&
-           !atomic_load(&watcher.failed) && runtime_is_ours();
+    return runtime.options.thread != THREAD_OFF &&
+           atomic_load_explicit(&runtime.late, memory_order_acquire) &&
+           !atomic_load_explicit(&watcher.failed, memory_order_relaxed) && runtime_is_ours();
 }
 
 bool watcher_runs(void)

@@ -17,16 +17,22 @@
 
 #include <plimsoll.h>
 
+/*
+ * Sequentially consistent but for what is said to be relaxed. Whoever goes to sleep here has said
+ * first what he sleeps on, and then reads whether there is something to do; whoever has something
+ * for him does both the other way round.
+ */
 struct watcher {
     _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
     /* Raised when another thread is to watch: who was started in an earlier turn ends. */
     _Atomic uint32_t turn;
-    _Atomic uint32_t tid;      /* of the present one */
-    _Atomic uint32_t relief;   /* of the one that waits to take over; 0: none */
-    _Atomic uint32_t passes;   /* of reclaimers, as begun; that one sleeps on it */
-    _Atomic uint64_t pass_ns;  /* when the pass that runs began; 0: none runs */
+    _Atomic uint32_t tid;     /* of the present one */
+    _Atomic uint32_t relief;  /* of the one that waits to take over; 0: none */
+    _Atomic uint32_t passes;  /* of reclaimers, as begun; that one sleeps on it */
+    _Atomic uint64_t pass_ns; /* when the pass that runs began; 0: none runs */
+    /* By whoever starts it, relaxed: nothing else hangs on them. */
     _Atomic uint64_t start_ns; /* it could not be started: not again before */
-    _Atomic bool failed;       /* nor has it been since; by who starts it */
+    _Atomic bool failed;       /* nor has it been since */
     _Atomic bool complained;   /* of that, once */
     uint64_t long_pass_ns; /* of which pass it was told that it lasts long; by the watcher only */
     _Atomic uint32_t wake; /* counts requests to look; the watcher sleeps on it */

@@ -4,17 +4,17 @@
 /* Raises the words that it sleeps on. */
 static void raise_words(struct watcher *self)
 {
-    atomic_fetch_add(&self->wake, 1);
+    atomic_fetch_add_explicit(&self->wake, 1, memory_order_seq_cst);
     /* No mailbox here: then the watcher has seen none either, or it sees what has just been added.
      */
-    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
     if (mailbox != NULL)
-        atomic_fetch_add(&mailbox->wake, 1);
+        atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
 }
 
 static void wake_up(struct watcher *self)
 {
-    struct page_mailbox *mailbox = atomic_load(&self->mailbox);
+    struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
     events_wake(&self->events, &self->wake);
     if (mailbox != NULL)
         (void)sys_futex_wake_shared(&mailbox->wake, 1);
@@ -30,20 +30,23 @@ void watcher_wake(void)
 {
     struct watcher *self = &watcher;
     raise_words(self);
-    if (atomic_load(&self->state) == WATCHER_RUNNING)
+    if (atomic_load_explicit(&self->state, memory_order_seq_cst) == WATCHER_RUNNING)
         wake_up(self);
 }
 
 void watcher_wake_by(uint64_t ns)
 {
-    if (atomic_load(&watcher.state) == WATCHER_RUNNING && atomic_load(&watcher.next_ns) > ns)
+    if (atomic_load_explicit(&watcher.state, memory_order_seq_cst) == WATCHER_RUNNING &&
+        atomic_load_explicit(&watcher.next_ns, memory_order_seq_cst) > ns)
         watcher_wake();
 }
 
 void watcher_ask(uint64_t bytes)
 {
-    uint64_t asked = atomic_load(&watcher.asked);
-    while (asked < bytes && !atomic_compare_exchange_weak(&watcher.asked, &asked, bytes))
+    uint64_t asked = atomic_load_explicit(&watcher.asked, memory_order_seq_cst);
+    while (asked < bytes &&
+           !atomic_compare_exchange_weak_explicit(&watcher.asked, &asked, bytes,
+                                                  memory_order_seq_cst, memory_order_seq_cst))
         ;
 }
 
@@ -55,10 +58,10 @@ bool watcher_pass(uint64_t bytes, uint64_t within_ns)
     if (!watcher_is_expected())
         return false;
     watcher_ask(bytes);
-    uint32_t ticket = atomic_fetch_add(&self->requests, 1) + 1;
+    uint32_t ticket = atomic_fetch_add_explicit(&self->requests, 1, memory_order_seq_cst) + 1;
     watcher_wake();
     for (;;) {
-        uint32_t served = atomic_load(&self->served);
+        uint32_t served = atomic_load_explicit(&self->served, memory_order_seq_cst);
         uint64_t now = sys_now_ns();
         if ((int32_t)(served - ticket) >= 0)
             return true;

@@ -12,6 +12,13 @@ enum watcher_state { WATCHER_NONE, WATCHER_STARTING, WATCHER_RUNNING, WATCHER_PA
 /* Nobody waits any more for a pass of reclaimers that takes longer. */
 static const uint64_t pass_lost_ns = 10 * NS_PER_S;
 
+/* True: it was `from`, and is `to` now. */
+static inline bool watcher_swap(_Atomic uint32_t *at, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong_explicit(at, &from, to, memory_order_seq_cst,
+                                                   memory_order_seq_cst);
+}
+
 /* A detached thread with signals blocked but for those of faults, with the stack that reclaimers
  * are promised, of the usual scheduling class and on the CPUs that the process started with, if it
  * may; 0 or what pthread_create() says. */

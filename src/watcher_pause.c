@@ -16,7 +16,7 @@ static void wait_for_end(uint32_t tid)
 static uint32_t number_of(const _Atomic uint32_t *tid)
 {
     uint32_t is;
-    while ((is = atomic_load(tid)) == WATCHER_STARTED)
+    while ((is = atomic_load_explicit(tid, memory_order_seq_cst)) == WATCHER_STARTED)
         sys_give_way();
     return is;
 }
@@ -25,16 +25,17 @@ bool watcher_pause(void)
 {
     struct watcher *self = &watcher;
     uint32_t state = WATCHER_NONE;
-    while (runtime_is_ours() && (state = atomic_load(&self->state)) == WATCHER_STARTING)
+    while (runtime_is_ours() &&
+           (state = atomic_load_explicit(&self->state, memory_order_seq_cst)) == WATCHER_STARTING)
         sys_give_way(); /* until it runs, or could not be started */
     if (state != WATCHER_RUNNING)
         return false; /* none, or in another process */
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
-    if (tid == sys_tid() || !atomic_compare_exchange_strong(&self->state, &state, WATCHER_PAUSED))
+    if (tid == sys_tid() || !watcher_swap(&self->state, WATCHER_RUNNING, WATCHER_PAUSED))
         return false; /* a reclaimer's call; or not alone anyway */
     uint32_t made_since = number_of(&self->relief);
     watcher_rouse();
-    atomic_fetch_add(&self->passes, 1);
+    atomic_fetch_add_explicit(&self->passes, 1, memory_order_seq_cst);
     (void)sys_futex_wake(&self->passes, 1);
     (void)sys_futex_wake(&self->state, 1);
     wait_for_end(tid);
@@ -45,20 +46,21 @@ bool watcher_pause(void)
 
 void watcher_resume(void)
 {
-    atomic_store(&watcher.state, WATCHER_NONE);
+    atomic_store_explicit(&watcher.state, WATCHER_NONE, memory_order_seq_cst);
     watcher_start();
 }
 
 bool watcher_fork_child(void)
 {
     struct watcher *self = &watcher;
-    bool ran = atomic_exchange(&self->state, WATCHER_NONE) == WATCHER_RUNNING;
-    atomic_fetch_add(&self->turn, 1);
-    atomic_store(&self->relief, 0);
-    atomic_store(&self->pass_ns, 0);
-    atomic_store(&self->start_ns, 0);
-    atomic_store(&self->asked, 0); /* by the parent's threads */
+    uint32_t state = atomic_exchange_explicit(&self->state, WATCHER_NONE, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&self->turn, 1, memory_order_seq_cst);
+    atomic_store_explicit(&self->relief, 0, memory_order_seq_cst);
+    atomic_store_explicit(&self->pass_ns, 0, memory_order_seq_cst);
+    atomic_store_explicit(&self->start_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&self->asked, 0, memory_order_seq_cst); /* by the parent's threads */
     events_fork_child(&self->events);
-    atomic_store(&self->mailbox, NULL); /* the page is the parent's */
-    return ran;
+    /* The page is the parent's. */
+    atomic_store_explicit(&self->mailbox, NULL, memory_order_seq_cst);
+    return state == WATCHER_RUNNING;
 }

@@ -11,10 +11,10 @@
 static bool wait_for_long_pass(void)
 {
     struct watcher *self = &watcher;
-    while (!atomic_load(&runtime.exiting)) {
+    while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed)) {
         /* In this order: who pauses changes the state first, then raises `passes`. */
-        uint32_t passes = atomic_load(&self->passes);
-        uint32_t state = atomic_load(&self->state);
+        uint32_t passes = atomic_load_explicit(&self->passes, memory_order_seq_cst);
+        uint32_t state = atomic_load_explicit(&self->state, memory_order_seq_cst);
         if (state == WATCHER_PAUSED)
             break;
         uint64_t for_ns = watcher_pass_for();
@@ -33,29 +33,28 @@ static void *relief_main(void *arg)
     struct watcher *self = &watcher;
     (void)arg;
     watcher_begin();
-    atomic_store(&self->relief, sys_tid());
+    atomic_store_explicit(&self->relief, sys_tid(), memory_order_seq_cst);
     bool take_over = wait_for_long_pass();
-    uint32_t turn = atomic_load(&self->turn);
-    atomic_store(&self->relief, 0);
-    if (take_over && atomic_load(&self->state) == WATCHER_RUNNING &&
-        atomic_compare_exchange_strong(&self->turn, &turn, turn + 1))
+    uint32_t turn = atomic_load_explicit(&self->turn, memory_order_seq_cst);
+    atomic_store_explicit(&self->relief, 0, memory_order_seq_cst);
+    if (take_over && atomic_load_explicit(&self->state, memory_order_seq_cst) == WATCHER_RUNNING &&
+        watcher_swap(&self->turn, turn, turn + 1))
         watcher_watch(turn + 1);
     return NULL;
 }
 
 uint64_t watcher_pass_for(void)
 {
-    uint64_t began_ns = atomic_load(&watcher.pass_ns);
+    uint64_t began_ns = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst);
     return began_ns == 0 ? 0 : u64_less(sys_now_ns(), began_ns);
 }
 
 void watcher_stand_by(void)
 {
     struct watcher *self = &watcher;
-    uint32_t none = 0;
-    atomic_fetch_add(&self->passes, 1);
-    if (!atomic_compare_exchange_strong(&self->relief, &none, WATCHER_STARTED))
+    atomic_fetch_add_explicit(&self->passes, 1, memory_order_seq_cst);
+    if (!watcher_swap(&self->relief, 0, WATCHER_STARTED))
         (void)sys_futex_wake(&self->passes, 1);
     else if (watcher_create_thread(relief_main, 0) != 0)
-        atomic_store(&self->relief, 0);
+        atomic_store_explicit(&self->relief, 0, memory_order_seq_cst);
 }

@@ -49,7 +49,7 @@ static bool watch_look(struct watch *w)
     arenas_age();
     look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
-    if (w->d.callbacks_due || atomic_load(&watcher.asked) > 0)
+    if (w->d.callbacks_due || atomic_load_explicit(&watcher.asked, memory_order_seq_cst) > 0)
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
         w->needed = governor_target(&look.governor, &w->in, w->live);
@@ -104,8 +104,9 @@ static void pass_end(void *arg)
                      arenas_thread_freed() - pass->freed);
     if (pass->record != NULL)
         record_end(pass->record);
-    atomic_store(&watcher.pass_ns, 0); /* so long another thread stands by */
-    if (atomic_load(&watcher.asked) > 0)
+    atomic_store_explicit(&watcher.pass_ns, 0,
+                          memory_order_seq_cst); /* so long another thread stands by */
+    if (atomic_load_explicit(&watcher.asked, memory_order_seq_cst) > 0)
         watcher_wake(); /* it watches, and could not ask meanwhile */
 }
 
@@ -135,7 +136,7 @@ static void reclaim_pass(struct pass *pass)
 /* Once for each: nobody else is called before it returns. */
 static void report_long_pass(void)
 {
-    uint64_t began_ns = atomic_load(&watcher.pass_ns);
+    uint64_t began_ns = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst);
     char name[RECLAIMER_NAME_MAX], text[200];
     struct fmt f = FMT_INIT(text);
     if (began_ns == 0 || began_ns == watcher.long_pass_ns || watcher_pass_for() < pass_lost_ns ||
@@ -153,7 +154,8 @@ static void report_long_pass(void)
 static bool pass_begin(struct watch *w)
 {
     uint64_t none = 0;
-    if (!atomic_compare_exchange_strong(&watcher.pass_ns, &none, sys_now_ns()))
+    if (!atomic_compare_exchange_strong_explicit(&watcher.pass_ns, &none, sys_now_ns(),
+                                                 memory_order_seq_cst, memory_order_seq_cst))
         return false;
     struct look_turn turn = look_begin(lock_wait_ns);
     if (turn.had) {
@@ -169,11 +171,11 @@ uint64_t watcher_look(uint32_t turn)
     struct watch w;
     struct watcher *self = &watcher;
     counter_add(&counters.wakeups, 1);
-    uint32_t requests = atomic_load(&self->requests);
+    uint32_t requests = atomic_load_explicit(&self->requests, memory_order_seq_cst);
     report_long_pass();
     if (!watch_look(&w))
         return lock_wait_ns;
-    uint64_t asked = atomic_exchange(&self->asked, 0);
+    uint64_t asked = atomic_exchange_explicit(&self->asked, 0, memory_order_seq_cst);
     w.target = u64_max(w.needed, asked);
     const struct record_job record = {
         .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
@@ -184,15 +186,16 @@ uint64_t watcher_look(uint32_t turn)
         reclaim_pass(&pass);
     else if (recording)
         record_end(&record);
-    if (atomic_load(&self->turn) != turn)
+    if (atomic_load_explicit(&self->turn, memory_order_seq_cst) != turn)
         return 0;
     if (begun || w.d.level < PLIM_CRITICAL)
         at_limit_progress();
     if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
         watcher_ask(asked);
-        return atomic_load(&self->pass_ns) == 0 ? 0 : w.d.watch_after_ns;
+        return atomic_load_explicit(&self->pass_ns, memory_order_seq_cst) == 0 ? 0
+                                                                               : w.d.watch_after_ns;
     }
-    atomic_store(&self->served, requests);
+    atomic_store_explicit(&self->served, requests, memory_order_seq_cst);
     (void)sys_futex_wake(&self->served, INT32_MAX);
     return w.d.watch_after_ns;
 }

@@ -11,8 +11,10 @@
 /* Stays 0 where it is: in a child that was forked meanwhile, where such counts are reset. */
 static inline void count_down(_Atomic uint32_t *count)
 {
-    uint32_t counted = atomic_load(count);
-    while (counted > 0 && !atomic_compare_exchange_weak(count, &counted, counted - 1))
+    uint32_t counted = atomic_load_explicit(count, memory_order_seq_cst);
+    while (counted > 0 &&
+           !atomic_compare_exchange_weak_explicit(count, &counted, counted - 1,
+                                                  memory_order_seq_cst, memory_order_seq_cst))
         ;
 }
 

@@ -33,8 +33,8 @@ static void end(void)
 static bool begin(void)
 {
     own++;
-    atomic_fetch_add(&purges, 1);
-    if (atomic_load(&forks) == 0)
+    atomic_fetch_add_explicit(&purges, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&forks, memory_order_seq_cst) == 0)
         return true;
     end();
     return false;
@@ -60,8 +60,9 @@ void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bo
 void je_purges_fork_prepare(uint64_t patience_ns)
 {
     uint64_t began = sys_now_ns();
-    atomic_fetch_add(&forks, 1);
-    while (atomic_load(&purges) > own && sys_now_ns() - began < patience_ns)
+    atomic_fetch_add_explicit(&forks, 1, memory_order_seq_cst);
+    while (atomic_load_explicit(&purges, memory_order_seq_cst) > own &&
+           sys_now_ns() - began < patience_ns)
         sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
 }
 
@@ -73,6 +74,6 @@ void je_purges_fork_parent(void)
 void je_purges_fork_child(void)
 {
     own = 0;
-    atomic_store(&forks, 0);
-    atomic_store(&purges, 0);
+    atomic_store_explicit(&forks, 0, memory_order_seq_cst);
+    atomic_store_explicit(&purges, 0, memory_order_seq_cst);
 }

@@ -58,7 +58,8 @@ static bool is_early(const void *ptr)
 
 static void *early_alloc(size_t size)
 {
-    size_t at = atomic_fetch_add(&early_used, (size + 63) & ~(size_t)63);
+    size_t at =
+        atomic_fetch_add_explicit(&early_used, (size + 63) & ~(size_t)63, memory_order_relaxed);
     return at + size <= sizeof(early) ? early + at : NULL;
 }
 
@@ -95,7 +96,8 @@ static bool ready(void)
     int not_yet = RESOLVE_NOT;
     if (likely(atomic_load_explicit(&state, memory_order_acquire) == RESOLVED))
         return true;
-    if (!atomic_compare_exchange_strong(&state, &not_yet, RESOLVING))
+    if (!atomic_compare_exchange_strong_explicit(&state, &not_yet, RESOLVING, memory_order_acq_rel,
+                                                 memory_order_acquire))
         return not_yet == RESOLVED;
     malloc_conf = je_malloc_conf;
     resolve();

@@ -22,8 +22,8 @@ static struct {
 
 void je_slabs_leave_alone(void)
 {
-    atomic_fetch_add(&slabs.others, 1);
-    while (atomic_load(&slabs.looked_at))
+    atomic_fetch_add_explicit(&slabs.others, 1, memory_order_seq_cst);
+    while (atomic_load_explicit(&slabs.looked_at, memory_order_seq_cst))
         sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
 }
 
@@ -34,14 +34,14 @@ void je_slabs_go_on(void)
 
 void je_slabs_fork_child(void)
 {
-    atomic_store(&slabs.others, 0);
-    atomic_store(&slabs.looked_at, false);
+    atomic_store_explicit(&slabs.others, 0, memory_order_seq_cst);
+    atomic_store_explicit(&slabs.looked_at, false, memory_order_seq_cst);
 }
 
 bool slabs_begin_look(void)
 {
-    atomic_store(&slabs.looked_at, true);
-    if (atomic_load(&slabs.others) == 0)
+    atomic_store_explicit(&slabs.looked_at, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&slabs.others, memory_order_seq_cst) == 0)
         return true;
     slabs_end_look();
     return false;
@@ -49,7 +49,7 @@ bool slabs_begin_look(void)
 
 void slabs_end_look(void)
 {
-    atomic_store(&slabs.looked_at, false);
+    atomic_store_explicit(&slabs.looked_at, false, memory_order_seq_cst);
 }
 
 void je_arena_reset(void *tsd, void *arena);

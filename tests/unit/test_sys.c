@@ -475,6 +475,17 @@ Test(sys, all_pages_are_in_memory_where_it_cannot_be_told)
     sys_pagemap_read(&map, (uintptr_t)&here, 1);
     cr_expect_eq(sys_pagemap_at(&map, (uintptr_t)&here), SYS_PAGE_IN_MEMORY);
     sys_pagemap_close(&map);
-    cr_expect_eq(sys_pagemap_open(&map), -EAGAIN, "it is not tried again at once");
+    cr_expect_eq(sys_pagemap_open(&map), 0, "there are descriptors again");
+    sys_pagemap_close(&map);
+}
+
+Test(sys, who_is_refused_the_page_map_does_not_ask_again_at_once)
+{
+    static struct sys_pagemap map;
+    if (geteuid() != 0)
+        cr_skip_test("needs root");
+    cr_assert_eq(setresuid(65534, 65534, 65534), 0); /* what it was before is root's to read */
+    cr_expect_eq(sys_pagemap_open(&map), -EACCES);
+    cr_expect_eq(sys_pagemap_open(&map), -EAGAIN);
     sys_pagemap_close(&map);
 }

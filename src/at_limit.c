@@ -9,6 +9,7 @@
 #include "record.h"
 #include "runtime.h"
 #include "stats.h"
+#include "thread_state.h"
 #include "watcher.h"
 
 #include <stdlib.h>
@@ -17,6 +18,9 @@ struct at_limit at_limit;
 
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
+
+/* Where waiting was in vain, it is tried again after so long. */
+static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
 static uint32_t progress_seen(void)
 {
@@ -76,6 +80,13 @@ static void abort_at_limit(uint64_t request)
     abort();
 }
 
+/* A reclaimer that sleeps for as long as this thread waits for it may wait for this thread: for a
+ * lock that it holds, an interpreter's perhaps. It gets on when this one does. */
+static bool was_in_vain(uint64_t waited_ns)
+{
+    return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_sleeps();
+}
+
 /* Holds the calling thread back until there is room again or its time is up. */
 static void throttle(uint64_t request, struct governor_decision *d)
 {
@@ -93,6 +104,8 @@ static void throttle(uint64_t request, struct governor_decision *d)
             break;
         passed = sys_now_ns() - start;
     }
+    if (was_in_vain(passed))
+        thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
     atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
     thread_state.held--;
 }

@@ -99,6 +99,12 @@ unsigned fmt_scan_keys(const char *text, const char *const *keys, uint64_t *valu
     return found;
 }
 
+char fmt_stat_state(const char *line)
+{
+    const char *at = strrchr(line, ')'); /* the name may hold anything */
+    return at != NULL && at[1] == ' ' ? at[2] : '\0';
+}
+
 int fmt_stat_field(const char *line, int field, uint64_t *ret)
 {
     const char *at = strrchr(line, ')'); /* ends the second one */

@@ -33,6 +33,8 @@ int fmt_parse_u64(const char *s, const char **ret_end, uint64_t *ret);
  * it stands goes to values[i], UNLIMITED for more than 64 bits, and bit i of the result is set. At
  * most 32 keys. */
 unsigned fmt_scan_keys(const char *text, const char *const *keys, uint64_t *values, unsigned count);
+/* The state in a /proc/PID/stat line: a letter of proc(5), or \0. */
+char fmt_stat_state(const char *line);
 /* The number in a field of a /proc/PID/stat line, counted as proc(5) does, from 4 on: what stands
  * before them, the program's name, may hold anything. -EBADMSG where there is none. */
 int fmt_stat_field(const char *line, int field, uint64_t *ret);

@@ -167,8 +167,10 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
         return 0;
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
-    if (in->reclaimers > 0)
-        return d->no_room || read ? NS_PER_S : reclaimers_take_ns;
+    if (in->reclaimers > 0 && (d->no_room || read))
+        return NS_PER_S;
+    if (in->reclaimers > 0 && !in->in_vain)
+        return reclaimers_take_ns;
     return (others ? 150 : 5) * NS_PER_MS;
 }
 

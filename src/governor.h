@@ -30,6 +30,7 @@ struct governor_input {
     bool offered;        /* somebody may at any time begin to hear of pressure */
     bool heard;          /* somebody does, whom only a heap that matters concerns */
     unsigned held;       /* threads that wait for room, the one that looks among them */
+    bool in_vain;        /* reclaimers seem to wait for the one that looks */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
 

@@ -10,6 +10,7 @@
 #include "pressure_fd.h"
 #include "runtime.h"
 #include "stats.h"
+#include "thread_state.h"
 #include "watcher.h"
 
 struct look look;
@@ -98,6 +99,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
                                                                                 : PLIM_MEDIUM),
         .from_watcher = on_watcher,
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
+        .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
         .heard = notify_is_heard(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),

@@ -53,10 +53,9 @@ static void proc_path(uint32_t pid, const char *name, char *text, size_t size)
 static bool has_ended(const char *line)
 {
     uint64_t threads = 1;
-    const char *state = strrchr(line, ')'); /* the name may hold anything */
+    char state = fmt_stat_state(line);
     (void)fmt_stat_field(line, 20, &threads);
-    return state != NULL &&
-           (strncmp(state, ") X", 3) == 0 || (strncmp(state, ") Z", 3) == 0 && threads <= 1));
+    return state == 'X' || (state == 'Z' && threads <= 1);
 }
 
 int page_start_time(uint32_t pid, uint64_t *ret)

@@ -71,6 +71,8 @@ void watcher_ask(uint64_t bytes);
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
 /* How long the pass of reclaimers that runs has been running; 0: none runs. */
 uint64_t watcher_pass_for(void);
+/* Its thread waits for something right now. */
+bool watcher_sleeps(void);
 /* How many reclaimers would be called at that level: none without it, or while one hangs. */
 unsigned watcher_reclaimers(enum plim_level level);
 

@@ -107,3 +107,15 @@ Test(callbacks, nor_is_it_asked_anew_because_the_program_asked_it)
 {
     expect_left_alone("asked");
 }
+
+/* Each wait of 300 ms is in vain where the waiting thread holds what the reclaimer needs. */
+Test(callbacks, who_has_the_lock_that_they_need_does_not_wait_for_them_again_and_again)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 128 * MIB});
+    struct run run = run_cache(box, harness_library(), ARGV(harness_program("one_lock")));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(box_oom_kills(box) == 0);
+    cr_expect(run_number(&run, "calls") >= 20, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "waited_ms") < 100 * run_number(&run, "calls"), "%s",
+              run_describe(&run));
+}

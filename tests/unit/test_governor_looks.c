@@ -130,6 +130,12 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
     cr_expect_eq(hold(in), 0u, "there is room");
     in.reclaimers = 1;
     cr_expect_eq(hold(in), 300 * NS_PER_MS, "reclaimers are at work");
+    in.in_vain = true;
+    cr_expect_eq(hold(in), 5 * NS_PER_MS, "but for this very thread they seem to wait");
+    in.usage = hard;
+    cr_expect_eq(hold(in), NS_PER_S, "they are the only hope all the same");
+    in.usage = l.critical;
+    in.in_vain = false;
     in.usage = in.committed = hard;
     cr_expect_eq(hold(in), NS_PER_S, "they are the only hope");
     in.reclaimers = 0;

@@ -1,0 +1,67 @@
+/*
+ * A language with one lock for all its code, as far as it matters here: the thread that allocates
+ * holds the lock that its reclaimer needs, and gives it away between two allocations only.
+ *   one_lock [--mib 400]
+ * Fills a cache with so much in all, which the reclaimer empties. Prints calls=N (of that),
+ * waited_ms=N (of the allocating thread, at the limit), and ok=1 at the end. Needs the library.
+ */
+#include "stats_now.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool wanted;
+static _Atomic unsigned calls;
+static struct block_queue cache = BLOCK_QUEUE_INIT;
+
+static size_t shrink(const struct plim_pressure *pressure, void *arg)
+{
+    size_t freed = 0;
+    (void)arg;
+    atomic_fetch_add(&calls, 1);
+    atomic_store(&wanted, true);
+    pthread_mutex_lock(&interpreter);
+    atomic_store(&wanted, false);
+    while (freed < pressure->target) {
+        struct block *block = block_queue_take(&cache);
+        if (!block)
+            break;
+        freed += block->size;
+        free(block);
+    }
+    pthread_mutex_unlock(&interpreter);
+    return freed;
+}
+
+static void let_others_in(void)
+{
+    pthread_mutex_unlock(&interpreter);
+    while (atomic_load(&wanted))
+        sched_yield();
+    pthread_mutex_lock(&interpreter);
+}
+
+int main(int argc, char **argv)
+{
+    size_t left = (size_t)(option_number(argc, argv, "--mib", 400) * 1048576);
+    if (plim_reclaimer_add("cache", shrink, NULL, PLIM_MEDIUM) < 0)
+        die("cannot add a reclaimer");
+    pthread_mutex_lock(&interpreter);
+    while (left > 0) {
+        size_t held;
+        struct block *block = block_new(20000, &held);
+        if (!block)
+            die("malloc failed");
+        block_queue_add(&cache, block);
+        left -= held < left ? held : left;
+        if (atomic_load(&wanted))
+            let_others_in();
+    }
+    pthread_mutex_unlock(&interpreter);
+    printf("calls=%u waited_ms=%.0f ok=1\n", atomic_load(&calls),
+           (double)stats_now().throttle_ns / 1e6);
+    return 0;
+}

@@ -81,26 +81,32 @@ static void print_one(const struct process *p, uint64_t now_ns)
             print_field(&p->view, (enum page_field)i, now_ns);
 }
 
+/* How long ago a page was last written whose process does not live here: by the wall clock, as the
+ * monotonic one began anew if it is from before a reboot or of another machine. */
+static void written_ago(const struct process *p, char *text, size_t size)
+{
+    figure_seconds(u64_less(sys_wall_ns(), page_written_at(&p->view)), text, size);
+}
+
 static void print_dead(const struct pages *pages)
 {
     char age[32];
     if (pages->dead_count == 0)
         return;
     const struct process *newest = &pages->dead[0];
-    figure_seconds(figure_age(&newest->view, pages->now_ns), age, sizeof(age));
+    written_ago(newest, age, sizeof(age));
     printf("%zu killed or ended abruptly at level critical; the last one: process %" PRIu64
            " (%s), %s ago, page %s\n",
            pages->dead_count, newest->view.pid, newest->comm, age, newest->path);
 }
 
-/* Written by the clock of this machine, or of the one that the directory is shared with. */
 static void print_elsewhere(const struct pages *pages)
 {
     const struct process *last = &pages->elsewhere;
     char age[32];
     if (pages->elsewhere_count == 0)
         return;
-    figure_seconds(u64_less(sys_wall_ns(), page_written_at(&last->view)), age, sizeof(age));
+    written_ago(last, age, sizeof(age));
     printf("%zu stats %s of other pid namespaces (containers), where it cannot be told who runs; "
            "the one written last: process %" PRIu64 " (%s), %s ago, page %s\n",
            pages->elsewhere_count, pages->elsewhere_count == 1 ? "page is" : "pages are",

@@ -31,20 +31,39 @@ struct wish {
 };
 
 /* -errno. */
+static int create(const char *path, FILE **ret)
+{
+    int rc = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    *ret = fd < 0 ? NULL : fdopen(fd, "w");
+    if (*ret == NULL) {
+        rc = -errno;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    return rc;
+}
+
+/* -errno; -EIO where a write before the last failed: errno is of another call by now. */
+static int finish(FILE *file)
+{
+    int rc = ferror(file) != 0 ? -EIO : 0;
+    return fclose(file) != 0 ? -errno : rc;
+}
+
+/* -errno. */
 static int print_page(const struct flight *f, const struct verdict *v,
                       const struct report_plots *plots, const char *path)
 {
+    FILE *to;
     if (strcmp(path, "-") == 0) {
         report_print_html(f, v, plots, stdout);
         return 0;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-    if (to == NULL)
-        return -errno;
+    int rc = create(path, &to);
+    if (rc < 0)
+        return rc;
     report_print_html(f, v, plots, to);
-    bool failed = ferror(to) != 0;
-    return ((fclose(to) != 0) | failed) ? -errno : 0;
+    return finish(to);
 }
 
 static int write_page(const struct flight *f, const struct verdict *v, const char *path)

@@ -2,6 +2,7 @@
 #include "pages_internal.h"
 
 #include "clean.h"
+#include "rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,19 +47,13 @@ static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, boo
  * user, or with his rights, is not that user's: it makes no page then. */
 static bool may_speak_for(uint32_t owner, uint64_t pid)
 {
-    char path[64], line[256];
-    bool found = false;
-    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return true; /* gone, and then nobody is harmed */
-    while (!found && fgets(line, sizeof(line), f) != NULL) {
-        unsigned real, effective, saved;
-        if (sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) == 3)
-            found = real == owner && effective == owner && saved == owner;
-    }
-    (void)fclose(f);
-    return found || owner == 0;
+    struct rights its;
+    if (owner == 0)
+        return true;
+    int rc = rights_read(pid, &its);
+    if (rc < 0)
+        return rc != -EBADMSG; /* gone, and then nobody is harmed */
+    return its.real_user == owner && its.user == owner && its.saved_user == owner;
 }
 
 /* What stands in a column: a byte is a character. */

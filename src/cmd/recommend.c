@@ -4,41 +4,32 @@
 #include "figures.h"
 #include "json.h"
 
+#include "../fmt.h"
+#include "../sys.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     SHARE_DEFAULT = 85, /* soft limit 90 %, and purging starts 5 points below it */
     SHARE_LEAST = 20,
     LIMIT_LEAST_MIB = 16,
+    STATUS_MAX = 1 << 20, /* a line of it names all groups, of which there may be 65536 */
 };
-
-/* Kilobytes of one line of /proc/PID/status, as bytes. */
-static uint64_t status_bytes(const char *line, const char *name)
-{
-    uint64_t kib;
-    size_t len = strlen(name);
-    if (strncmp(line, name, len) != 0 || sscanf(line + len, " %" SCNu64, &kib) != 1)
-        return 0;
-    return kib * KiB;
-}
 
 /* What counts against a limit and is not the heap: stacks, the program's data, allocators of its
  * own, jemalloc's books, page tables. */
 static bool read_outside(const struct process *p, uint64_t *ret)
 {
-    static const char *const names[] = {"RssAnon:", "RssShmem:", "VmPTE:"};
-    char path[64], line[256];
-    uint64_t sum = 0;
+    static const char *const keys[] = {"RssAnon", "RssShmem", "VmPTE"};
+    static char text[STATUS_MAX];
+    char path[64];
+    uint64_t kib[ARRAY_LEN(keys)] = {0};
     (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", p->view.pid);
-    FILE *f = p->life == PAGE_LIVES ? fopen(path, "re") : NULL;
-    if (f == NULL)
+    if (p->life != PAGE_LIVES || sys_read_file(path, text, sizeof(text)) < 0)
         return false;
-    while (fgets(line, sizeof(line), f) != NULL)
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            sum += status_bytes(line, names[i]);
-    (void)fclose(f);
+    (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
+    uint64_t sum = (kib[0] + kib[1] + kib[2]) * KiB;
     *ret = u64_less(sum, p->view.values[PAGE_COMMITTED]);
     return sum > 0;
 }

@@ -8,7 +8,6 @@
 #include "../options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,27 +228,17 @@ static int carry_out(struct order *order, bool json)
     return code;
 }
 
-/* Flags may stand between and behind the words as well. */
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     struct order order = {0};
-    char *words[4];
-    unsigned count = 0;
     bool json = false;
     const char *value;
     int rest, next;
-    for (;; optind = rest + 1) {
-        while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0)
-            json = true;
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (rest == argc)
-            break;
-        if (count == ARRAY_LEN(words))
-            return cmd_bad_argument(self, argv[rest]);
-        words[count++] = argv[rest];
-    }
-    int code = take_order(self, count, words, &order);
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0)
+        json = true;
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    int code = take_order(self, (unsigned)(argc - rest), argv + rest, &order);
     return code != EXIT_OK ? code : carry_out(&order, json);
 }
 

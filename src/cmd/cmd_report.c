@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,28 +104,22 @@ static int show(const char *path, const struct wish *wish)
     return code;
 }
 
-/* Flags may stand behind FILE as well. */
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     struct wish wish = {0};
-    const char *value, *path = NULL;
+    const char *value;
     int rest, next;
-    for (;; optind = rest + 1) {
-        while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
-            wish.text |= next == FLAG_TEXT;
-            wish.json |= next == FLAG_JSON;
-            wish.html = next == FLAG_HTML ? value : wish.html;
-        }
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (rest == argc)
-            break;
-        if (path != NULL)
-            return cmd_bad_argument(self, argv[rest]);
-        path = argv[rest];
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        wish.text |= next == FLAG_TEXT;
+        wish.json |= next == FLAG_JSON;
+        wish.html = next == FLAG_HTML ? value : wish.html;
     }
-    if (path != NULL)
-        return show(path, &wish);
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (argc - rest > 1)
+        return cmd_bad_argument(self, argv[rest + 1]);
+    if (rest < argc)
+        return show(argv[rest], &wish);
     cmd_say(
         "report: FILE is missing, expected: plimsoll report %s (plimsoll status names the pages "
         "of processes that died)",

@@ -240,5 +240,6 @@ const struct cmd_verb verb_run = {
     .summary = "run a program with the library preloaded, in a fresh cgroup with limits",
     .details = details,
     .flags = flags,
+    .command_follows = true,
     .run = run,
 };

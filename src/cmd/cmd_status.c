@@ -32,11 +32,10 @@ struct request {
     bool json, recommend;
 };
 
-static json_t *one_json(const struct process *p, uint64_t now_ns, bool wants_limit)
+static json_t *limit_json(const struct process *p, uint64_t now_ns)
 {
     struct recommendation r;
-    if (!wants_limit)
-        return process_json(p, now_ns);
+    (void)now_ns;
     recommend(p, &r);
     return recommend_json(p, &r);
 }
@@ -132,14 +131,9 @@ static void print_all(struct pages *pages)
 static void print(const struct request *r, struct pages *pages)
 {
     const struct process *one = r->pid != 0 ? pages_find(pages, r->pid) : NULL;
-    if (r->json && one != NULL) {
-        json_print(one_json(one, pages->now_ns, r->recommend));
-    } else if (r->json) {
-        json_t *all = json_object(), *list = json_array();
-        for (size_t i = 0; i < pages->count; i++)
-            json_array_append_new(list, one_json(&pages->list[i], pages->now_ns, r->recommend));
-        json_object_set_new(all, "processes", list);
-        json_print(all);
+    if (r->json) {
+        process_json_fn *json = r->recommend ? limit_json : process_json;
+        json_print(one != NULL ? json(one, pages->now_ns) : processes_json(pages, json));
     } else if (one != NULL && r->recommend) {
         print_limit(one);
     } else if (one != NULL) {
@@ -173,20 +167,16 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     struct pages pages;
     const char *value;
     int rest, next;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) != CMD_END || rest < argc) {
-        request.json = request.json || next == FLAG_JSON;
-        request.recommend = request.recommend || next == FLAG_RECOMMEND;
-        if (next >= 0)
-            continue;
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (request.pid != 0)
-            return cmd_bad_argument(self, argv[rest]);
-        if (cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
-            return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
-        optind = rest + 1; /* flags may follow */
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        request.json |= next == FLAG_JSON;
+        request.recommend |= next == FLAG_RECOMMEND;
     }
-
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc && cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
+        return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
+    if (argc - rest > 1)
+        return cmd_bad_argument(self, argv[rest + 1]);
     pages_sweep();
     int rc = pages_read(false, &pages);
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)

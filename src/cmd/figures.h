@@ -27,7 +27,10 @@ void figure_seconds(uint64_t ns, char *text, size_t size);
 /* As fmt_bytes(); "?" for a usage that is not known. */
 void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size);
 
+typedef json_t *process_json_fn(const struct process *process, uint64_t now_ns);
 /* All of it, as a new JSON object. */
-json_t *process_json(const struct process *process, uint64_t now_ns);
+process_json_fn process_json;
+/* What `one` tells of each that lives, as an array "processes" in a new JSON object. */
+json_t *processes_json(const struct pages *pages, process_json_fn *one);
 
 #endif

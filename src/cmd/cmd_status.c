@@ -4,8 +4,8 @@
 #include "json.h"
 #include "recommend.h"
 #include "table.h"
+#include "words.h"
 
-#include "../fmt.h"
 #include "../sys.h"
 
 #include <errno.h>
@@ -50,31 +50,24 @@ static void print_limit(const struct process *p)
 static void print_field(const struct page_view *view, enum page_field field, uint64_t now_ns)
 {
     const struct page_field_info *info = &page_fields[field];
-    char text[40];
     uint64_t v = figure_value(view, field, now_ns);
-    if (info->unit == PAGE_BYTES)
-        figure_bytes(field, v, text, sizeof(text));
-    else if (info->unit == PAGE_NS)
-        figure_seconds(v, text, sizeof(text));
-    else
-        (void)snprintf(text, sizeof(text), "%" PRIu64, v);
-    if (field == PAGE_LEVEL)
-        (void)snprintf(text, sizeof(text), "%s", level_word(v));
-    if (field == PAGE_SOURCE)
-        (void)snprintf(text, sizeof(text), "%s", source_name(v));
+    const char *text = field == PAGE_LEVEL        ? level_word(v)
+                       : field == PAGE_SOURCE     ? source_name(v)
+                       : info->unit == PAGE_BYTES ? figure_bytes(field, v)
+                       : info->unit == PAGE_NS    ? words_span(v)
+                                                  : words_number(v);
     printf("%-26s %12s  %s\n", info->name, text, info->help);
 }
 
 static void print_one(const struct process *p, uint64_t now_ns)
 {
-    char text[32];
     printf("%s, process %" PRIu64 " of user %" PRIu64 "\n", p->comm, p->view.pid, p->view.uid);
     printf("cgroup  %s\npage    %s\n", p->view.cgroup_path[0] != '\0' ? p->view.cgroup_path : "-",
            p->path);
-    figure_seconds(figure_age(&p->view, now_ns), text, sizeof(text));
-    printf("\n%-26s %12s  How old these figures are.\n", "age_seconds", text);
-    figure_headroom_text(&p->view, text, sizeof(text));
-    printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
+    printf("\n%-26s %12s  How old these figures are.\n", "age_seconds",
+           words_span(figure_age(&p->view, now_ns)));
+    printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes",
+           figure_headroom_text(&p->view));
     for (unsigned i = 0; i < p->view.known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
             print_field(&p->view, (enum page_field)i, now_ns);
@@ -82,34 +75,30 @@ static void print_one(const struct process *p, uint64_t now_ns)
 
 /* How long ago a page was last written whose process does not live here: by the wall clock, as the
  * monotonic one began anew if it is from before a reboot or of another machine. */
-static void written_ago(const struct process *p, char *text, size_t size)
+static const char *written_ago(const struct process *p)
 {
-    figure_seconds(u64_less(sys_wall_ns(), page_written_at(&p->view)), text, size);
+    return words_span(u64_less(sys_wall_ns(), page_written_at(&p->view)));
 }
 
 static void print_dead(const struct pages *pages)
 {
-    char age[32];
     if (pages->dead_count == 0)
         return;
     const struct process *newest = &pages->dead[0];
-    written_ago(newest, age, sizeof(age));
     printf("%zu killed or ended abruptly at level critical; the last one: process %" PRIu64
            " (%s), %s ago, page %s\n",
-           pages->dead_count, newest->view.pid, newest->comm, age, newest->path);
+           pages->dead_count, newest->view.pid, newest->comm, written_ago(newest), newest->path);
 }
 
 static void print_elsewhere(const struct pages *pages)
 {
     const struct process *last = &pages->elsewhere;
-    char age[32];
     if (pages->elsewhere_count == 0)
         return;
-    written_ago(last, age, sizeof(age));
     printf("%zu stats %s of other pid namespaces (containers), where it cannot be told who runs; "
            "the one written last: process %" PRIu64 " (%s), %s ago, page %s\n",
            pages->elsewhere_count, pages->elsewhere_count == 1 ? "page is" : "pages are",
-           last->view.pid, last->comm, age, last->path);
+           last->view.pid, last->comm, written_ago(last), last->path);
 }
 
 static void print_none(const struct pages *pages)

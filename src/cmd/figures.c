@@ -2,12 +2,7 @@
 #include "figures.h"
 
 #include "json.h"
-
-#include "../fmt.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include "words.h"
 
 bool figure_headroom(const struct page_view *view, uint64_t *ret)
 {
@@ -16,11 +11,11 @@ bool figure_headroom(const struct page_view *view, uint64_t *ret)
     return hard == UNLIMITED || usage != UNLIMITED;
 }
 
-void figure_headroom_text(const struct page_view *view, char *text, size_t size)
+const char *figure_headroom_text(const struct page_view *view)
 {
     uint64_t headroom;
     bool known = figure_headroom(view, &headroom);
-    figure_bytes(known ? PAGE_HARD : PAGE_USAGE, headroom, text, size);
+    return figure_bytes(known ? PAGE_HARD : PAGE_USAGE, headroom);
 }
 
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns)
@@ -46,43 +41,14 @@ const char *source_name(uint64_t source)
     return source < ARRAY_LEN(words) ? words[source] : "?";
 }
 
-void figure_seconds(uint64_t ns, char *text, size_t size)
-{
-    static const struct {
-        uint64_t ns;
-        const char *unit;
-    } steps[] = {{3600 * 24 * NS_PER_S, "d"},
-                 {3600 * NS_PER_S, "h"},
-                 {60 * NS_PER_S, "min"},
-                 {NS_PER_S, "s"},
-                 {NS_PER_MS, "ms"}};
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (ns < steps[i].ns)
-            continue;
-        uint64_t tenths = u64_share(ns % steps[i].ns, 10, steps[i].ns);
-        if (ns / steps[i].ns < 10 && tenths > 0)
-            (void)snprintf(text, size, "%" PRIu64 ".%" PRIu64 " %s", ns / steps[i].ns, tenths,
-                           steps[i].unit);
-        else
-            (void)snprintf(text, size, "%" PRIu64 " %s", ns / steps[i].ns, steps[i].unit);
-        return;
-    }
-    (void)snprintf(text, size, ns > 0 ? "< 1 ms" : "0");
-}
-
 bool figure_is_usage(enum page_field field)
 {
     return field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
 }
 
-void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size)
+const char *figure_bytes(enum page_field field, uint64_t bytes)
 {
-    struct fmt f = {.buf = text, .cap = size};
-    text[0] = '\0';
-    if (bytes == UNLIMITED)
-        fmt_str(&f, figure_is_usage(field) ? "?" : "none");
-    else
-        fmt_bytes(&f, bytes);
+    return bytes != UNLIMITED ? words_bytes(bytes) : figure_is_usage(field) ? "?" : "none";
 }
 
 static json_t *field_json(const struct page_view *view, enum page_field field, uint64_t now_ns)

@@ -1,8 +1,8 @@
 /* The smallest safe limit, see recommend.h. */
 #include "recommend.h"
 
-#include "figures.h"
 #include "json.h"
+#include "words.h"
 
 #include "../fmt.h"
 #include "../sys.h"
@@ -60,11 +60,9 @@ void recommend(const struct process *p, struct recommendation *ret)
     ret->limit = u64_max(mib, LIMIT_LEAST_MIB) * MiB;
 }
 
-static void print_bytes(const char *label, uint64_t bytes, const char *behind)
+static void print_part(const char *label, uint64_t bytes, const char *behind)
 {
-    char text[32];
-    figure_bytes(PAGE_COMMITTED, bytes, text, sizeof(text));
-    printf("# %-10s %10s  %s\n", label, text, behind);
+    printf("# %-10s %10s  %s\n", label, words_bytes(bytes), behind);
 }
 
 void recommend_print(const struct process *p, const struct recommendation *r)
@@ -72,11 +70,11 @@ void recommend_print(const struct process *p, const struct recommendation *r)
     uint64_t mib = r->limit / MiB;
     printf("# Process %" PRIu64 " (%s): limit %" PRIu64 " bytes\n#\n", p->view.pid, p->comm,
            r->limit);
-    print_bytes("in use", r->heap, "the most that the heap had in use at a look");
-    print_bytes("unseen", r->unseen, "that it may have had in use between two looks");
-    print_bytes("outside", r->outside,
-                r->outside_known ? "anonymous memory and page tables beside the heap, now"
-                                 : "beside the heap: not known, the process is gone");
+    print_part("in use", r->heap, "the most that the heap had in use at a look");
+    print_part("unseen", r->unseen, "that it may have had in use between two looks");
+    print_part("outside", r->outside,
+               r->outside_known ? "anonymous memory and page tables beside the heap, now"
+                                : "beside the heap: not known, the process is gone");
     printf("# The sum is %" PRIu64 " %% of the limit: there purging starts. Page cache comes and\n"
            "# goes on top. Seen so far: as good as the load it has had.\n",
            r->share);

@@ -133,7 +133,7 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     return rc;
 }
 
-int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret)
+int process_read(int dir, const struct page_name *name, bool history, struct process *ret)
 {
     char text[PAGE_NAME_MAX];
     page_name_print(name, text);
@@ -146,7 +146,7 @@ int page_read_at(int dir, const struct page_name *name, bool history, struct pro
     return rc;
 }
 
-void page_free(struct process *process)
+void process_free(struct process *process)
 {
     free(process->path);
     free(process->copy);

@@ -34,12 +34,6 @@ static void level_path(const struct diagnosis *d, const struct doctor_level *lev
     (void)snprintf(buf, len, "%.*s", (int)level->limit.path_len, d->cgroup.memory.path);
 }
 
-/* A number that may be unknown rather than unlimited. */
-static const char *if_known(uint64_t bytes)
-{
-    return bytes == UNLIMITED ? "unknown" : words_bytes(bytes);
-}
-
 static void print_levels(const struct diagnosis *d)
 {
     char path[CGROUP_PATH_MAX];
@@ -51,13 +45,13 @@ static void print_levels(const struct diagnosis *d)
         printf("  %s%s\n", path, doctor_level_binds(d, level) ? "  <- binds" : "");
         printf("    limit %s, high %s, usage %s, of that reclaimable %s\n",
                words_bytes(level->limit.hard), words_bytes(level->limit.high),
-               if_known(level->usage), if_known(level->reclaimable));
+               words_known(level->usage), words_known(level->reclaimable));
     }
 }
 
 static void print_limits(const struct diagnosis *d)
 {
-    printf("RAM: %s", if_known(d->ram));
+    printf("RAM: %s", words_known(d->ram));
     if (d->swap != UNLIMITED)
         printf(", swap %s", words_bytes(d->swap));
     printf("\nSwap limit: %s\n", words_bytes(d->memory.swap));

@@ -66,7 +66,7 @@ static json_t *field_json(const struct page_view *view, enum page_field field, u
         break;
     }
     if (page_fields[field].unit == PAGE_NS)
-        return json_real((double)v / (double)NS_PER_S);
+        return json_seconds(v);
     if (page_fields[field].unit == PAGE_BYTES)
         return v == UNLIMITED && figure_is_usage(field) ? json_null() : json_limit(v);
     return json_number(v);
@@ -81,8 +81,7 @@ json_t *process_json(const struct process *p, uint64_t now_ns)
     json_object_set_new(all, "pid", json_number(view->pid));
     json_object_set_new(all, "comm", json_text(p->comm));
     json_object_set_new(all, "uid", json_number(view->uid));
-    json_object_set_new(all, "age_seconds",
-                        json_real((double)figure_age(view, now_ns) / (double)NS_PER_S));
+    json_object_set_new(all, "age_seconds", json_seconds(figure_age(view, now_ns)));
     json_object_set_new(all, "headroom_bytes", known ? json_limit(headroom) : json_null());
     for (unsigned i = 0; i < view->known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)

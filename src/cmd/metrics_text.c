@@ -137,7 +137,7 @@ static json_t *history_json(const struct page_view *view, uint64_t now_ns)
         struct page_sample sample = page_sample_at(view, i);
         uint64_t last = sample.at_ns + sample.span_us * (uint64_t)1000;
         json_t *row = json_array();
-        json_array_append_new(row, json_real((double)u64_less(now_ns, last) / (double)NS_PER_S));
+        json_array_append_new(row, json_seconds(u64_less(now_ns, last)));
         json_array_append_new(row, kib_or_null(sample.usage));
         json_array_append_new(row, kib_or_null(sample.hard));
         json_array_append_new(row, json_number(sample.level));

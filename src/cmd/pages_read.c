@@ -4,6 +4,8 @@
 #include "clean.h"
 #include "rights.h"
 
+#include "../sys.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -69,15 +71,12 @@ static void set_texts(struct process *p)
 {
     char path[64];
     (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", p->view.pid);
-    FILE *f = p->life == PAGE_LIVES ? fopen(path, "re") : NULL;
-    if (f == NULL || fgets(p->comm, sizeof(p->comm), f) == NULL)
+    if (p->life != PAGE_LIVES || sys_read_file(path, p->comm, sizeof(p->comm)) <= 0)
         memcpy(p->comm, p->view.comm, sizeof(p->comm));
     p->comm[strcspn(p->comm, "\n")] = '\0';
     clean_ascii(p->comm);
     clean_ascii(p->view.version);
     clean_text(p->view.cgroup_path);
-    if (f != NULL)
-        (void)fclose(f);
 }
 
 /* Whose page it is; -EBADMSG: of another process than its name says, -EPERM: it may not say so. */

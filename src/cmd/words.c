@@ -29,6 +29,11 @@ const char *words_bytes(uint64_t n)
     return f.buf;
 }
 
+const char *words_known(uint64_t n)
+{
+    return n == UNLIMITED ? "unknown" : words_bytes(n);
+}
+
 const char *words_change(int64_t n)
 {
     struct fmt f = {.buf = next_text(), .cap = TEXT_MAX};

@@ -7,6 +7,8 @@
 const char *words_number(uint64_t n);
 /* Like "238.4 MiB"; "unlimited". */
 const char *words_bytes(uint64_t n);
+/* The same; "unknown". */
+const char *words_known(uint64_t n);
 /* The same with its sign. */
 const char *words_change(int64_t n);
 /* Like "42 s", "3.5 min", "120 ms", "0": at most 7 characters, for 27 years. */

@@ -118,6 +118,14 @@ static int complain_of_flag(const struct cmd_verb *self, int what, char *const *
     return CMD_BAD;
 }
 
+static int end_of_flags(const struct cmd_verb *self, int argc, char **argv)
+{
+    if (self->command_follows || argc - optind <= self->words_most)
+        return CMD_END;
+    (void)cmd_bad_argument(self, argv[optind + self->words_most]);
+    return CMD_BAD;
+}
+
 int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char **ret_value,
                   int *ret_rest)
 {
@@ -128,9 +136,10 @@ int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char
     opterr = 0;
     int got = getopt_long(argc, argv, letters, longs, NULL);
     *ret_value = optarg;
-    *ret_rest = optind;
+    if (ret_rest != NULL)
+        *ret_rest = optind;
     if (got == -1)
-        return CMD_END;
+        return end_of_flags(self, argc, argv);
     if (got == '?' || got == ':')
         return complain_of_flag(self, got, argv);
     if (got == help_flag.letter || got == LONG_HELP) {

@@ -116,8 +116,6 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (argc - rest > 1)
-        return cmd_bad_argument(self, argv[rest + 1]);
     if (rest < argc)
         return show(argv[rest], &wish);
     cmd_say(
@@ -133,5 +131,6 @@ const struct cmd_verb verb_report = {
     .summary = "show what a flight record or stats page tells of a process's last minutes",
     .details = details,
     .flags = flags,
+    .words_most = 1,
     .run = run,
 };

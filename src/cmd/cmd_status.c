@@ -164,8 +164,6 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         return cmd_flag_exit(next);
     if (rest < argc && cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
         return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
-    if (argc - rest > 1)
-        return cmd_bad_argument(self, argv[rest + 1]);
     pages_sweep();
     int rc = pages_read(false, &pages);
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
@@ -186,5 +184,6 @@ const struct cmd_verb verb_status = {
     .summary = "show the processes under Plimsoll: heap, limits, level, what reclaiming cost",
     .details = details,
     .flags = flags,
+    .words_most = 1,
     .run = run,
 };

@@ -49,10 +49,10 @@ static int print_once(enum column by, bool json)
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     const char *value;
-    int rest, next, by = COLUMN_HEADROOM;
+    int next, by = COLUMN_HEADROOM;
     uint64_t interval_ms = 1000;
     bool json = false;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+    while ((next = cmd_next_flag(self, argc, argv, &value, NULL)) >= 0) {
         if (next == FLAG_JSON)
             json = true;
         else if (next == FLAG_SORT && (by = column_by_word(value)) < 0)
@@ -62,8 +62,6 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (rest < argc)
-        return cmd_bad_argument(self, argv[rest]);
     pages_sweep();
     if (json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
         return print_once((enum column)by, json);

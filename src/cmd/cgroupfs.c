@@ -57,15 +57,9 @@ int cgroupfs_read_u64(const char *dir, const char *name, const char *key, uint64
     int rc = cgroupfs_read(dir, name, text, sizeof(text));
     if (rc < 0)
         return rc;
-    const char *at = text;
-    size_t key_len = key != NULL ? strlen(key) : 0;
-    while (key != NULL && !(strncmp(at, key, key_len) == 0 && at[key_len] == ' ')) {
-        at = strchr(at, '\n');
-        if (at == NULL)
-            return -ENOENT;
-        at++;
-    }
-    return fmt_parse_u64(key != NULL ? at + key_len + 1 : at, NULL, ret);
+    if (key == NULL)
+        return fmt_parse_u64(text, NULL, ret);
+    return fmt_scan_keys(text, &key, ret, 1) != 0 ? 0 : -ENOENT;
 }
 
 bool cgroupfs_has_word(const char *dir, const char *name, const char *word)

@@ -1,6 +1,8 @@
 /* Flags, help and complaints, see cmd.h. */
 #include "cmd.h"
 
+#include "clean.h"
+
 #include "../fmt.h"
 
 #include <errno.h>
@@ -8,7 +10,11 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { FLAGS_MAX = 16 };
+enum {
+    FLAGS_MAX = 16,
+    LONG = 256, /* getopt's value for a long flag: that plus its index, so no letter */
+    LONG_HELP = LONG + FLAGS_MAX,
+};
 
 static const struct cmd_flag help_flag = {'h', "help", NULL, "print this help"};
 
@@ -71,19 +77,20 @@ static void print_help(const struct cmd_verb *self, FILE *to)
         fprintf(to, "\n%s\n", self->details);
 }
 
-/* Our table in getopt's form; the value returned for a flag is 256 + its index, 'h' for help. */
+/* Our table in getopt's form. */
 static void getopt_tables(const struct cmd_verb *self, struct option *longs, char *letters)
 {
     size_t count = 0;
-    *letters++ = '+'; /* stop at the first argument that is no flag */
-    *letters++ = ':'; /* tell a missing value from an unknown flag */
+    if (self->command_follows)
+        *letters++ = '+'; /* stop at the first argument that is no flag */
+    *letters++ = ':';     /* tell a missing value from an unknown flag */
     *letters++ = help_flag.letter;
     for (const struct cmd_flag *flag = self->flags; flag->name != NULL; flag++) {
         if (count == FLAGS_MAX - 2)
             break;
         longs[count] =
             (struct option){flag->name, flag->value != NULL ? required_argument : no_argument, NULL,
-                            256 + (int)count};
+                            LONG + (int)count};
         count++;
         if (flag->letter == 0)
             continue;
@@ -92,19 +99,30 @@ static void getopt_tables(const struct cmd_verb *self, struct option *longs, cha
             *letters++ = ':';
     }
     *letters = '\0';
-    longs[count] = (struct option){help_flag.name, no_argument, NULL, help_flag.letter};
+    longs[count] = (struct option){help_flag.name, no_argument, NULL, LONG_HELP};
     longs[count + 1] = (struct option){0};
 }
 
-static int complain_of_flag(const struct cmd_verb *self, int what, const char *argument)
+/* Behind a long flag getopt is at the next argument already; with a letter it may be in the middle
+ * of one, but tells the letter. */
+static int complain_of_flag(const struct cmd_verb *self, int what, char *const *argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};
-    const char *shown = optopt > 0 && optopt < 256 && argument[1] != '-' ? letter : argument;
+    clean_text(letter);
+    const char *shown = optopt == 0 || optopt >= LONG ? argv[optind - 1] : letter;
     if (what == ':')
         cmd_say("%s: %s needs a value, see: plimsoll %s --help", self->name, shown, self->name);
     else
         cmd_say("%s: bad flag \"%s\", expected one of: plimsoll %s --help", self->name, shown,
                 self->name);
+    return CMD_BAD;
+}
+
+static int end_of_flags(const struct cmd_verb *self, int argc, char **argv)
+{
+    if (self->command_follows || argc - optind <= self->words_most)
+        return CMD_END;
+    (void)cmd_bad_argument(self, argv[optind + self->words_most]);
     return CMD_BAD;
 }
 
@@ -116,20 +134,20 @@ int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char
     getopt_tables(self, longs, letters);
 
     opterr = 0;
-    int at = optind;
     int got = getopt_long(argc, argv, letters, longs, NULL);
     *ret_value = optarg;
-    *ret_rest = optind;
+    if (ret_rest != NULL)
+        *ret_rest = optind;
     if (got == -1)
-        return CMD_END;
+        return end_of_flags(self, argc, argv);
     if (got == '?' || got == ':')
-        return complain_of_flag(self, got, argv[at < argc ? at : argc - 1]);
-    if (got == help_flag.letter) {
+        return complain_of_flag(self, got, argv);
+    if (got == help_flag.letter || got == LONG_HELP) {
         print_help(self, stdout);
         return CMD_HELP;
     }
-    if (got >= 256)
-        return got - 256;
+    if (got >= LONG)
+        return got - LONG;
     for (int i = 0; self->flags[i].name != NULL; i++)
         if (self->flags[i].letter == got)
             return i;

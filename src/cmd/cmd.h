@@ -33,6 +33,8 @@ struct cmd_verb {
     const char *summary;
     const char *details;          /* more lines for its help; NULL: none */
     const struct cmd_flag *flags; /* ends with name NULL; --help is added */
+    int words_most;               /* arguments that are no flags, at most */
+    bool command_follows;         /* the first of them begins another command, with its own flags */
     /* argv[0] is the verb's name; returns the exit code. */
     int (*run)(const struct cmd_verb *self, int argc, char **argv);
 };
@@ -46,8 +48,9 @@ enum { CMD_END = -1, CMD_HELP = -2, CMD_BAD = -3 };
 
 /*
  * The next flag of argv as an index into self->flags, its value (NULL if it has none) in
- * *ret_value. CMD_END: *ret_rest is the index of the first argument that is no flag. CMD_HELP: help
- * has been printed, exit with EXIT_OK. CMD_BAD: a complaint has been printed, exit with EXIT_USAGE.
+ * *ret_value. CMD_END: arguments that are no flags have been moved behind all that are, there are
+ * not too many of them, and *ret_rest (may be NULL) is the index of the first. CMD_HELP: help has
+ * been printed, exit with EXIT_OK. CMD_BAD: a complaint has been printed, exit with EXIT_USAGE.
  */
 int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char **ret_value,
                   int *ret_rest);

@@ -8,7 +8,6 @@
 #include "../options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +70,7 @@ static int take_limit(const struct cmd_verb *self, const char *value, uint64_t *
     return EXIT_OK;
 }
 
-static int take_order(const struct cmd_verb *self, unsigned count, char **words, struct order *ret)
+static int take_order(const struct cmd_verb *self, int count, char **words, struct order *ret)
 {
     struct mailbox_request *r = &ret->request;
     if (count < 2) {
@@ -83,20 +82,18 @@ static int take_order(const struct cmd_verb *self, unsigned count, char **words,
     ret->verb = words[1];
     ret->value = count > 2 ? words[2] : NULL;
     r->timeout_ms = TIMEOUT_MS;
-    bool purge = strcmp(ret->verb, "purge") == 0;
-    if (!purge && strcmp(ret->verb, "limit") != 0 && strcmp(ret->verb, "profile") != 0)
-        return cmd_bad_value(self, "what to do", ret->verb, "purge, limit or profile");
-    if (count > (purge ? 2u : 3u))
-        return cmd_bad_argument(self, words[purge ? 2 : 3]);
-    if (purge) {
+    if (strcmp(ret->verb, "purge") == 0) {
         r->command = PAGE_COMMAND_PURGE;
-        return EXIT_OK;
+        return count > 2 ? cmd_bad_argument(self, words[2]) : EXIT_OK;
     }
+    bool limit = strcmp(ret->verb, "limit") == 0;
+    if (!limit && strcmp(ret->verb, "profile") != 0)
+        return cmd_bad_value(self, "what to do", ret->verb, "purge, limit or profile");
     if (ret->value == NULL) {
         cmd_say("ctl: %s needs a value, expected: plimsoll ctl %s", ret->verb, self->synopsis);
         return EXIT_USAGE;
     }
-    if (ret->verb[0] == 'l') {
+    if (limit) {
         r->command = PAGE_COMMAND_LIMIT;
         return take_limit(self, ret->value, &r->argument);
     }
@@ -229,27 +226,17 @@ static int carry_out(struct order *order, bool json)
     return code;
 }
 
-/* Flags may stand between and behind the words as well. */
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     struct order order = {0};
-    char *words[4];
-    unsigned count = 0;
     bool json = false;
     const char *value;
     int rest, next;
-    for (;; optind = rest + 1) {
-        while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0)
-            json = true;
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (rest == argc)
-            break;
-        if (count == ARRAY_LEN(words))
-            return cmd_bad_argument(self, argv[rest]);
-        words[count++] = argv[rest];
-    }
-    int code = take_order(self, count, words, &order);
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0)
+        json = true;
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    int code = take_order(self, argc - rest, argv + rest, &order);
     return code != EXIT_OK ? code : carry_out(&order, json);
 }
 
@@ -259,5 +246,6 @@ const struct cmd_verb verb_ctl = {
     .summary = "have a running process purge, change its soft limit, or write a heap profile",
     .details = details,
     .flags = flags,
+    .words_most = 3,
     .run = run,
 };

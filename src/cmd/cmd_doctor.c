@@ -73,16 +73,14 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     struct doctor_request request = {.root = ""};
     const char *value;
     bool json = false;
-    int rest, next;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+    int next;
+    while ((next = cmd_next_flag(self, argc, argv, &value, NULL)) >= 0) {
         int code = take_flag(self, (enum flag)next, value, &request, &json);
         if (code != EXIT_OK)
             return code;
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (rest < argc)
-        return cmd_bad_argument(self, argv[rest]);
 
     int rc = doctor_gather(&request, &diagnosis);
     if (rc < 0) {

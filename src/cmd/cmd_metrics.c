@@ -30,8 +30,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     const char *listen = NULL, *once = NULL, *value;
     struct pages pages;
     bool json = false;
-    int rest, next;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+    int next;
+    while ((next = cmd_next_flag(self, argc, argv, &value, NULL)) >= 0) {
         if (next == FLAG_LISTEN)
             listen = value;
         else
@@ -43,8 +43,6 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (rest < argc)
-        return cmd_bad_argument(self, argv[rest]);
     if (listen != NULL && once != NULL) {
         cmd_say("metrics: --%s prints once, expected without --listen (which serves either format "
                 "and /data.json)",

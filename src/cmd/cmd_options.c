@@ -91,14 +91,12 @@ static void print_text(void)
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     const char *value;
-    int rest, next;
+    int next;
     bool json = false;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0)
+    while ((next = cmd_next_flag(self, argc, argv, &value, NULL)) >= 0)
         json = true;
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (rest < argc)
-        return cmd_bad_argument(self, argv[rest]);
     if (json)
         print_json();
     else

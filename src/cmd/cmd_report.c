@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,20 +30,39 @@ struct wish {
 };
 
 /* -errno. */
+static int create(const char *path, FILE **ret)
+{
+    int rc = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    *ret = fd < 0 ? NULL : fdopen(fd, "w");
+    if (*ret == NULL) {
+        rc = -errno;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    return rc;
+}
+
+/* -errno; -EIO where a write before the last failed: errno is of another call by now. */
+static int finish(FILE *file)
+{
+    int rc = ferror(file) != 0 ? -EIO : 0;
+    return fclose(file) != 0 ? -errno : rc;
+}
+
+/* -errno. */
 static int print_page(const struct flight *f, const struct verdict *v,
                       const struct report_plots *plots, const char *path)
 {
+    FILE *to;
     if (strcmp(path, "-") == 0) {
         report_print_html(f, v, plots, stdout);
         return 0;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-    if (to == NULL)
-        return -errno;
+    int rc = create(path, &to);
+    if (rc < 0)
+        return rc;
     report_print_html(f, v, plots, to);
-    bool failed = ferror(to) != 0;
-    return ((fclose(to) != 0) | failed) ? -errno : 0;
+    return finish(to);
 }
 
 static int write_page(const struct flight *f, const struct verdict *v, const char *path)
@@ -86,28 +104,20 @@ static int show(const char *path, const struct wish *wish)
     return code;
 }
 
-/* Flags may stand behind FILE as well. */
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     struct wish wish = {0};
-    const char *value, *path = NULL;
+    const char *value;
     int rest, next;
-    for (;; optind = rest + 1) {
-        while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
-            wish.text |= next == FLAG_TEXT;
-            wish.json |= next == FLAG_JSON;
-            wish.html = next == FLAG_HTML ? value : wish.html;
-        }
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (rest == argc)
-            break;
-        if (path != NULL)
-            return cmd_bad_argument(self, argv[rest]);
-        path = argv[rest];
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        wish.text |= next == FLAG_TEXT;
+        wish.json |= next == FLAG_JSON;
+        wish.html = next == FLAG_HTML ? value : wish.html;
     }
-    if (path != NULL)
-        return show(path, &wish);
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc)
+        return show(argv[rest], &wish);
     cmd_say(
         "report: FILE is missing, expected: plimsoll report %s (plimsoll status names the pages "
         "of processes that died)",
@@ -121,5 +131,6 @@ const struct cmd_verb verb_report = {
     .summary = "show what a flight record or stats page tells of a process's last minutes",
     .details = details,
     .flags = flags,
+    .words_most = 1,
     .run = run,
 };

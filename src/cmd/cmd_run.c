@@ -8,13 +8,13 @@
 
 #include "../fmt.h"
 #include "../options.h"
+#include "../sys.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum flag { FLAG_MEMORY, FLAG_CPUS, FLAG_LIMIT, FLAG_LIBRARY, FLAG_JSON };
@@ -138,13 +138,6 @@ static int scope_failed(const struct scope *scope, const struct scope_limits *li
     return EXIT_RUN_FAILED;
 }
 
-static double now_seconds(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 /* Runs the program in the scope, if there is one, until it has ended: EXIT_OK, and how it ended in
  * *ret. Otherwise the exit code of a program that did not start. */
 static int run_to_end(struct scope *scope, const struct run_args *args, char **env,
@@ -161,12 +154,12 @@ static int run_to_end(struct scope *scope, const struct run_args *args, char **e
         child_abandon(&child);
         return scope_failed(scope, &args->limits, rc);
     }
-    double began = now_seconds();
+    uint64_t began_ns = sys_now_ns();
     rc = child_release(&child);
     if (rc < 0)
         return exec_failed(args->command[0], rc);
     ret->status = child_wait(&child);
-    ret->seconds = now_seconds() - began;
+    ret->ran_ns = sys_now_ns() - began_ns;
     return EXIT_OK;
 }
 
@@ -240,5 +233,6 @@ const struct cmd_verb verb_run = {
     .summary = "run a program with the library preloaded, in a fresh cgroup with limits",
     .details = details,
     .flags = flags,
+    .command_follows = true,
     .run = run,
 };

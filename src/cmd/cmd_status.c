@@ -4,8 +4,8 @@
 #include "json.h"
 #include "recommend.h"
 #include "table.h"
+#include "words.h"
 
-#include "../fmt.h"
 #include "../sys.h"
 
 #include <errno.h>
@@ -32,11 +32,10 @@ struct request {
     bool json, recommend;
 };
 
-static json_t *one_json(const struct process *p, uint64_t now_ns, bool wants_limit)
+static json_t *limit_json(const struct process *p, uint64_t now_ns)
 {
     struct recommendation r;
-    if (!wants_limit)
-        return process_json(p, now_ns);
+    (void)now_ns;
     recommend(p, &r);
     return recommend_json(p, &r);
 }
@@ -51,60 +50,55 @@ static void print_limit(const struct process *p)
 static void print_field(const struct page_view *view, enum page_field field, uint64_t now_ns)
 {
     const struct page_field_info *info = &page_fields[field];
-    char text[40];
     uint64_t v = figure_value(view, field, now_ns);
-    if (info->unit == PAGE_BYTES)
-        figure_bytes(field, v, text, sizeof(text));
-    else if (info->unit == PAGE_NS)
-        figure_seconds(v, text, sizeof(text));
-    else
-        (void)snprintf(text, sizeof(text), "%" PRIu64, v);
-    if (field == PAGE_LEVEL)
-        (void)snprintf(text, sizeof(text), "%s", level_word(v));
-    if (field == PAGE_SOURCE)
-        (void)snprintf(text, sizeof(text), "%s", source_name(v));
+    const char *text = field == PAGE_LEVEL        ? level_word(v)
+                       : field == PAGE_SOURCE     ? source_name(v)
+                       : info->unit == PAGE_BYTES ? figure_bytes(field, v)
+                       : info->unit == PAGE_NS    ? words_span(v)
+                                                  : words_number(v);
     printf("%-26s %12s  %s\n", info->name, text, info->help);
 }
 
 static void print_one(const struct process *p, uint64_t now_ns)
 {
-    char text[32];
     printf("%s, process %" PRIu64 " of user %" PRIu64 "\n", p->comm, p->view.pid, p->view.uid);
     printf("cgroup  %s\npage    %s\n", p->view.cgroup_path[0] != '\0' ? p->view.cgroup_path : "-",
            p->path);
-    figure_seconds(figure_age(&p->view, now_ns), text, sizeof(text));
-    printf("\n%-26s %12s  How old these figures are.\n", "age_seconds", text);
-    figure_headroom_text(&p->view, text, sizeof(text));
-    printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes", text);
+    printf("\n%-26s %12s  How old these figures are.\n", "age_seconds",
+           words_span(figure_age(&p->view, now_ns)));
+    printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes",
+           figure_headroom_text(&p->view));
     for (unsigned i = 0; i < p->view.known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
             print_field(&p->view, (enum page_field)i, now_ns);
 }
 
+/* How long ago a page was last written whose process does not live here: by the wall clock, as the
+ * monotonic one began anew if it is from before a reboot or of another machine. */
+static const char *written_ago(const struct process *p)
+{
+    return words_span(u64_less(sys_wall_ns(), page_written_at(&p->view)));
+}
+
 static void print_dead(const struct pages *pages)
 {
-    char age[32];
     if (pages->dead_count == 0)
         return;
     const struct process *newest = &pages->dead[0];
-    figure_seconds(figure_age(&newest->view, pages->now_ns), age, sizeof(age));
     printf("%zu killed or ended abruptly at level critical; the last one: process %" PRIu64
            " (%s), %s ago, page %s\n",
-           pages->dead_count, newest->view.pid, newest->comm, age, newest->path);
+           pages->dead_count, newest->view.pid, newest->comm, written_ago(newest), newest->path);
 }
 
-/* Written by the clock of this machine, or of the one that the directory is shared with. */
 static void print_elsewhere(const struct pages *pages)
 {
     const struct process *last = &pages->elsewhere;
-    char age[32];
     if (pages->elsewhere_count == 0)
         return;
-    figure_seconds(u64_less(sys_wall_ns(), page_written_at(&last->view)), age, sizeof(age));
     printf("%zu stats %s of other pid namespaces (containers), where it cannot be told who runs; "
            "the one written last: process %" PRIu64 " (%s), %s ago, page %s\n",
            pages->elsewhere_count, pages->elsewhere_count == 1 ? "page is" : "pages are",
-           last->view.pid, last->comm, age, last->path);
+           last->view.pid, last->comm, written_ago(last), last->path);
 }
 
 static void print_none(const struct pages *pages)
@@ -126,14 +120,9 @@ static void print_all(struct pages *pages)
 static void print(const struct request *r, struct pages *pages)
 {
     const struct process *one = r->pid != 0 ? pages_find(pages, r->pid) : NULL;
-    if (r->json && one != NULL) {
-        json_print(one_json(one, pages->now_ns, r->recommend));
-    } else if (r->json) {
-        json_t *all = json_object(), *list = json_array();
-        for (size_t i = 0; i < pages->count; i++)
-            json_array_append_new(list, one_json(&pages->list[i], pages->now_ns, r->recommend));
-        json_object_set_new(all, "processes", list);
-        json_print(all);
+    if (r->json) {
+        process_json_fn *json = r->recommend ? limit_json : process_json;
+        json_print(one != NULL ? json(one, pages->now_ns) : processes_json(pages, json));
     } else if (one != NULL && r->recommend) {
         print_limit(one);
     } else if (one != NULL) {
@@ -167,20 +156,14 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     struct pages pages;
     const char *value;
     int rest, next;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) != CMD_END || rest < argc) {
-        request.json = request.json || next == FLAG_JSON;
-        request.recommend = request.recommend || next == FLAG_RECOMMEND;
-        if (next >= 0)
-            continue;
-        if (next != CMD_END)
-            return cmd_flag_exit(next);
-        if (request.pid != 0)
-            return cmd_bad_argument(self, argv[rest]);
-        if (cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
-            return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
-        optind = rest + 1; /* flags may follow */
+    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+        request.json |= next == FLAG_JSON;
+        request.recommend |= next == FLAG_RECOMMEND;
     }
-
+    if (next != CMD_END)
+        return cmd_flag_exit(next);
+    if (rest < argc && cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
+        return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
     pages_sweep();
     int rc = pages_read(false, &pages);
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
@@ -201,5 +184,6 @@ const struct cmd_verb verb_status = {
     .summary = "show the processes under Plimsoll: heap, limits, level, what reclaiming cost",
     .details = details,
     .flags = flags,
+    .words_most = 1,
     .run = run,
 };

@@ -1,5 +1,7 @@
 /* plimsoll top: the table of processes, again and again. */
 #include "cmd.h"
+#include "figures.h"
+#include "json.h"
 #include "table.h"
 #include "top_screen.h"
 
@@ -27,8 +29,8 @@ static int column_by_word(const char *word)
     return -1;
 }
 
-/* What status prints, in the order asked for. */
-static int print_once(enum column by)
+/* What status prints; the table in the order asked for. */
+static int print_once(enum column by, bool json)
 {
     struct pages pages;
     int rc = pages_read(false, &pages);
@@ -36,25 +38,21 @@ static int print_once(enum column by)
         cmd_say("top: cannot read the stats pages: %s", strerror(-rc));
         return EXIT_PROBLEM;
     }
-    table_print(&pages, by, by);
+    if (json)
+        json_print(processes_json(&pages, process_json));
+    else
+        table_print(&pages, by, by);
     pages_free(&pages);
     return EXIT_OK;
-}
-
-static int print_json(void)
-{
-    char name[] = "status", flag[] = "--json", *argv[] = {name, flag, NULL};
-    optind = 1;
-    return verb_status.run(&verb_status, 2, argv);
 }
 
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     const char *value;
-    int rest, next, by = COLUMN_HEADROOM;
+    int next, by = COLUMN_HEADROOM;
     uint64_t interval_ms = 1000;
     bool json = false;
-    while ((next = cmd_next_flag(self, argc, argv, &value, &rest)) >= 0) {
+    while ((next = cmd_next_flag(self, argc, argv, &value, NULL)) >= 0) {
         if (next == FLAG_JSON)
             json = true;
         else if (next == FLAG_SORT && (by = column_by_word(value)) < 0)
@@ -64,13 +62,9 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
-    if (rest < argc)
-        return cmd_bad_argument(self, argv[rest]);
-    if (json)
-        return print_json();
     pages_sweep();
-    if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-        return print_once((enum column)by);
+    if (json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+        return print_once((enum column)by, json);
     return top_screen((enum column)by, (int)interval_ms);
 }
 

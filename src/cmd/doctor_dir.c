@@ -1,64 +1,19 @@
 /* plimsoll doctor: a directory, seen with the rights of another process. */
 #include "doctor.h"
+#include "rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 64, TRIES_MAX = 100 };
-
-struct rights {
-    uid_t uid;
-    gid_t gid;
-    size_t group_count;
-    gid_t groups[GROUPS_MAX];
-};
-
-/* The numbers behind "key:" in the text of /proc/PID/status; how many. */
-static size_t numbers_of(const char *text, const char *key, unsigned *ret, size_t max)
-{
-    size_t count = 0;
-    const char *at = strstr(text, key);
-    if (at == NULL)
-        return 0;
-    at += strlen(key);
-    while (count < max && *at != '\0' && *at != '\n') {
-        char *end;
-        ret[count] = (unsigned)strtoul(at, &end, 10);
-        if (end == at)
-            break;
-        count++;
-        at = end + strspn(end, " \t");
-    }
-    return count;
-}
-
-/* The effective ones. */
-static int read_rights(int pid, struct rights *ret)
-{
-    char path[64], text[8192];
-    unsigned ids[4];
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    long got = sys_read_file(path, text, sizeof(text));
-    if (got < 0)
-        return (int)got;
-    if (numbers_of(text, "\nUid:", ids, 4) < 2)
-        return -EINVAL;
-    ret->uid = ids[1];
-    if (numbers_of(text, "\nGid:", ids, 4) < 2)
-        return -EINVAL;
-    ret->gid = ids[1];
-    ret->group_count = numbers_of(text, "\nGroups:", ret->groups, GROUPS_MAX);
-    return 0;
-}
+enum { TRIES_MAX = 100 };
 
 /* The root directory that the process sees, or -errno; pid 0: ours. */
 static int open_root(int pid)
@@ -122,8 +77,8 @@ static int may_write_as(int root, const char *path, const struct rights *rights)
         return -errno;
     if (child == 0) {
         if (setgroups(rights->group_count, rights->groups) < 0 ||
-            setresgid(rights->gid, rights->gid, rights->gid) < 0 ||
-            setresuid(rights->uid, rights->uid, rights->uid) < 0)
+            setresgid(rights->group, rights->group, rights->group) < 0 ||
+            setresuid(rights->user, rights->user, rights->user) < 0)
             _exit(0); /* who knows: no complaint */
         _exit(-may_write(root, path));
     }
@@ -145,7 +100,7 @@ void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret)
         return;
     }
     ret->free = free_space(root, path);
-    if (pid > 0 && geteuid() == 0 && read_rights(pid, &rights) == 0)
+    if (pid > 0 && geteuid() == 0 && rights_read((uint64_t)pid, &rights) == 0)
         ret->rc = may_write_as(root, path, &rights);
     else
         ret->rc = may_write(root, path);

@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -97,11 +96,13 @@ static void read_thp(struct diagnosis *d)
 
 static uint64_t captured_swap(const char *root)
 {
-    static const char key[] = "\nSwapTotal:";
+    const char *key = "SwapTotal";
     char path[CGROUP_PATH_MAX], text[4096];
+    uint64_t kib = UNLIMITED;
     (void)snprintf(path, sizeof(path), "%s/proc/meminfo", root);
-    const char *at = sys_read_file(path, text, sizeof(text)) > 0 ? strstr(text, key) : NULL;
-    return at != NULL ? strtoull(at + sizeof(key) - 1, NULL, 10) * KiB : UNLIMITED;
+    if (sys_read_file(path, text, sizeof(text)) > 0)
+        (void)fmt_scan_keys(text, &key, &kib, 1);
+    return kib < UNLIMITED / KiB ? kib * KiB : UNLIMITED;
 }
 
 static uint64_t read_swap(const struct diagnosis *d)
@@ -114,28 +115,16 @@ static uint64_t read_swap(const struct diagnosis *d)
     return (uint64_t)info.totalswap * info.mem_unit;
 }
 
-/* The number behind a key that starts a line of memory.stat; UNLIMITED if it is not there. */
-static uint64_t stat_value(const char *text, const char *key)
-{
-    uint64_t value;
-    const char *at = text;
-    size_t len = strlen(key);
-    while (at != NULL && (strncmp(at, key, len) != 0 || at[len] != ' ')) {
-        at = strchr(at, '\n');
-        at = at != NULL ? at + 1 : NULL;
-    }
-    return at != NULL && fmt_parse_u64(at + len + 1, NULL, &value) == 0 ? value : UNLIMITED;
-}
-
 static void read_more_of_level(const struct diagnosis *d, struct doctor_level *level)
 {
     static char text[16 * 1024];
     const struct cgroup_dir *dir = &d->cgroup.memory;
+    const char *key = dir->version == 1 ? "total_shmem" : "shmem";
     char path[CGROUP_PATH_MAX];
     if (cgroup_level_file(d->request.root, dir, level->limit.path_len, "memory.stat", path,
                           sizeof(path)) == 0 &&
         sys_read_file(path, text, sizeof(text)) > 0)
-        level->shmem = stat_value(text, dir->version == 1 ? "total_shmem" : "shmem");
+        (void)fmt_scan_keys(text, &key, &level->shmem, 1);
     if (dir->version == 2 && cgroup_level_file(d->request.root, dir, level->limit.path_len,
                                                "memory.oom.group", path, sizeof(path)) == 0)
         level->oom_group = sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';

@@ -3,8 +3,7 @@
 #include "doctor.h"
 #include "figures.h"
 #include "json.h"
-
-#include "../fmt.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,23 +34,6 @@ static void level_path(const struct diagnosis *d, const struct doctor_level *lev
     (void)snprintf(buf, len, "%.*s", (int)level->limit.path_len, d->cgroup.memory.path);
 }
 
-static void print_bytes(const char *label, uint64_t bytes, const char *behind)
-{
-    char text[32] = "";
-    struct fmt f = FMT_INIT(text);
-    fmt_bytes(&f, bytes);
-    printf("%s%s%s", label, text, behind);
-}
-
-/* A number that may be unknown rather than unlimited. */
-static void print_known(const char *label, uint64_t bytes)
-{
-    if (bytes == UNLIMITED)
-        printf("%sunknown", label);
-    else
-        print_bytes(label, bytes, "");
-}
-
 static void print_levels(const struct diagnosis *d)
 {
     char path[CGROUP_PATH_MAX];
@@ -61,32 +43,29 @@ static void print_levels(const struct diagnosis *d)
         const struct doctor_level *level = &d->levels[i];
         level_path(d, level, path, sizeof(path));
         printf("  %s%s\n", path, doctor_level_binds(d, level) ? "  <- binds" : "");
-        print_bytes("    limit ", level->limit.hard, "");
-        print_bytes(", high ", level->limit.high, "");
-        print_known(", usage ", level->usage);
-        print_known(", of that reclaimable ", level->reclaimable);
-        putchar('\n');
+        printf("    limit %s, high %s, usage %s, of that reclaimable %s\n",
+               words_bytes(level->limit.hard), words_bytes(level->limit.high),
+               words_known(level->usage), words_known(level->reclaimable));
     }
 }
 
 static void print_limits(const struct diagnosis *d)
 {
-    print_known("RAM: ", d->ram);
+    printf("RAM: %s", words_known(d->ram));
     if (d->swap != UNLIMITED)
-        print_bytes(", swap ", d->swap, "");
-    print_bytes("\nSwap limit: ", d->memory.swap, "\n");
-    print_bytes("Effective limit: ", d->effective_bytes, "");
-    printf(" (from: %s)\n", d->effective_bytes == UNLIMITED ? "none"
-                            : d->effective_bytes < d->ram   ? "cgroup"
-                                                            : "RAM");
+        printf(", swap %s", words_bytes(d->swap));
+    printf("\nSwap limit: %s\n", words_bytes(d->memory.swap));
+    printf("Effective limit: %s (from: %s)\n", words_bytes(d->effective_bytes),
+           d->effective_bytes == UNLIMITED ? "none"
+           : d->effective_bytes < d->ram   ? "cgroup"
+                                           : "RAM");
     if (d->limits.source == LIMITS_NONE) {
         puts("Soft limit: none");
         return;
     }
-    print_bytes("Soft limit: ", d->limits.soft, "");
-    print_bytes("; purging from ", d->limits.low, "");
-    print_bytes(", callbacks from ", d->limits.soft, "");
-    print_bytes(", critical from ", d->limits.critical, "\n");
+    printf("Soft limit: %s; purging from %s, callbacks from %s, critical from %s\n",
+           words_bytes(d->limits.soft), words_bytes(d->limits.low), words_bytes(d->limits.soft),
+           words_bytes(d->limits.critical));
 }
 
 static void print_cpus(const struct diagnosis *d)

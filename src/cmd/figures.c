@@ -2,12 +2,7 @@
 #include "figures.h"
 
 #include "json.h"
-
-#include "../fmt.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include "words.h"
 
 bool figure_headroom(const struct page_view *view, uint64_t *ret)
 {
@@ -16,11 +11,11 @@ bool figure_headroom(const struct page_view *view, uint64_t *ret)
     return hard == UNLIMITED || usage != UNLIMITED;
 }
 
-void figure_headroom_text(const struct page_view *view, char *text, size_t size)
+const char *figure_headroom_text(const struct page_view *view)
 {
     uint64_t headroom;
     bool known = figure_headroom(view, &headroom);
-    figure_bytes(known ? PAGE_HARD : PAGE_USAGE, headroom, text, size);
+    return figure_bytes(known ? PAGE_HARD : PAGE_USAGE, headroom);
 }
 
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns)
@@ -46,43 +41,14 @@ const char *source_name(uint64_t source)
     return source < ARRAY_LEN(words) ? words[source] : "?";
 }
 
-void figure_seconds(uint64_t ns, char *text, size_t size)
-{
-    static const struct {
-        uint64_t ns;
-        const char *unit;
-    } steps[] = {{3600 * 24 * NS_PER_S, "d"},
-                 {3600 * NS_PER_S, "h"},
-                 {60 * NS_PER_S, "min"},
-                 {NS_PER_S, "s"},
-                 {NS_PER_MS, "ms"}};
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (ns < steps[i].ns)
-            continue;
-        uint64_t tenths = u64_share(ns % steps[i].ns, 10, steps[i].ns);
-        if (ns / steps[i].ns < 10 && tenths > 0)
-            (void)snprintf(text, size, "%" PRIu64 ".%" PRIu64 " %s", ns / steps[i].ns, tenths,
-                           steps[i].unit);
-        else
-            (void)snprintf(text, size, "%" PRIu64 " %s", ns / steps[i].ns, steps[i].unit);
-        return;
-    }
-    (void)snprintf(text, size, ns > 0 ? "< 1 ms" : "0");
-}
-
 bool figure_is_usage(enum page_field field)
 {
     return field == PAGE_USAGE || field == PAGE_PEAK_USAGE;
 }
 
-void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size)
+const char *figure_bytes(enum page_field field, uint64_t bytes)
 {
-    struct fmt f = {.buf = text, .cap = size};
-    text[0] = '\0';
-    if (bytes == UNLIMITED)
-        fmt_str(&f, figure_is_usage(field) ? "?" : "none");
-    else
-        fmt_bytes(&f, bytes);
+    return bytes != UNLIMITED ? words_bytes(bytes) : figure_is_usage(field) ? "?" : "none";
 }
 
 static json_t *field_json(const struct page_view *view, enum page_field field, uint64_t now_ns)
@@ -100,7 +66,7 @@ static json_t *field_json(const struct page_view *view, enum page_field field, u
         break;
     }
     if (page_fields[field].unit == PAGE_NS)
-        return json_real((double)v / (double)NS_PER_S);
+        return json_seconds(v);
     if (page_fields[field].unit == PAGE_BYTES)
         return v == UNLIMITED && figure_is_usage(field) ? json_null() : json_limit(v);
     return json_number(v);
@@ -115,8 +81,7 @@ json_t *process_json(const struct process *p, uint64_t now_ns)
     json_object_set_new(all, "pid", json_number(view->pid));
     json_object_set_new(all, "comm", json_text(p->comm));
     json_object_set_new(all, "uid", json_number(view->uid));
-    json_object_set_new(all, "age_seconds",
-                        json_real((double)figure_age(view, now_ns) / (double)NS_PER_S));
+    json_object_set_new(all, "age_seconds", json_seconds(figure_age(view, now_ns)));
     json_object_set_new(all, "headroom_bytes", known ? json_limit(headroom) : json_null());
     for (unsigned i = 0; i < view->known; i++)
         if (page_fields[i].kind != PAGE_CLOCK)
@@ -125,5 +90,14 @@ json_t *process_json(const struct process *p, uint64_t now_ns)
     json_object_set_new(all, "cgroup_path", json_text(view->cgroup_path));
     json_object_set_new(all, "library_version", json_text(view->version));
     json_object_set_new(all, "page", json_text(p->path));
+    return all;
+}
+
+json_t *processes_json(const struct pages *pages, process_json_fn *one)
+{
+    json_t *all = json_object(), *list = json_array();
+    for (size_t i = 0; i < pages->count; i++)
+        json_array_append_new(list, one(&pages->list[i], pages->now_ns));
+    json_object_set_new(all, "processes", list);
     return all;
 }

@@ -9,8 +9,8 @@
 /* Bytes from the usage to the hard limit; UNLIMITED where there is no limit. false: there is one,
  * but the usage is not known; UNLIMITED then too. */
 bool figure_headroom(const struct page_view *view, uint64_t *ret);
-/* The same as text. */
-void figure_headroom_text(const struct page_view *view, char *text, size_t size);
+/* The same as text; see words.h for how long the texts stay. */
+const char *figure_headroom_text(const struct page_view *view);
 /* How old the figures are, in nanoseconds. */
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
 /* The figure as readers show it. */
@@ -22,12 +22,13 @@ const char *level_word(uint64_t level);
 /* "none", "cgroup", "machine", "process", or "?". */
 const char *source_name(uint64_t source);
 
-/* "1.25 s", "250 ms", "3 min", ...: at most 8 characters. */
-void figure_seconds(uint64_t ns, char *text, size_t size);
-/* As fmt_bytes(); "?" for a usage that is not known. */
-void figure_bytes(enum page_field field, uint64_t bytes, char *text, size_t size);
+/* As words_bytes(), but "none" for no limit, and "?" for a usage that is not known. */
+const char *figure_bytes(enum page_field field, uint64_t bytes);
 
+typedef json_t *process_json_fn(const struct process *process, uint64_t now_ns);
 /* All of it, as a new JSON object. */
-json_t *process_json(const struct process *process, uint64_t now_ns);
+process_json_fn process_json;
+/* What `one` tells of each that lives, as an array "processes" in a new JSON object. */
+json_t *processes_json(const struct pages *pages, process_json_fn *one);
 
 #endif

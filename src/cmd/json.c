@@ -10,6 +10,11 @@ json_t *json_number(uint64_t v)
     return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
+json_t *json_seconds(uint64_t ns)
+{
+    return json_real((double)ns / (double)NS_PER_S);
+}
+
 json_t *json_known(uint64_t v)
 {
     return v == UNLIMITED ? json_null() : json_number(v);

@@ -12,6 +12,7 @@
 json_t *json_limit(uint64_t bytes);
 json_t *json_millis(uint64_t millis); /* thousandths as a number: 1500 is 1.5 */
 json_t *json_number(uint64_t v);
+json_t *json_seconds(uint64_t ns);
 json_t *json_known(uint64_t v);   /* null for UNLIMITED */
 json_t *json_text(const char *s); /* bytes that are no UTF-8 become "?" */
 

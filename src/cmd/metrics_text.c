@@ -6,9 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Behind another one. */
 static void write_label(const char *name, const char *value, FILE *to)
 {
-    fprintf(to, "%s=\"", name);
+    fprintf(to, ",%s=\"", name);
     for (; *value != '\0'; value++) {
         if (*value == '\\' || *value == '"')
             fputc('\\', to);
@@ -17,10 +18,16 @@ static void write_label(const char *name, const char *value, FILE *to)
     fputc('"', to);
 }
 
-static void write_labels(const struct process *p, FILE *to)
+/* What stands in front of a value. more: with the labels that only say what the process is. */
+static void write_series(const char *name, const struct process *p, bool more, FILE *to)
 {
-    fprintf(to, "{pid=\"%" PRIu64 "\",", p->view.pid);
+    fprintf(to, "plimsoll_%s{pid=\"%" PRIu64 "\"", name, p->view.pid);
     write_label("comm", p->comm, to);
+    if (more) {
+        write_label("cgroup", p->view.cgroup_path, to);
+        write_label("version", p->view.version, to);
+    }
+    fputs("} ", to);
 }
 
 static void write_head(const char *name, const char *type, const char *unit, const char *help,
@@ -37,11 +44,11 @@ static void write_head(const char *name, const char *type, const char *unit, con
 static void write_value(enum page_unit unit, uint64_t v, FILE *to)
 {
     if (unit == PAGE_NS)
-        fprintf(to, "} %" PRIu64 ".%09" PRIu64 "\n", v / NS_PER_S, v % NS_PER_S);
+        fprintf(to, "%" PRIu64 ".%09" PRIu64 "\n", v / NS_PER_S, v % NS_PER_S);
     else if (unit == PAGE_BYTES && v == UNLIMITED)
-        fputs("} +Inf\n", to);
+        fputs("+Inf\n", to);
     else
-        fprintf(to, "} %" PRIu64 "\n", v);
+        fprintf(to, "%" PRIu64 "\n", v);
 }
 
 static const char *unit_word(enum page_unit unit)
@@ -61,14 +68,15 @@ static void write_field(const struct pages *pages, enum page_field field,
 {
     const struct page_field_info *info = &page_fields[field];
     bool counter = info->kind == PAGE_COUNTER;
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%s%s", info->name, counter ? "_total" : "");
     write_head(info->name, counter ? "counter" : "gauge", unit_word(info->unit), info->help, format,
                to);
     for (size_t i = 0; i < pages->count; i++) {
         const struct process *p = &pages->list[i];
         if (!is_known(&p->view, field))
             continue;
-        fprintf(to, "plimsoll_%s%s", info->name, counter ? "_total" : "");
-        write_labels(p, to);
+        write_series(name, p, false, to);
         write_value(info->unit, figure_value(&p->view, field, pages->now_ns), to);
     }
 }
@@ -81,15 +89,13 @@ static void write_derived(const struct pages *pages, enum metrics_format format,
         uint64_t headroom;
         if (!figure_headroom(&pages->list[i].view, &headroom))
             continue;
-        fputs("plimsoll_headroom_bytes", to);
-        write_labels(&pages->list[i], to);
+        write_series("headroom_bytes", &pages->list[i], false, to);
         write_value(PAGE_BYTES, headroom, to);
     }
     write_head("age_seconds", "gauge", "seconds", "How old the figures of a process are.", format,
                to);
     for (size_t i = 0; i < pages->count; i++) {
-        fputs("plimsoll_age_seconds", to);
-        write_labels(&pages->list[i], to);
+        write_series("age_seconds", &pages->list[i], false, to);
         write_value(PAGE_NS, figure_age(&pages->list[i].view, pages->now_ns), to);
     }
 }
@@ -100,12 +106,8 @@ static void write_info(const struct pages *pages, enum metrics_format format, FI
     write_head(open ? "process" : "process_info", open ? "info" : "gauge", NULL,
                "The processes under Plimsoll.", format, to);
     for (size_t i = 0; i < pages->count; i++) {
-        const struct process *p = &pages->list[i];
-        fputs("plimsoll_process_info", to);
-        write_labels(p, to);
-        write_label(",cgroup", p->view.cgroup_path, to);
-        write_label(",version", p->view.version, to);
-        fputs("} 1\n", to);
+        write_series("process_info", &pages->list[i], true, to);
+        fputs("1\n", to);
     }
     write_head("processes", "gauge", NULL, "How many processes have a stats page.", format, to);
     fprintf(to, "plimsoll_processes %zu\n", pages->count);
@@ -135,7 +137,7 @@ static json_t *history_json(const struct page_view *view, uint64_t now_ns)
         struct page_sample sample = page_sample_at(view, i);
         uint64_t last = sample.at_ns + sample.span_us * (uint64_t)1000;
         json_t *row = json_array();
-        json_array_append_new(row, json_real((double)u64_less(now_ns, last) / (double)NS_PER_S));
+        json_array_append_new(row, json_seconds(u64_less(now_ns, last)));
         json_array_append_new(row, kib_or_null(sample.usage));
         json_array_append_new(row, kib_or_null(sample.hard));
         json_array_append_new(row, json_number(sample.level));

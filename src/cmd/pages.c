@@ -113,7 +113,7 @@ static int keep_dead(struct pages *pages, struct process *process)
         *process = *oldest;
         *oldest = newer;
     }
-    page_free(process);
+    process_free(process);
     return 0;
 }
 
@@ -122,10 +122,10 @@ static void keep_elsewhere(struct pages *pages, struct process *process)
     struct process *last = &pages->elsewhere;
     if (pages->elsewhere_count++ > 0 &&
         page_written_at(&process->view) <= page_written_at(&last->view)) {
-        page_free(process);
+        process_free(process);
         return;
     }
-    page_free(last);
+    process_free(last);
     *last = *process;
 }
 
@@ -141,9 +141,9 @@ static int keep(struct pages *pages, struct process *process, const char *dir, c
     else if (process->life == PAGE_ELSEWHERE)
         keep_elsewhere(pages, process);
     else
-        page_free(process);
+        process_free(process);
     if (rc < 0)
-        page_free(process);
+        process_free(process);
     return rc;
 }
 
@@ -156,7 +156,7 @@ static int read_dir(struct pages *pages, const char *path, bool history)
         struct page_name name;
         struct process process;
         if (page_name_parse(entry->d_name, &name) &&
-            page_read_at(dirfd(dir), &name, history, &process) == 0)
+            process_read(dirfd(dir), &name, history, &process) == 0)
             rc = keep(pages, &process, path, entry->d_name);
     }
     if (dir != NULL)
@@ -192,7 +192,7 @@ static void sort(struct pages *pages)
     for (size_t i = 0; i < pages->count; i++) {
         struct process *p = &pages->list[i];
         if (kept > 0 && pages->list[kept - 1].view.pid == p->view.pid)
-            page_free(p); /* an older one, from before an exec, in another directory */
+            process_free(p); /* an older one, from before an exec, in another directory */
         else
             pages->list[kept++] = *p;
     }
@@ -219,10 +219,10 @@ int pages_read(bool history, struct pages *ret)
 void pages_free(struct pages *pages)
 {
     for (size_t i = 0; i < pages->count; i++)
-        page_free(&pages->list[i]);
+        process_free(&pages->list[i]);
     for (size_t i = 0; i < pages->dead_count; i++)
-        page_free(&pages->dead[i]);
-    page_free(&pages->elsewhere);
+        process_free(&pages->dead[i]);
+    process_free(&pages->elsewhere);
     free(pages->list);
     free(pages->dead);
     *pages = (struct pages){0};

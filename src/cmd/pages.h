@@ -35,7 +35,7 @@ void pages_free(struct pages *pages);
 /* NULL: none. */
 const struct process *pages_find(const struct pages *pages, uint64_t pid);
 
-void page_free(struct process *process);
+void process_free(struct process *process);
 
 /* Removes pages that processes of this user have left behind, in the same directories. */
 void pages_sweep(void);

@@ -6,6 +6,6 @@
 
 /* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
  * it is of another process than its name says. */
-int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret);
+int process_read(int dir, const struct page_name *name, bool history, struct process *ret);
 
 #endif

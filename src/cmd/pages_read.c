@@ -2,6 +2,9 @@
 #include "pages_internal.h"
 
 #include "clean.h"
+#include "rights.h"
+
+#include "../sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,19 +49,13 @@ static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, boo
  * user, or with his rights, is not that user's: it makes no page then. */
 static bool may_speak_for(uint32_t owner, uint64_t pid)
 {
-    char path[64], line[256];
-    bool found = false;
-    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return true; /* gone, and then nobody is harmed */
-    while (!found && fgets(line, sizeof(line), f) != NULL) {
-        unsigned real, effective, saved;
-        if (sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) == 3)
-            found = real == owner && effective == owner && saved == owner;
-    }
-    (void)fclose(f);
-    return found || owner == 0;
+    struct rights its;
+    if (owner == 0)
+        return true;
+    int rc = rights_read(pid, &its);
+    if (rc < 0)
+        return rc != -EBADMSG; /* gone, and then nobody is harmed */
+    return its.real_user == owner && its.user == owner && its.saved_user == owner;
 }
 
 /* What stands in a column: a byte is a character. */
@@ -74,15 +71,12 @@ static void set_texts(struct process *p)
 {
     char path[64];
     (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", p->view.pid);
-    FILE *f = p->life == PAGE_LIVES ? fopen(path, "re") : NULL;
-    if (f == NULL || fgets(p->comm, sizeof(p->comm), f) == NULL)
+    if (p->life != PAGE_LIVES || sys_read_file(path, p->comm, sizeof(p->comm)) <= 0)
         memcpy(p->comm, p->view.comm, sizeof(p->comm));
     p->comm[strcspn(p->comm, "\n")] = '\0';
     clean_ascii(p->comm);
     clean_ascii(p->view.version);
     clean_text(p->view.cgroup_path);
-    if (f != NULL)
-        (void)fclose(f);
 }
 
 /* Whose page it is; -EBADMSG: of another process than its name says, -EPERM: it may not say so. */
@@ -138,7 +132,7 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     return rc;
 }
 
-int page_read_at(int dir, const struct page_name *name, bool history, struct process *ret)
+int process_read(int dir, const struct page_name *name, bool history, struct process *ret)
 {
     char text[PAGE_NAME_MAX];
     page_name_print(name, text);
@@ -151,7 +145,7 @@ int page_read_at(int dir, const struct page_name *name, bool history, struct pro
     return rc;
 }
 
-void page_free(struct process *process)
+void process_free(struct process *process)
 {
     free(process->path);
     free(process->copy);

@@ -152,16 +152,14 @@ static void read_all(int fd, char *text, size_t len)
     text[strcspn(text, "\n")] = '\0';
 }
 
-int preload_try(const char *library, char *why, size_t len)
+/* Runs this command once more, in that environment: whether it ran well, and what it complained of.
+ * 0 or -errno. */
+static int run_self(char *const *env, bool *ret_ran, char *why, size_t len)
 {
-    /* Its own messages would be taken for the linker's. */
-    static char log_off[] = "PLIMSOLL_LOG=off";
-    char *env[] = {entry_new(preload_name, library, NULL), log_off, NULL};
     char *argv[] = {(char[]){"plimsoll"}, (char[]){"--version"}, NULL};
-    int fds[2];
-    int status = -1;
-    if (env[0] == NULL || pipe2(fds, O_CLOEXEC) < 0)
-        return -ENOMEM;
+    int fds[2], status = -1;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
     pid_t pid = fork();
     if (pid == 0) {
         (void)dup2(fds[1], STDERR_FILENO);
@@ -174,11 +172,23 @@ int preload_try(const char *library, char *why, size_t len)
     if (pid > 0) {
         read_all(fds[0], why, len);
         (void)waitpid(pid, &status, 0);
-        if (status != 0 && why[0] == '\0')
-            (void)snprintf(why, len, "a program does not run with %s", library);
-        rc = why[0] != '\0' ? -ELIBBAD : 0;
     }
     (void)close(fds[0]);
-    free(env[0]);
+    *ret_ran = status == 0;
     return rc;
+}
+
+int preload_try(const char *library, char *why, size_t len)
+{
+    /* Its own messages would be taken for the linker's. */
+    static char log_off[] = "PLIMSOLL_LOG=off";
+    char *env[] = {entry_new(preload_name, library, NULL), log_off, NULL};
+    bool ran = false;
+    int rc = env[0] == NULL ? -ENOMEM : run_self(env, &ran, why, len);
+    free(env[0]);
+    if (rc < 0)
+        return rc;
+    if (!ran && why[0] == '\0')
+        (void)snprintf(why, len, "a program does not run with %s", library);
+    return why[0] != '\0' ? -ELIBBAD : 0;
 }

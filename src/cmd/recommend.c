@@ -1,44 +1,35 @@
 /* The smallest safe limit, see recommend.h. */
 #include "recommend.h"
 
-#include "figures.h"
 #include "json.h"
+#include "words.h"
+
+#include "../fmt.h"
+#include "../sys.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     SHARE_DEFAULT = 85, /* soft limit 90 %, and purging starts 5 points below it */
     SHARE_LEAST = 20,
     LIMIT_LEAST_MIB = 16,
+    STATUS_MAX = 1 << 20, /* a line of it names all groups, of which there may be 65536 */
 };
-
-/* Kilobytes of one line of /proc/PID/status, as bytes. */
-static uint64_t status_bytes(const char *line, const char *name)
-{
-    uint64_t kib;
-    size_t len = strlen(name);
-    if (strncmp(line, name, len) != 0 || sscanf(line + len, " %" SCNu64, &kib) != 1)
-        return 0;
-    return kib * KiB;
-}
 
 /* What counts against a limit and is not the heap: stacks, the program's data, allocators of its
  * own, jemalloc's books, page tables. */
 static bool read_outside(const struct process *p, uint64_t *ret)
 {
-    static const char *const names[] = {"RssAnon:", "RssShmem:", "VmPTE:"};
-    char path[64], line[256];
-    uint64_t sum = 0;
+    static const char *const keys[] = {"RssAnon", "RssShmem", "VmPTE"};
+    static char text[STATUS_MAX];
+    char path[64];
+    uint64_t kib[ARRAY_LEN(keys)] = {0};
     (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", p->view.pid);
-    FILE *f = p->life == PAGE_LIVES ? fopen(path, "re") : NULL;
-    if (f == NULL)
+    if (p->life != PAGE_LIVES || sys_read_file(path, text, sizeof(text)) < 0)
         return false;
-    while (fgets(line, sizeof(line), f) != NULL)
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            sum += status_bytes(line, names[i]);
-    (void)fclose(f);
+    (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
+    uint64_t sum = (kib[0] + kib[1] + kib[2]) * KiB;
     *ret = u64_less(sum, p->view.values[PAGE_COMMITTED]);
     return sum > 0;
 }
@@ -69,11 +60,9 @@ void recommend(const struct process *p, struct recommendation *ret)
     ret->limit = u64_max(mib, LIMIT_LEAST_MIB) * MiB;
 }
 
-static void print_bytes(const char *label, uint64_t bytes, const char *behind)
+static void print_part(const char *label, uint64_t bytes, const char *behind)
 {
-    char text[32];
-    figure_bytes(PAGE_COMMITTED, bytes, text, sizeof(text));
-    printf("# %-10s %10s  %s\n", label, text, behind);
+    printf("# %-10s %10s  %s\n", label, words_bytes(bytes), behind);
 }
 
 void recommend_print(const struct process *p, const struct recommendation *r)
@@ -81,11 +70,11 @@ void recommend_print(const struct process *p, const struct recommendation *r)
     uint64_t mib = r->limit / MiB;
     printf("# Process %" PRIu64 " (%s): limit %" PRIu64 " bytes\n#\n", p->view.pid, p->comm,
            r->limit);
-    print_bytes("in use", r->heap, "the most that the heap had in use at a look");
-    print_bytes("unseen", r->unseen, "that it may have had in use between two looks");
-    print_bytes("outside", r->outside,
-                r->outside_known ? "anonymous memory and page tables beside the heap, now"
-                                 : "beside the heap: not known, the process is gone");
+    print_part("in use", r->heap, "the most that the heap had in use at a look");
+    print_part("unseen", r->unseen, "that it may have had in use between two looks");
+    print_part("outside", r->outside,
+               r->outside_known ? "anonymous memory and page tables beside the heap, now"
+                                : "beside the heap: not known, the process is gone");
     printf("# The sum is %" PRIu64 " %% of the limit: there purging starts. Page cache comes and\n"
            "# goes on top. Seen so far: as good as the load it has had.\n",
            r->share);

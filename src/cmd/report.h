@@ -43,7 +43,7 @@ struct verdict {
     uint64_t request;   /* the largest single one in the last seconds */
     uint64_t dirty_end; /* free pages at the end */
     /* What was done, over the samples. */
-    unsigned purges, passes, throttles, refusals;
+    unsigned purges, passes, refusals;
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;
     bool cannot_meet;
     bool at_limit; /* usage at the end was nine tenths of the hard limit or more */

@@ -1,11 +1,11 @@
 /* The sentence at the top and what to do next, see report.h. */
 #include "report.h"
 
-#include "../fmt.h"
 #include "../limits.h"
 #include "figures.h"
 #include "words.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -47,44 +47,33 @@ static const char *what_grew(enum report_cause cause)
     return "nothing much";
 }
 
+/* Goes on behind what_ended(). */
+static void why(const struct verdict *v, char *to, size_t size)
+{
+    bool limited = v->hard != UNLIMITED;
+    if (v->cause == REPORT_REQUEST)
+        (void)snprintf(to, size, ": it asked for %s at once, more than the %s that were left.",
+                       words_bytes(v->request), words_bytes(u64_less(v->hard, v->usage)));
+    else if (v->cause == REPORT_UNKNOWN)
+        (void)snprintf(to, size,
+                       v->peak == UNLIMITED ? ". Its usage is not known."
+                                            : ". Usage did not rise in the time that is known.");
+    else
+        (void)snprintf(to, size, ". What grew: %s; usage rose by %s in %s to %s%s%s.",
+                       what_grew(v->cause), words_bytes((uint64_t)v->rise_usage),
+                       words_span(v->rise_ns), words_bytes(v->peak), limited ? " of " : "",
+                       limited ? words_bytes(v->hard) : "");
+}
+
 void report_headline(const struct flight *f, const struct verdict *v, char *to, size_t size)
 {
-    struct fmt line = {.buf = to, .cap = size};
-    to[0] = '\0';
-    fmt_str(&line, f->comm[0] != '\0' ? f->comm : "The process");
-    fmt_str(&line, " (pid ");
-    fmt_u64(&line, f->pid);
-    fmt_str(&line, ") ");
-    fmt_str(&line, what_ended(f, v));
-    if (v->end == REPORT_GONE) {
-        fmt_str(&line, "; when last seen it was at level ");
-        fmt_str(&line, level_word(f->values[PAGE_LEVEL]));
-    }
-    if (v->cause == REPORT_REQUEST) {
-        fmt_str(&line, ": it asked for ");
-        fmt_bytes(&line, v->request);
-        fmt_str(&line, " at once, more than the ");
-        fmt_bytes(&line, u64_less(v->hard, v->usage));
-        fmt_str(&line, " that were left.");
-    } else if (v->cause == REPORT_UNKNOWN && v->peak == UNLIMITED) {
-        fmt_str(&line, ". Its usage is not known.");
-    } else if (v->cause == REPORT_UNKNOWN) {
-        fmt_str(&line, ". Usage did not rise in the time that is known.");
-    } else {
-        fmt_str(&line, ". What grew: ");
-        fmt_str(&line, what_grew(v->cause));
-        fmt_str(&line, "; usage rose by ");
-        fmt_bytes(&line, (uint64_t)v->rise_usage);
-        fmt_str(&line, " in ");
-        fmt_str(&line, words_span(v->rise_ns));
-        fmt_str(&line, " to ");
-        fmt_bytes(&line, v->peak);
-        if (v->hard != UNLIMITED) {
-            fmt_str(&line, " of ");
-            fmt_bytes(&line, v->hard);
-        }
-        fmt_str(&line, ".");
-    }
+    char reason[REPORT_LINE_MAX];
+    bool gone = v->end == REPORT_GONE;
+    why(v, reason, sizeof(reason));
+    (void)snprintf(to, size, "%s (pid %" PRIu64 ") %s%s%s%s",
+                   f->comm[0] != '\0' ? f->comm : "The process", f->pid, what_ended(f, v),
+                   gone ? "; when last seen it was at level " : "",
+                   gone ? level_word(f->values[PAGE_LEVEL]) : "", reason);
 }
 
 static void say(struct advice *a, const char *format, ...) PLIM_PRINTF(2, 3);

@@ -9,11 +9,6 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
-static json_t *seconds(uint64_t ns)
-{
-    return json_real((double)ns / 1e9);
-}
-
 static json_t *verdict_json(const struct flight *f, const struct verdict *v)
 {
     static const char *const causes[] = {"unknown", "live_memory", "free_pages", "outside_heap",
@@ -34,13 +29,13 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "rise_heap_in_use_bytes", json_integer(v->rise_active));
     set(o, "rise_free_pages_bytes", json_integer(v->rise_dirty));
     set(o, "rise_outside_heap_bytes", json_integer(v->rise_outside));
-    set(o, "rise_seconds", seconds(v->rise_ns));
+    set(o, "rise_seconds", json_seconds(v->rise_ns));
     set(o, "rise_bytes_per_second", json_number(v->rate));
     set(o, "still_rising", json_boolean(v->still_rising));
     set(o, "purged_bytes", json_known(v->purged));
     set(o, "reclaimer_asked_bytes", json_known(v->asked));
     set(o, "reclaimer_freed_bytes", json_known(v->freed));
-    set(o, "throttle_seconds", seconds(v->throttle_ns));
+    set(o, "throttle_seconds", json_seconds(v->throttle_ns));
     set(o, "largest_request_bytes", json_known(v->request));
     set(o, "needed_bytes", json_known(v->needed));
     set(o, "needed_limit_bytes", json_known(v->needed_limit));
@@ -52,7 +47,7 @@ static json_t *values_json(const struct flight *f)
     json_t *o = json_object();
     for (unsigned i = 0; i < f->known; i++)
         set(o, page_fields[i].name,
-            page_fields[i].unit == PAGE_NS ? seconds(f->values[i]) : json_known(f->values[i]));
+            page_fields[i].unit == PAGE_NS ? json_seconds(f->values[i]) : json_known(f->values[i]));
     return o;
 }
 
@@ -124,8 +119,8 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     set(o, "command", json_text(f->comm));
     set(o, "version", json_text(f->version));
     set(o, "cgroup_path", json_text(f->cgroup_path));
-    set(o, "created_at", seconds(f->created_at));
-    set(o, "taken_at", seconds(f->taken_at));
+    set(o, "created_at", json_seconds(f->created_at));
+    set(o, "taken_at", json_seconds(f->taken_at));
     set(o, "heap_profile", f->profile[0] != '\0' ? json_text(f->profile) : json_null());
     set(o, "verdict", verdict_json(f, v));
     set(o, "values", values_json(f));

@@ -39,7 +39,6 @@ static void sum_up(const struct flight *f, struct verdict *v)
         const struct record_sample *s = &f->samples[i];
         v->purges += (s->events & PAGE_EVENT_PURGE) != 0;
         v->passes += (s->events & PAGE_EVENT_PASS) != 0;
-        v->throttles += (s->events & PAGE_EVENT_THROTTLE) != 0;
         v->refusals += (s->events & PAGE_EVENT_REFUSED) != 0;
         add(&v->purged, s->purged);
         add(&v->asked, s->asked);

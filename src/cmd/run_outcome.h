@@ -9,7 +9,7 @@ struct run_outcome {
     const char *command;
     struct scope_limits limits;
     int status; /* as wait() gives it */
-    double seconds;
+    uint64_t ran_ns;
     struct scope_toll toll;
 };
 

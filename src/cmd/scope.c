@@ -29,6 +29,12 @@ static const char *group_name(const struct scope_group *group)
     return group->dir.path + group->dir.mount_len;
 }
 
+/* One of its controllers: they share the directory. */
+static const char *group_control(const struct scope_group *group)
+{
+    return control_name(group->controls & CONTROL_MEMORY ? CONTROL_MEMORY : CONTROL_CPU);
+}
+
 static size_t group_values(const struct scope_group *group, const struct scope_limits *limits,
                            struct libcg_value *values)
 {
@@ -142,9 +148,7 @@ int scope_attach(struct scope *scope, pid_t pid)
 {
     for (unsigned i = 0; i < scope->count; i++) {
         struct scope_group *group = &scope->groups[i];
-        const char *control =
-            control_name(group->controls & CONTROL_MEMORY ? CONTROL_MEMORY : CONTROL_CPU);
-        int rc = libcg_attach(group_name(group), control, pid);
+        int rc = libcg_attach(group_name(group), group_control(group), pid);
         if (rc < 0)
             return fail(scope, rc, "cannot move the program into", group->dir.path);
     }
@@ -181,12 +185,10 @@ static int group_remove(struct scope_group *group)
     int rc = 0;
     if (group->dir.path[0] == '\0')
         return 0;
-    const char *control =
-        control_name(group->controls & CONTROL_MEMORY ? CONTROL_MEMORY : CONTROL_CPU);
     for (unsigned try = 0; try < REMOVE_TRIES; try++) {
         if (cgroupfs_kill(group->dir.path) <= 0) {
             (void)cgroupfs_remove_children(group->dir.path);
-            rc = libcg_remove(group_name(group), control);
+            rc = libcg_remove(group_name(group), group_control(group));
             if (rc == 0)
                 break;
         }

@@ -2,8 +2,8 @@
 #include "table.h"
 
 #include "figures.h"
+#include "words.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +28,7 @@ const struct column_info columns[COLUMN_COUNT] = {
     [COLUMN_AGE] = {"AGE", 7, 'a', "age"},
 };
 
-static void cell_number(uint64_t v, char *text, size_t size)
-{
-    (void)snprintf(text, size, "%" PRIu64, v);
-}
-
-static void cell(const struct process *p, uint64_t now_ns, enum column column, char *text,
-                 size_t size)
+static const char *cell(const struct process *p, uint64_t now_ns, enum column column)
 {
     const struct page_view *view = &p->view;
     static const enum page_field bytes[COLUMN_COUNT] = {
@@ -48,38 +42,27 @@ static void cell(const struct process *p, uint64_t now_ns, enum column column, c
     };
     switch (column) {
     case COLUMN_PID:
-        cell_number(view->pid, text, size);
-        return;
+        return words_number(view->pid);
     case COLUMN_COMM:
-        (void)snprintf(text, size, "%s", p->comm);
-        return;
+        return p->comm;
     case COLUMN_LEVEL:
-        (void)snprintf(text, size, "%s", level_word(view->values[PAGE_LEVEL]));
-        return;
+        return level_word(view->values[PAGE_LEVEL]);
     case COLUMN_HEADROOM:
-        figure_headroom_text(view, text, size);
-        return;
+        return figure_headroom_text(view);
     case COLUMN_PURGES:
-        cell_number(view->values[PAGE_PURGES], text, size);
-        return;
+        return words_number(view->values[PAGE_PURGES]);
     case COLUMN_CALLS:
-        cell_number(view->values[PAGE_RECLAIMER_CALLS], text, size);
-        return;
+        return words_number(view->values[PAGE_RECLAIMER_CALLS]);
     case COLUMN_CPU:
-        figure_seconds(view->values[PAGE_RECLAIM_CPU], text, size);
-        return;
+        return words_span(view->values[PAGE_RECLAIM_CPU]);
     case COLUMN_WAITED:
-        figure_seconds(view->values[PAGE_THROTTLE], text, size);
-        return;
+        return words_span(view->values[PAGE_THROTTLE]);
     case COLUMN_MEETS:
-        (void)snprintf(text, size, "%s", view->values[PAGE_CANNOT_MEET] != 0 ? "NO" : "yes");
-        return;
+        return view->values[PAGE_CANNOT_MEET] != 0 ? "NO" : "yes";
     case COLUMN_AGE:
-        figure_seconds(figure_age(view, now_ns), text, size);
-        return;
+        return words_span(figure_age(view, now_ns));
     default:
-        figure_bytes(bytes[column], view->values[bytes[column]], text, size);
-        return;
+        return figure_bytes(bytes[column], view->values[bytes[column]]);
     }
 }
 
@@ -114,11 +97,8 @@ void table_row(const struct process *process, uint64_t now_ns, enum column from,
                char line[TABLE_WIDTH])
 {
     line[0] = '\0';
-    for (enum column c = from; c < COLUMN_COUNT; c++) {
-        char text[32];
-        cell(process, now_ns, c, text, sizeof(text));
-        add(line, c, from, text);
-    }
+    for (enum column c = from; c < COLUMN_COUNT; c++)
+        add(line, c, from, cell(process, now_ns, c));
     finish(line, width);
 }
 

@@ -15,11 +15,23 @@ static char *next_text(void)
     return texts[next++ % TEXTS];
 }
 
+const char *words_number(uint64_t n)
+{
+    struct fmt f = {.buf = next_text(), .cap = TEXT_MAX};
+    fmt_u64(&f, n);
+    return f.buf;
+}
+
 const char *words_bytes(uint64_t n)
 {
     struct fmt f = {.buf = next_text(), .cap = TEXT_MAX};
     fmt_bytes(&f, n);
     return f.buf;
+}
+
+const char *words_known(uint64_t n)
+{
+    return n == UNLIMITED ? "unknown" : words_bytes(n);
 }
 
 const char *words_change(int64_t n)
@@ -37,7 +49,7 @@ const char *words_span(uint64_t ns)
         const char *name;
     } units[] = {
         {1e-3, 1e-6, "us"}, {1, 1e-3, "ms"},     {120, 1, "s"},
-        {7200, 60, "min"},  {172800, 3600, "h"}, {1e300, 86400, "days"},
+        {7200, 60, "min"},  {172800, 3600, "h"}, {1e300, 86400, "d"},
     };
     char *text = next_text();
     double seconds = (double)ns / 1e9;
@@ -45,8 +57,8 @@ const char *words_span(uint64_t ns)
     while (seconds >= units[i].up_to)
         i++;
     double n = seconds / units[i].unit;
-    (void)snprintf(text, TEXT_MAX, n < 10 ? "%.1f %s" : "%.0f %s", n, units[i].name);
-    return text;
+    (void)snprintf(text, TEXT_MAX, n < 9.95 ? "%.1f %s" : "%.0f %s", n, units[i].name);
+    return ns == 0 ? "0" : text;
 }
 
 const char *words_time(uint64_t wall_ns)

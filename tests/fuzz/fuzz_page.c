@@ -76,10 +76,10 @@ static void read_file(const struct page_name *name, const uint8_t *data, size_t 
         abort();
     (void)close(fd);
     for (int history = 0; history < 2; history++) {
-        if (page_read_at(directory(), name, history != 0, &process) < 0)
+        if (process_read(directory(), name, history != 0, &process) < 0)
             continue;
         sink += use(&process.view);
-        page_free(&process);
+        process_free(&process);
     }
     (void)unlinkat(directory(), text, 0);
 }

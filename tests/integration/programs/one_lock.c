@@ -1,6 +1,7 @@
 /*
  * A language with one lock for all its code, as far as it matters here: the thread that allocates
- * holds the lock that its reclaimer needs, and gives it away between two allocations only.
+ * holds the lock that its reclaimer needs, and gives it away between two allocations only, to who
+ * has waited for a while.
  *   one_lock [--mib 400]
  * Fills a cache with so much in all, which the reclaimer empties. Prints calls=N (of that),
  * waited_ms=N (of the allocating thread, at the limit), and ok=1 at the end. Needs the library.
@@ -12,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const double turn_s = 0.02;
+
 static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic bool wanted;
+static _Atomic double wanted_s; /* since when; 0: it is not */
 static _Atomic unsigned calls;
 static struct block_queue cache = BLOCK_QUEUE_INIT;
 
@@ -22,9 +25,9 @@ static size_t shrink(const struct plim_pressure *pressure, void *arg)
     size_t freed = 0;
     (void)arg;
     atomic_fetch_add(&calls, 1);
-    atomic_store(&wanted, true);
+    atomic_store(&wanted_s, now_s());
     pthread_mutex_lock(&interpreter);
-    atomic_store(&wanted, false);
+    atomic_store(&wanted_s, 0);
     while (freed < pressure->target) {
         struct block *block = block_queue_take(&cache);
         if (!block)
@@ -39,7 +42,7 @@ static size_t shrink(const struct plim_pressure *pressure, void *arg)
 static void let_others_in(void)
 {
     pthread_mutex_unlock(&interpreter);
-    while (atomic_load(&wanted))
+    while (atomic_load(&wanted_s) > 0)
         sched_yield();
     pthread_mutex_lock(&interpreter);
 }
@@ -57,7 +60,8 @@ int main(int argc, char **argv)
             die("malloc failed");
         block_queue_add(&cache, block);
         left -= held < left ? held : left;
-        if (atomic_load(&wanted))
+        double since_s = atomic_load(&wanted_s);
+        if (since_s > 0 && now_s() - since_s >= turn_s)
             let_others_in();
     }
     pthread_mutex_unlock(&interpreter);

@@ -1,14 +1,16 @@
-/* plimsoll doctor: what the file of a program tells: whether anything can be preloaded into it. */
+/* plimsoll doctor: what the file of a program tells: whether anything can be preloaded into it, and
+ * whether it has a malloc of its own. */
 #include "doctor.h"
 
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 64, NOTES_MAX = 4096 };
+enum { HEADERS_MAX = 64, NOTES_MAX = 4096, SECTIONS_MAX = 1024, NAMES_MAX = 64 << 20 };
 
 static bool read_at(int fd, void *buf, size_t len, uint64_t offset)
 {
@@ -49,6 +51,50 @@ static void take_headers(int fd, const ElfW(Ehdr) * file, struct doctor_process 
     }
 }
 
+static bool is_malloc(const ElfW(Sym) * symbol, const char *names, size_t len)
+{
+    static const char name[] = "malloc";
+    return symbol->st_shndx != SHN_UNDEF && symbol->st_name < len &&
+           len - symbol->st_name >= sizeof(name) &&
+           memcmp(names + symbol->st_name, name, sizeof(name)) == 0;
+}
+
+/* Among the symbols that others are bound to. */
+static bool defines_malloc(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * strings)
+{
+    ElfW(Sym) some[256];
+    size_t len = strings->sh_size, count = symbols->sh_size / sizeof(some[0]);
+    char *names = len > 0 && len <= NAMES_MAX ? malloc(len) : NULL;
+    bool found = false, more = names != NULL && read_at(fd, names, len, strings->sh_offset);
+    for (size_t at = 0; more && !found && at < count;) {
+        size_t n = count - at < ARRAY_LEN(some) ? count - at : ARRAY_LEN(some);
+        more = read_at(fd, some, n * sizeof(some[0]), symbols->sh_offset + at * sizeof(some[0]));
+        for (size_t i = 0; more && !found && i < n; i++)
+            found = is_malloc(&some[i], names, len);
+        at += n;
+    }
+    free(names);
+    return found;
+}
+
+static void take_sections(int fd, const ElfW(Ehdr) * file, struct doctor_process *ret)
+{
+    size_t count = file->e_shnum < SECTIONS_MAX ? file->e_shnum : SECTIONS_MAX;
+    ElfW(Shdr) symbols, strings;
+    if (file->e_shentsize != sizeof(symbols))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (!read_at(fd, &symbols, sizeof(symbols), file->e_shoff + i * sizeof(symbols)))
+            return;
+        if (symbols.sh_type != SHT_DYNSYM || symbols.sh_link >= count)
+            continue;
+        uint64_t at = file->e_shoff + symbols.sh_link * sizeof(strings);
+        ret->own_malloc =
+            read_at(fd, &strings, sizeof(strings), at) && defines_malloc(fd, &symbols, &strings);
+        return;
+    }
+}
+
 void doctor_gather_elf(int pid, struct doctor_process *ret)
 {
     char path[64];
@@ -58,7 +104,9 @@ void doctor_gather_elf(int pid, struct doctor_process *ret)
     if (fd < 0)
         return;
     if (read_at(fd, &header, sizeof(header), 0) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-        header.e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+        header.e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) {
         take_headers(fd, &header, ret);
+        take_sections(fd, &header, ret);
+    }
     (void)close(fd);
 }

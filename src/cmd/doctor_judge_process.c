@@ -56,6 +56,12 @@ static void judge_preload(struct diagnosis *d)
                    "process %d has a heap of %s that is not malloc's: limit that one by its own "
                    "settings, below the cgroup's limit",
                    pid, p->other_heap);
+    if (p->own_malloc && p->preloaded)
+        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_MALLOCS,
+                   "the program of process %d has a malloc of its own, which goes before "
+                   "libplimsoll.so: what it takes counts in the usage, but is not managed; build "
+                   "it without, or link it to the library",
+                   pid);
     if (p->preloaded || p->page_mapped || !p->maps_readable)
         return;
     if (p->is_static)

@@ -1,6 +1,7 @@
 /* The asking side of a mailbox, see mailbox.h and page.h. */
 #include "mailbox.h"
 
+#include "../fmt.h"
 #include "../sys.h"
 
 #include <errno.h>
@@ -30,8 +31,7 @@ static int can_answer(const struct process *p)
     (void)snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)p->view.pid);
     if (page_life(&p->view) == PAGE_DEAD || sys_read_file(path, text, sizeof(text)) < 0)
         return -ESRCH;
-    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
-    char state = name_end != NULL && name_end[1] == ' ' ? name_end[2] : '?';
+    char state = fmt_stat_state(text);
     return state == 'T' || state == 't' ? -EALREADY : state == 'Z' || state == 'X' ? -ESRCH : 0;
 }
 
@@ -64,9 +64,12 @@ static bool take_turn(struct page_mailbox *m, uint64_t until_ns)
     uint32_t self = (uint32_t)getpid();
     for (;;) {
         uint32_t owner = 0;
-        if (atomic_compare_exchange_strong(&m->owner, &owner, self))
+        if (atomic_compare_exchange_strong_explicit(&m->owner, &owner, self, memory_order_acquire,
+                                                    memory_order_relaxed))
             return true;
-        if (!sys_process_exists(owner) && atomic_compare_exchange_strong(&m->owner, &owner, self))
+        if (!sys_process_exists(owner) &&
+            atomic_compare_exchange_strong_explicit(&m->owner, &owner, self, memory_order_acquire,
+                                                    memory_order_relaxed))
             return true;
         if (sys_now_ns() >= until_ns)
             return false;
@@ -95,8 +98,9 @@ static int wait_for(const struct process *p, const struct page_mailbox *m, uint3
  * once something else stands there. */
 static void withdraw(struct page_mailbox *m)
 {
-    atomic_store(&m->command, (uint32_t)PAGE_COMMAND_NONE);
-    atomic_store(&m->done, atomic_load(&m->request));
+    atomic_store_explicit(&m->command, (uint32_t)PAGE_COMMAND_NONE, memory_order_seq_cst);
+    atomic_store_explicit(&m->done, atomic_load_explicit(&m->request, memory_order_seq_cst),
+                          memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst); /* before argument and path change */
 }
 
@@ -104,17 +108,17 @@ static int ask(const struct process *p, struct page_mailbox *m,
                const struct mailbox_request *request, uint64_t until_ns, int64_t *ret_result)
 {
     withdraw(m);
-    atomic_store(&m->argument, request->argument);
+    atomic_store_explicit(&m->argument, request->argument, memory_order_seq_cst);
     memcpy(m->path, request->path, sizeof(m->path));
-    atomic_store(&m->command, (uint32_t)request->command);
-    uint32_t ticket = atomic_fetch_add(&m->request, 1) + 1;
-    atomic_fetch_add(&m->wake, 1);
+    atomic_store_explicit(&m->command, (uint32_t)request->command, memory_order_seq_cst);
+    uint32_t ticket = atomic_fetch_add_explicit(&m->request, 1, memory_order_seq_cst) + 1;
+    atomic_fetch_add_explicit(&m->wake, 1, memory_order_seq_cst);
     (void)sys_futex_wake_shared(&m->wake, INT32_MAX);
     int rc = wait_for(p, m, ticket, until_ns);
     if (rc < 0)
         withdraw(m);
     else
-        *ret_result = atomic_load(&m->result);
+        *ret_result = atomic_load_explicit(&m->result, memory_order_seq_cst);
     return rc;
 }
 
@@ -130,7 +134,7 @@ int mailbox_ask(const struct process *p, const struct mailbox_request *request, 
     (void)sigaction(SIGBUS, &handler, &before);
     if (take_turn(&page->mailbox, until_ns)) {
         rc = ask(p, &page->mailbox, request, until_ns, ret_result);
-        atomic_store(&page->mailbox.owner, 0);
+        atomic_store_explicit(&page->mailbox.owner, 0, memory_order_release);
     } else {
         rc = -EBUSY;
     }

@@ -16,9 +16,9 @@ it has to lock as threads do; never hold such a lock over large allocations or c
 
 Python code needs the interpreter's lock, the GIL. A thread that waits in malloc for room has it, so
 that the library's thread cannot run a reclaimer just when it is needed most. Nothing hangs: the wait
-is bounded (300 ms mostly, a second at most), then both go on. But a program that takes memory fast
-spends its time waiting. check() prevents it: it runs the reclaimers on the thread that calls it, as
-soon as the soft limit is reached. Far from the limit it is one short call.
+is bounded (300 ms once in ten seconds, 5 ms at a time else, a second where there is no room at all),
+then both go on. check() prevents it: it runs the reclaimers on the thread that calls it, as soon as
+the soft limit is reached. Far from the limit it is one short call.
 
 Objects up to 512 bytes are not in malloc memory but in Python's own arenas: they count in the
 usage, and PYTHONMALLOC=malloc puts them under Plimsoll as well.

@@ -66,8 +66,8 @@ static uint64_t until_first_look(void)
 {
     const struct usage *u = &look.usage;
     uint64_t most = limits_effective_bytes(&u->memory, u->ram);
-    if (u->options.limit_kind == LIMIT_BYTES)
-        most = u64_min(most, u->options.limit);
+    if (u->wish.kind == LIMIT_BYTES)
+        most = u64_min(most, u->wish.value);
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
 }
 
@@ -93,7 +93,7 @@ void runtime_configure(void)
     read_options(&runtime.options, NULL);
     log_set_level(runtime.options.log);
     if (runtime.options.enabled) {
-        usage_init(&look.usage, &runtime.options);
+        usage_init(&look.usage, &runtime.options.wish);
         capacity_begin();
         pages_avoid_huge(keeps_off_huge_pages());
         je_count_pages();
@@ -159,8 +159,7 @@ static void apply_options(const struct options *options)
     struct look_turn turn = look_begin(UINT64_MAX);
     runtime.options = *options;
     log_set_level(options->log);
-    look.usage.options = *options;
-    usage_set_soft(&look.usage, options, 0);
+    usage_set_wish(&look.usage, &options->wish);
     capacity_read();
     conf_build();
     pages_avoid_huge(keeps_off_huge_pages());

@@ -54,7 +54,7 @@ void capacity_complain(void)
     char line[256];
     struct fmt f = FMT_INIT(line);
     struct look_turn turn = look_begin(UINT64_MAX);
-    uint64_t bytes = u->options.limit_kind == LIMIT_BYTES ? u->options.limit : 0;
+    uint64_t bytes = u->wish.kind == LIMIT_BYTES ? u->wish.value : 0;
     uint64_t hard = u->level_count > 0 ? u->levels[0].hard : u->ram;
     uint64_t soft = usage_soft(u);
     look_end(turn);
@@ -66,7 +66,9 @@ void capacity_complain(void)
     fmt_bytes(&f, hard);
     fmt_str(&f, "; ");
     fmt_bytes(&f, soft);
-    fmt_str(&f, " is used, 98 % of that");
+    fmt_str(&f, " is used, ");
+    fmt_u64(&f, LIMITS_SOFT_MOST_PERCENT);
+    fmt_str(&f, " % of that");
     log_line(LOG_WARN, line);
 }
 

@@ -12,8 +12,13 @@
 
 uint64_t control_set_limit(uint64_t bytes)
 {
+    struct limit_wish wish = runtime.options.wish;
+    if (bytes != 0) {
+        wish.kind = LIMIT_BYTES;
+        wish.value = bytes;
+    }
     struct look_turn turn = look_begin(UINT64_MAX);
-    usage_set_soft(&look.usage, &runtime.options, bytes);
+    usage_set_wish(&look.usage, &wish);
     uint64_t soft = usage_soft(&look.usage);
     look_end(turn);
     account_look_now();

@@ -29,7 +29,7 @@ static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
     *g = (struct governor){
-        .profile = options->profile,
+        .profile = options->wish.profile,
         .reclaim_cpu = options->reclaim_cpu,
         .budget_at_ns = now_ns,
         .pass_wait_ns = pass_wait_min_ns,

@@ -21,45 +21,44 @@ static uint64_t percent_of(uint64_t whole, uint64_t milli_percent)
 }
 
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
-                               const struct options *options)
+                               const struct limit_wish *wish)
 {
     const struct limits none = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
-    if (hard == UNLIMITED || source == LIMITS_NONE || options->limit_kind == LIMIT_OFF)
+    if (hard == UNLIMITED || source == LIMITS_NONE || wish->kind == LIMIT_OFF)
         return none;
     /* Room that must stay between the soft limit and the kernel's: a look comes only after some
      * growth, and the kernel counts in batches. */
-    uint64_t soft_max = percent_of(hard, 98 * 1000);
-    uint64_t soft =
-        options->limit_kind == LIMIT_BYTES ? options->limit : percent_of(hard, options->limit);
+    uint64_t soft_max = percent_of(hard, LIMITS_SOFT_MOST_PERCENT * 1000);
+    uint64_t soft = wish->kind == LIMIT_BYTES ? wish->value : percent_of(hard, wish->value);
     soft = u64_min(soft, soft_max);
     return (struct limits){
         .source = source,
         .hard = hard,
         .soft = soft,
-        .low = soft - u64_min(percent_of(hard, low_points(options->profile) * 1000), soft / 4),
+        .low = soft - u64_min(percent_of(hard, low_points(wish->profile) * 1000), soft / 4),
         .critical = soft + (hard - soft) / 2,
     };
 }
 
-struct limits limits_of_level(bool nearest, uint64_t hard, const struct options *options)
+struct limits limits_of_level(bool nearest, uint64_t hard, const struct limit_wish *wish)
 {
-    struct options o = *options;
-    if (!nearest && o.limit_kind == LIMIT_BYTES) {
-        o.limit_kind = LIMIT_PERCENT;
-        o.limit = LIMIT_PERCENT_DEFAULT;
+    struct limit_wish w = *wish;
+    if (!nearest && w.kind == LIMIT_BYTES) {
+        w.kind = LIMIT_PERCENT;
+        w.value = LIMIT_PERCENT_DEFAULT;
     }
-    return limits_from_hard(LIMITS_CGROUP, hard, &o);
+    return limits_from_hard(LIMITS_CGROUP, hard, &w);
 }
 
-struct limits limits_alone(uint64_t ram, const struct options *options)
+struct limits limits_alone(uint64_t ram, const struct limit_wish *wish)
 {
-    if (options->limit_kind != LIMIT_BYTES)
-        return limits_from_hard(LIMITS_MACHINE, ram, options);
+    if (wish->kind != LIMIT_BYTES)
+        return limits_from_hard(LIMITS_MACHINE, ram, wish);
     /* As if the bytes were the default share of it. */
-    uint64_t bytes = options->limit, hard = UNLIMITED;
+    uint64_t bytes = wish->value, hard = UNLIMITED;
     if (bytes < UNLIMITED / 2)
         hard = u64_share(bytes, 100 * 1000, LIMIT_PERCENT_DEFAULT);
-    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, ram), options);
+    return limits_from_hard(LIMITS_PROCESS, u64_min(hard, ram), wish);
 }
 
 /* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to

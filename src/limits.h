@@ -7,6 +7,9 @@
 #include "cgroup.h"
 #include "options.h"
 
+/* The soft limit is never more of the hard one. */
+enum { LIMITS_SOFT_MOST_PERCENT = 98 };
+
 /* What the usage is measured against, and by whom. */
 enum limits_source {
     LIMITS_NONE,    /* nothing limits us: nothing to watch */
@@ -26,12 +29,12 @@ struct limits {
 
 /* Thresholds under `hard` bytes. hard UNLIMITED or the option off: LIMITS_NONE, all UNLIMITED. */
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
-                               const struct options *options);
+                               const struct limit_wish *wish);
 /* Those of a cgroup level; `nearest`: none with a limit is nearer to the process. For that one
  * alone the user's bytes count: further up, siblings are charged as well. */
-struct limits limits_of_level(bool nearest, uint64_t hard, const struct options *options);
+struct limits limits_of_level(bool nearest, uint64_t hard, const struct limit_wish *wish);
 /* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
-struct limits limits_alone(uint64_t ram, const struct options *options);
+struct limits limits_alone(uint64_t ram, const struct limit_wish *wish);
 
 /* Where a level kills or stalls. */
 uint64_t limits_level_bytes(const struct cgroup_level *level);

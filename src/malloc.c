@@ -4,10 +4,10 @@
  * The rest of the family is jemalloc's own (jemalloc/slow_path.c), or stands in malloc_gated.c.
  */
 #include "je.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static PLIM_COLD void *refuse(int error)
 {
@@ -64,19 +64,14 @@ PLIM_EXPORT void *memalign(size_t alignment, size_t size)
     return aligned_alloc(alignment, size);
 }
 
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 PLIM_EXPORT void *valloc(size_t size)
 {
-    return aligned_alloc(page_size(), size);
+    return aligned_alloc(sys_page_size(), size);
 }
 
 PLIM_EXPORT void *pvalloc(size_t size)
 {
-    size_t page = page_size();
+    size_t page = sys_page_size();
     if (size > SIZE_MAX - page)
         return refuse(ENOMEM);
     return aligned_alloc(page, size == 0 ? page : (size + page - 1) & ~(page - 1));

@@ -84,13 +84,18 @@ struct pressure_watch {
 /* Our own paths: of a descriptor that no other program has. */
 #define PRESSURE_OWN_PREFIX "/proc/self/fd/"
 
+/* Where the soft limit shall be, and purging start below it. */
+struct limit_wish {
+    enum limit_kind kind;
+    uint64_t value; /* thousandths of a percent, or bytes, by kind */
+    enum profile profile;
+};
+
 struct options {
     bool enabled;
-    enum limit_kind limit_kind;
-    uint64_t limit; /* thousandths of a percent, or bytes, by limit_kind */
+    struct limit_wish wish;
     enum on_limit on_limit;
     uint64_t reclaim_cpu; /* thousandths of a percent of one CPU */
-    enum profile profile;
     enum thread_mode thread;
     unsigned cpus; /* 0: auto */
     bool report_cpus, report_memory;

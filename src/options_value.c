@@ -37,21 +37,21 @@ static int set_limit(const char *value, struct options *ret)
 {
     uint64_t v;
     if (strcmp(value, "off") == 0) {
-        ret->limit_kind = LIMIT_OFF;
-        ret->limit = 0;
+        ret->wish.kind = LIMIT_OFF;
+        ret->wish.value = 0;
         return 0;
     }
     if (fmt_parse_percent(value, &v) == 0) {
         if (v < 1 * PERCENT || v > 100 * PERCENT)
             return -EINVAL;
-        ret->limit_kind = LIMIT_PERCENT;
-        ret->limit = v;
+        ret->wish.kind = LIMIT_PERCENT;
+        ret->wish.value = v;
         return 0;
     }
     if (fmt_parse_size(value, &v) < 0 || v < LIMIT_BYTES_MIN || v == UNLIMITED)
         return -EINVAL;
-    ret->limit_kind = LIMIT_BYTES;
-    ret->limit = v;
+    ret->wish.kind = LIMIT_BYTES;
+    ret->wish.value = v;
     return 0;
 }
 
@@ -167,7 +167,7 @@ int options_set(enum option_id id, const char *value, struct options *ret)
     case OPTION_RECLAIM_CPU:
         return set_reclaim_cpu(value, ret);
     case OPTION_PROFILE:
-        return SET_WORD(id, value, ret->profile);
+        return SET_WORD(id, value, ret->wish.profile);
     case OPTION_THREAD:
         return SET_WORD(id, value, ret->thread);
     case OPTION_CPUS:

@@ -205,6 +205,11 @@ bool sys_thread_exists(uint32_t tid)
     return SYS_CALL(SYS_tgkill, sys_pid(), tid, 0) != -ESRCH;
 }
 
+size_t sys_page_size(void)
+{
+    return getauxval(AT_PAGESZ);
+}
+
 bool sys_is_secure(void)
 {
     return getauxval(AT_SECURE) != 0;

@@ -191,6 +191,7 @@ bool sys_first_thread_gone(void);
 #define SYS_OWN_FILE(name)                                                                         \
     (sys_first_thread_gone() ? "/proc/thread-self/" name : "/proc/self/" name)
 uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
+size_t sys_page_size(void);
 /* CPUs, as sched_setaffinity(2) takes them. */
 struct cpu_mask {
     unsigned long bits[8192 / (8 * sizeof(unsigned long))];

@@ -93,7 +93,7 @@ static long phys_pages(long host_pages)
     struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
     if (host_pages < 0 || !capacity_reports_memory(&group))
         return host_pages;
-    uint64_t page = (uint64_t)getpagesize();
+    uint64_t page = sys_page_size();
     host.ram = (uint64_t)host_pages * page;
     return (long)(limits_memory(&host, &group).ram / page);
 }
@@ -103,7 +103,7 @@ static long avphys_pages(long host_pages)
     struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
     if (host_pages < 0 || !capacity_reports_memory(&group))
         return host_pages;
-    uint64_t page = (uint64_t)getpagesize();
+    uint64_t page = sys_page_size();
     host.free = (uint64_t)host_pages * page;
     return (long)(limits_memory(&host, &group).free / page);
 }

@@ -4,7 +4,6 @@
 #include "usage_internal.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 /* Above this, memory.stat is not read at every look of an allocating thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
@@ -137,7 +136,7 @@ static void read_process(struct usage *u, uint64_t committed, struct usage_sampl
         (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));
     if (fmt_parse_u64(text, &at, &resident) == 0 && fmt_parse_u64(at + 1, &at, &resident) == 0 &&
         fmt_parse_u64(at + 1, NULL, &shared) == 0)
-        ret->usage = u64_less(resident, shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+        ret->usage = u64_less(resident, shared) * sys_page_size();
 }
 
 static bool read_alone(struct usage *u, uint64_t committed, struct usage_sample *ret)

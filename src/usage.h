@@ -29,7 +29,7 @@ struct usage_level {
 };
 
 struct usage {
-    struct options options; /* limit_kind, limit, profile: what plim_set_limit changes */
+    struct limit_wish wish; /* what plim_set_limit() changes */
     struct cgroup cgroup;
     struct cgroup_memory memory;
     struct cgroup next_cgroup; /* while resolving anew: what is known stays until that worked */
@@ -56,14 +56,13 @@ struct usage_sample {
 };
 
 /* Resolves and reads limits. */
-void usage_init(struct usage *u, const struct options *options);
+void usage_init(struct usage *u, const struct limit_wish *wish);
 /* Reads limits and RAM anew; resolves anew if the process was moved or its cgroup is gone. */
 void usage_refresh(struct usage *u);
 /* How long after a reading that cost so much the next is due: it may take a 256th of the time; 20
  * ms at least, 1 s at most. */
 uint64_t usage_pause_ns(uint64_t cost_ns);
-/* Another soft limit; 0 bytes: what `options` of usage_init said. */
-void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes);
+void usage_set_wish(struct usage *u, const struct limit_wish *wish);
 /* The soft limit in force where bytes count: at the nearest level. */
 uint64_t usage_soft(const struct usage *u);
 /* The present usage, before a request of that size. A known limit that was changed is seen at once.

@@ -6,7 +6,6 @@
 #include "usage_internal.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 /* To its end: with a dozen hierarchies of v1 it may have several KiB, and the one that counts may
  * be the last. The same text means another cgroup in another namespace. */
@@ -50,11 +49,11 @@ static void derive_limits(struct usage *u)
         }
         level->path_len = from->path_len;
         level->hard = hard;
-        level->limits = limits_of_level(n == 0, hard, &u->options);
+        level->limits = limits_of_level(n == 0, hard, &u->wish);
         n++;
     }
     u->level_count = n;
-    struct limits alone = limits_alone(u->ram, &u->options);
+    struct limits alone = limits_alone(u->ram, &u->wish);
     if (alone.source != u->alone.source)
         sys_file_close(&u->alone_file); /* each source reads a file of its own */
     u->alone = alone;
@@ -65,7 +64,7 @@ static void derive_limits(struct usage *u)
 static void resolve(struct usage *u, uint64_t membership)
 {
     bool guess = membership == 0 && u->cgroup.memory.version != 0;
-    if (guess || cgroup_resolve("", (int)getpid(), &u->next_cgroup) < 0 ||
+    if (guess || cgroup_resolve("", (int)sys_pid(), &u->next_cgroup) < 0 ||
         cgroup_read_memory("", &u->next_cgroup.memory, &u->next_memory) < 0)
         return;
     usage_close_files(u);
@@ -109,9 +108,9 @@ static void read_ram(struct usage *u)
         u->ram = ram;
 }
 
-void usage_init(struct usage *u, const struct options *options)
+void usage_init(struct usage *u, const struct limit_wish *wish)
 {
-    u->options = *options;
+    u->wish = *wish;
     u->ram = UNLIMITED;
     u->read_ahead = read_ahead_default;
     read_ram(u);
@@ -146,10 +145,9 @@ uint64_t usage_pause_ns(uint64_t cost_ns)
     return u64_clamp(cost_ns * 256, 20 * NS_PER_MS, NS_PER_S);
 }
 
-void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
+void usage_set_wish(struct usage *u, const struct limit_wish *wish)
 {
-    u->options.limit_kind = bytes == 0 ? original->limit_kind : LIMIT_BYTES;
-    u->options.limit = bytes == 0 ? original->limit : bytes;
+    u->wish = *wish;
     derive_limits(u);
 }
 

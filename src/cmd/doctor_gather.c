@@ -165,7 +165,7 @@ struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
         if (bytes >= d->ram)
             continue; /* the machine ends before it does */
         if (bytes == hard)
-            return limits_of_level(nearest, hard, &d->options);
+            return limits_of_level(nearest, hard, &d->options.wish);
         nearest = false;
     }
     return (struct limits){.source = LIMITS_NONE};
@@ -193,7 +193,7 @@ static void gather_limits(struct diagnosis *d)
     d->binding_bytes = d->effective_bytes;
     d->nearest_bytes = nearest_limit(d);
     d->limits = d->effective_bytes < d->ram ? doctor_limits_under(d, d->effective_bytes)
-                                            : limits_alone(d->ram, &d->options);
+                                            : limits_alone(d->ram, &d->options.wish);
 }
 
 /* Where run would take the library from, and whether it can be loaded at all. */

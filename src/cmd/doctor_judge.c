@@ -85,13 +85,13 @@ static void judge_soft_limit(struct diagnosis *d)
                    "the soft limit of %s was set while process %d ran, by plimsoll ctl or by "
                    "itself: its variables say otherwise",
                    words_bytes(d->limits.soft), d->request.pid);
-    else if (options->limit_kind == LIMIT_OFF)
+    else if (options->wish.kind == LIMIT_OFF)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT,
                    "PLIMSOLL_LIMIT is off: nothing is reclaimed");
-    else if (options->limit_kind == LIMIT_BYTES && options->limit >= d->nearest_bytes)
+    else if (options->wish.kind == LIMIT_BYTES && options->wish.value >= d->nearest_bytes)
         doctor_add(d, DOCTOR_PROBLEM, DOCTOR_SOFT_LIMIT,
-                   "PLIMSOLL_LIMIT of %s is not below the limit of %s", words_bytes(options->limit),
-                   words_bytes(d->nearest_bytes));
+                   "PLIMSOLL_LIMIT of %s is not below the limit of %s",
+                   words_bytes(options->wish.value), words_bytes(d->nearest_bytes));
 }
 
 static void judge_usage(struct diagnosis *d, const struct doctor_level *level)

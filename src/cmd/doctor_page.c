@@ -8,7 +8,7 @@ static void take_limits(struct diagnosis *d, const uint64_t *values)
     /* Unless a soft limit was set since. */
     struct limits expected = values[PAGE_SOURCE] == LIMITS_CGROUP
                                  ? doctor_limits_under(d, values[PAGE_HARD])
-                                 : limits_alone(d->ram, &d->options);
+                                 : limits_alone(d->ram, &d->options.wish);
     if (values[PAGE_SOURCE] == LIMITS_NONE || expected.source == LIMITS_NONE)
         return;
     d->limits = (struct limits){.source = (enum limits_source)values[PAGE_SOURCE],

@@ -370,3 +370,8 @@ uint64_t sys_inode(const char *path)
 {
     return strlen(path);
 }
+
+size_t sys_page_size(void)
+{
+    return PAGE;
+}

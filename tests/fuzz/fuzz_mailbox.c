@@ -60,10 +60,11 @@ void look_end(struct look_turn turn)
     own.looking = false;
 }
 
-void usage_set_soft(struct usage *u, const struct options *original, uint64_t bytes)
+void usage_set_wish(struct usage *u, const struct limit_wish *wish)
 {
-    hold(u == &look.usage && original == &runtime.options);
-    hold(bytes == 0 || (bytes >= MiB && bytes <= INT64_MAX));
+    hold(u == &look.usage && wish->profile == runtime.options.wish.profile);
+    hold(wish->kind == runtime.options.wish.kind ||
+         (wish->kind == LIMIT_BYTES && wish->value >= MiB && wish->value <= INT64_MAX));
     hold(own.looking);
     meanwhile();
 }

@@ -26,21 +26,21 @@ static bool is_directory(const char path[OPTION_PATH_MAX])
 
 static void check(const struct options *o)
 {
-    switch (o->limit_kind) {
+    switch (o->wish.kind) {
     case LIMIT_PERCENT:
-        hold(o->limit >= 1000 && o->limit <= 100000);
+        hold(o->wish.value >= 1000 && o->wish.value <= 100000);
         break;
     case LIMIT_BYTES:
-        hold(o->limit >= MiB && o->limit != UNLIMITED);
+        hold(o->wish.value >= MiB && o->wish.value != UNLIMITED);
         break;
     case LIMIT_OFF:
-        hold(o->limit == 0);
+        hold(o->wish.value == 0);
         break;
     }
     hold(o->reclaim_cpu >= 100 && o->reclaim_cpu <= 100000);
     hold(o->cpus <= 4096);
     hold(o->heap_profile == 0 || (o->heap_profile >= 12 && o->heap_profile <= 30));
-    hold((unsigned)o->on_limit <= ON_LIMIT_ABORT && (unsigned)o->profile <= PROFILE_TIGHT);
+    hold((unsigned)o->on_limit <= ON_LIMIT_ABORT && (unsigned)o->wish.profile <= PROFILE_TIGHT);
     hold((unsigned)o->thread <= THREAD_OFF && (unsigned)o->thp <= THP_NEVER);
     hold((unsigned)o->notify <= NOTIFY_SYSTEMD && (unsigned)o->log <= LOG_DEBUG);
     hold((unsigned)o->stats <= STATS_DIR);

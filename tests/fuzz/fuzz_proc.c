@@ -19,16 +19,16 @@ static void read_usage(uint32_t choice)
     struct usage_sample s;
     memset(&u, 0, sizeof(u));
     options_parse(NULL, &options, NULL, NULL);
-    options.limit_kind = (enum limit_kind)(choice % 3);
-    options.limit = options.limit_kind == LIMIT_PERCENT ? 90000 : 64 * MiB;
-    usage_init(&u, &options);
+    options.wish.kind = (enum limit_kind)(choice % 3);
+    options.wish.value = options.wish.kind == LIMIT_PERCENT ? 90000 : 64 * MiB;
+    usage_init(&u, &options.wish);
     for (unsigned look = 0; look < 3; look++) {
         usage_read(&u, look * MiB, choice, look != 1, &s);
         hold(u.level_count <= USAGE_LEVELS && u.binding < USAGE_LEVELS);
         hold(s.limits.source != LIMITS_CGROUP || u.binding < u.level_count);
         hold(s.limits.source == LIMITS_NONE || s.limits.hard != UNLIMITED);
         if (look == 0)
-            usage_set_soft(&u, &options, 32 * MiB);
+            usage_set_wish(&u, &(struct limit_wish){LIMIT_BYTES, 32 * MiB, PROFILE_BALANCED});
         else
             usage_refresh(&u);
     }

@@ -32,7 +32,7 @@ static void expect_in(const struct box *box, int (*what)(void *arg), void *arg)
         options_parse(NULL, &options, NULL, NULL);
         if (box_adopt(box, getpid()) != 0)
             _exit(100);
-        usage_init(&usage, &options);
+        usage_init(&usage, &options.wish);
         _exit(what(arg));
     }
     cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));

@@ -19,7 +19,7 @@ static inline struct options default_options(void)
 static inline struct limits cgroup_limits(uint64_t hard)
 {
     struct options o = default_options();
-    return limits_from_hard(LIMITS_CGROUP, hard, &o);
+    return limits_from_hard(LIMITS_CGROUP, hard, &o.wish);
 }
 
 static inline struct governor new_governor(void)

@@ -440,13 +440,13 @@ Test(governor, free_pages_live_the_shorter_the_nearer_the_limit)
     int64_t at_rest[3];
     for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
         struct options o = default_options();
-        o.profile = (enum profile)profile;
+        o.wish.profile = (enum profile)profile;
         struct governor g;
         governor_init(&g, &o, START_NS);
         int64_t before = INT64_MAX;
         for (uint64_t usage = 0; usage <= hard + 64 * MiB; usage += MiB) {
             struct governor_input in = input_at(hard, usage, 0);
-            in.limits = limits_from_hard(LIMITS_CGROUP, hard, &o);
+            in.limits = limits_from_hard(LIMITS_CGROUP, hard, &o.wish);
             int64_t decay_ms = age_limit(look_at(&g, &in));
             cr_assert_leq(decay_ms, before, "at %zu MiB", (size_t)(usage / MiB));
             cr_assert_neq(decay_ms, 0);

@@ -34,8 +34,8 @@ Test(governor_looks, no_line_is_crossed_unseen)
 Test(governor_looks, lines_far_apart_are_not_crossed_unseen_either)
 {
     struct options o = default_options();
-    o.limit = 40 * 1000; /* percent: a wide stretch up to the hard limit */
-    const struct limits l = limits_from_hard(LIMITS_CGROUP, 64 * GiB, &o);
+    o.wish.value = 40 * 1000; /* percent: a wide stretch up to the hard limit */
+    const struct limits l = limits_from_hard(LIMITS_CGROUP, 64 * GiB, &o.wish);
     const uint64_t lines[] = {l.low, l.soft, l.critical};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         for (uint64_t usage = 0; usage < lines[i]; usage += 37 * MiB) {

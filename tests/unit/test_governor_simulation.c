@@ -145,9 +145,9 @@ static void drift(struct process *p, uint64_t most)
 static struct process process_under(uint64_t hard, unsigned soft_percent, uint64_t seed)
 {
     struct options o = default_options();
-    o.limit = soft_percent * 1000;
+    o.wish.value = soft_percent * 1000;
     struct process p = {
-        .limits = limits_from_hard(LIMITS_CGROUP, hard, &o),
+        .limits = limits_from_hard(LIMITS_CGROUP, hard, &o.wish),
         .rng = seed * 0x9e3779b97f4a7c15u + 1,
         .now_ns = START_NS,
         .purge_bytes_per_ms = hard / 200, /* the whole limit: 200 ms, far slower than real */

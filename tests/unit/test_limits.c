@@ -19,7 +19,7 @@ static struct options with_limit(const char *value)
 
 static struct limits under(uint64_t hard, const struct options *o)
 {
-    return limits_from_hard(LIMITS_CGROUP, hard, o);
+    return limits_from_hard(LIMITS_CGROUP, hard, &o->wish);
 }
 
 /* Whole points of 100 MiB are whole mebibytes. */
@@ -41,7 +41,7 @@ Test(limits, source_is_handed_through)
     struct options o = default_options();
     const enum limits_source sources[] = {LIMITS_CGROUP, LIMITS_MACHINE, LIMITS_PROCESS};
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
-        cr_expect_eq(limits_from_hard(sources[i], GiB, &o).source, sources[i]);
+        cr_expect_eq(limits_from_hard(sources[i], GiB, &o.wish).source, sources[i]);
 }
 
 Test(limits, profile_moves_where_purging_starts_and_nothing_else)
@@ -50,7 +50,7 @@ Test(limits, profile_moves_where_purging_starts_and_nothing_else)
         [PROFILE_RELAXED] = 88 * MiB, [PROFILE_BALANCED] = 85 * MiB, [PROFILE_TIGHT] = 75 * MiB};
     for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
         struct options o = default_options();
-        o.profile = (enum profile)profile;
+        o.wish.profile = (enum profile)profile;
         struct limits l = under(hundred, &o);
         cr_expect_eq(l.low, low[profile], "profile %u", profile);
         cr_expect_eq(l.soft, 90 * MiB);
@@ -98,7 +98,7 @@ Test(limits, nothing_limits_where_there_is_no_hard_limit_or_the_option_is_off)
 {
     struct options o = default_options();
     expect_none(under(UNLIMITED, &o));
-    expect_none(limits_from_hard(LIMITS_NONE, GiB, &o));
+    expect_none(limits_from_hard(LIMITS_NONE, GiB, &o.wish));
     o = with_limit("off");
     expect_none(under(GiB, &o));
     o = with_limit("1GiB");
@@ -125,7 +125,7 @@ Test(limits, lines_are_in_order_for_any_limit)
         for (size_t h = 0; h < ARRAY_LEN(hards); h++)
             for (unsigned profile = PROFILE_RELAXED; profile <= PROFILE_TIGHT; profile++) {
                 struct options o = with_limit(values[v]);
-                o.profile = (enum profile)profile;
+                o.wish.profile = (enum profile)profile;
                 struct limits l = under(hards[h], &o);
                 cr_assert(l.low <= l.soft && l.soft <= l.critical && l.critical <= l.hard,
                           "%s of %zu", values[v], (size_t)hards[h]);

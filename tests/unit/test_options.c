@@ -51,11 +51,11 @@ static void assert_bad(enum option_id id, const char *value)
     assert_said(option_table[id].accepts);
     assert_said(option_table[id].fallback);
     cr_assert_eq(options.enabled, defaults.enabled);
-    cr_assert_eq(options.limit_kind, defaults.limit_kind);
-    cr_assert_eq(options.limit, defaults.limit);
+    cr_assert_eq(options.wish.kind, defaults.wish.kind);
+    cr_assert_eq(options.wish.value, defaults.wish.value);
     cr_assert_eq(options.on_limit, defaults.on_limit);
     cr_assert_eq(options.reclaim_cpu, defaults.reclaim_cpu);
-    cr_assert_eq(options.profile, defaults.profile);
+    cr_assert_eq(options.wish.profile, defaults.wish.profile);
     cr_assert_eq(options.stats, defaults.stats);
     cr_assert_eq(options.thread, defaults.thread);
     cr_assert_eq(options.cpus, defaults.cpus);
@@ -74,11 +74,11 @@ Test(options, defaults_are_those_of_the_table)
     options_parse(NULL, &options, take, &said);
     cr_assert_eq(said.count, 0);
     cr_assert(options.enabled);
-    cr_assert_eq(options.limit_kind, LIMIT_PERCENT);
-    cr_assert_eq(options.limit, LIMIT_PERCENT_DEFAULT);
+    cr_assert_eq(options.wish.kind, LIMIT_PERCENT);
+    cr_assert_eq(options.wish.value, LIMIT_PERCENT_DEFAULT);
     cr_assert_eq(options.on_limit, ON_LIMIT_THROTTLE);
     cr_assert_eq(options.reclaim_cpu, 5000);
-    cr_assert_eq(options.profile, PROFILE_BALANCED);
+    cr_assert_eq(options.wish.profile, PROFILE_BALANCED);
     cr_assert_eq(options.thread, THREAD_AUTO);
     cr_assert_eq(options.cpus, 0);
     cr_assert(!options.report_cpus && !options.report_memory);
@@ -129,8 +129,8 @@ Test(options, words_mean_what_the_enums_say)
     cr_assert_eq(parse_one("PLIMSOLL_ON_LIMIT=throttle").on_limit, ON_LIMIT_THROTTLE);
     cr_assert_eq(parse_one("PLIMSOLL_ON_LIMIT=fail").on_limit, ON_LIMIT_FAIL);
     cr_assert_eq(parse_one("PLIMSOLL_ON_LIMIT=abort").on_limit, ON_LIMIT_ABORT);
-    cr_assert_eq(parse_one("PLIMSOLL_PROFILE=relaxed").profile, PROFILE_RELAXED);
-    cr_assert_eq(parse_one("PLIMSOLL_PROFILE=tight").profile, PROFILE_TIGHT);
+    cr_assert_eq(parse_one("PLIMSOLL_PROFILE=relaxed").wish.profile, PROFILE_RELAXED);
+    cr_assert_eq(parse_one("PLIMSOLL_PROFILE=tight").wish.profile, PROFILE_TIGHT);
     cr_assert_eq(parse_one("PLIMSOLL_THREAD=on").thread, THREAD_ON);
     cr_assert_eq(parse_one("PLIMSOLL_THREAD=off").thread, THREAD_OFF);
     cr_assert_eq(parse_one("PLIMSOLL_THP=default").thp, THP_DEFAULT);
@@ -193,8 +193,8 @@ Test(options, limit_takes_percent_bytes_and_off)
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct options options = parse_one(good[i].entry);
         cr_assert_eq(said.count, 0, "%s: %s", good[i].entry, said.lines[0]);
-        cr_assert_eq(options.limit_kind, good[i].kind, "%s", good[i].entry);
-        cr_assert_eq(options.limit, good[i].limit, "%s", good[i].entry);
+        cr_assert_eq(options.wish.kind, good[i].kind, "%s", good[i].entry);
+        cr_assert_eq(options.wish.value, good[i].limit, "%s", good[i].entry);
     }
 }
 
@@ -321,7 +321,7 @@ Test(options, names_of_others_are_none_of_ours)
         struct options options = parse_one(others[i]);
         cr_assert_eq(said.count, 0, "%s: %s", others[i], said.lines[0]);
         cr_assert(options.enabled);
-        cr_assert_eq(options.limit, 90000);
+        cr_assert_eq(options.wish.value, 90000);
     }
 }
 

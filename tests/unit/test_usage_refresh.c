@@ -59,7 +59,7 @@ static void usage_begin(void)
     struct options options;
     options_parse(NULL, &options, NULL, NULL);
     kernel_begin();
-    usage_init(&usage, &options);
+    usage_init(&usage, &options.wish);
 }
 
 static struct usage_sample look(void)

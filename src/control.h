@@ -6,7 +6,7 @@
 #ifndef PLIM_CONTROL_H
 #define PLIM_CONTROL_H
 
-#include "page.h"
+#include "stats_page.h"
 
 /* After a look on an allocating thread: a request may have come while there was no watcher. */
 void control_notice(void);

@@ -101,7 +101,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
-        .heard = notify_is_heard(),
+        .heard = notify_has_reader(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
     look.limits = sample.limits;

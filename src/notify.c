@@ -125,7 +125,7 @@ bool notify_is_offered(void)
     return own.number != 0;
 }
 
-bool notify_is_heard(void)
+bool notify_has_reader(void)
 {
     return is_there() && sys_pipe_is_read(own.number);
 }
@@ -133,7 +133,7 @@ bool notify_is_heard(void)
 static void tell(uint64_t now_ns)
 {
     own.told_ns = now_ns;
-    if (notify_is_heard() && sys_pipe_unread(own.number) == 0)
+    if (notify_has_reader() && sys_pipe_unread(own.number) == 0)
         sys_write_gently(own.number, "\n", 1);
 }
 

@@ -27,7 +27,7 @@ const struct pressure_watch *notify_outer(void);
 /* Is there a FIFO that could be opened? */
 bool notify_is_offered(void);
 /* Has anybody opened the FIFO? A system call or two, and none where nothing is offered. */
-bool notify_is_heard(void);
+bool notify_has_reader(void);
 /* After a look. wanting: purging will not do, somebody must free. */
 void notify_look(bool wanting, enum plim_level level, uint64_t now_ns);
 /* The service manager tells of pressure. */

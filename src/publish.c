@@ -3,7 +3,7 @@
 
 #include "fmt.h"
 #include "log.h"
-#include "page_file.h"
+#include "stats_page_file.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -177,7 +177,7 @@ static void make(const struct options *o)
     }
 }
 
-bool publish_wanted(const struct options *o, uint64_t committed, bool watcher)
+bool publish_open(const struct options *o, uint64_t committed, bool watcher)
 {
     if (publish_page() != NULL)
         return own.pid == sys_pid(); /* else a child that no handler has seen */

@@ -1,6 +1,6 @@
 /*
- * Writes this process's stats page (page.h): makes it once the heap is worth a look from outside,
- * fills it after each look, removes it at exit.
+ * Writes this process's stats page (stats_page.h): makes it once the heap is worth a look from
+ * outside, fills it after each look, removes it at exit.
  *
  * One caller at a time: the look lock. No heap, no stdio; errno is kept.
  */
@@ -8,9 +8,10 @@
 #define PLIM_PUBLISH_H
 
 #include "options.h"
-#include "page.h"
+#include "stats_page.h"
 
-/* One look. `values` holds what page.h lists, but for the peaks of looks, which are kept here. */
+/* One look. `values` holds what stats_page.h lists, but for the peaks of looks, which are kept
+ * here. */
 struct publish_look {
     const uint64_t *values;
     const char *cgroup_path;
@@ -19,9 +20,9 @@ struct publish_look {
     uint64_t request; /* the allocation that was judged; 0: none */
 };
 
-/* Whether there is a page to fill. Makes it where it is time: once `committed` bytes have become 2
+/* Makes the page where it is time: once `committed` bytes have become 2
  * MiB, or there is a watcher, or at once in a directory that the user named. */
-bool publish_wanted(const struct options *options, uint64_t committed, bool watcher);
+bool publish_open(const struct options *options, uint64_t committed, bool watcher);
 void publish(const struct publish_look *look);
 
 /* The page, mapped until fork or exit; NULL: none. Any thread: its header is whole, and between two

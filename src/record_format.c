@@ -1,7 +1,7 @@
 /* What writer and reader of the flight record share, see record_format.h. */
 #include "record_format.h"
 
-#include "page.h"
+#include "stats_page.h"
 
 const struct record_map_info record_maps[RECORD_MAP_COUNT] = {
 #define X(id, word, what) {.name = (word), .meaning = (what)},

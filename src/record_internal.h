@@ -3,7 +3,7 @@
 #define PLIM_RECORD_INTERNAL_H
 
 #include "fmt.h"
-#include "page.h"
+#include "stats_page.h"
 #include "record.h"
 #include "record_format.h"
 #include "sys.h"

@@ -5,7 +5,7 @@
 #define PLIM_STATS_H
 
 #include "governor.h"
-#include "page.h"
+#include "stats_page.h"
 
 /* Written by whoever does the work, relaxed: only statistics. */
 struct counters {
@@ -28,8 +28,8 @@ static inline uint64_t stats_usage(void)
     return atomic_load_explicit(&counters.usage, memory_order_relaxed);
 }
 
-/* Everything that page.h lists but the limits, which only a look knows, and its peaks. Call with
- * the look lock held, or an arena that is destroyed meanwhile may be read. */
+/* Everything that stats_page.h lists but the limits, which only a look knows, and its peaks. Call
+ * with the look lock held, or an arena that is destroyed meanwhile may be read. */
 void stats_fill(uint64_t values[PAGE_FIELD_COUNT]);
 /* Brings the stats page up to date after a look. Call with the look lock held. */
 void stats_publish(const struct governor_input *in);

@@ -95,7 +95,8 @@ int sys_file_type(const char *path);
 struct pollfd;
 int sys_poll(struct pollfd *fds, unsigned count, uint64_t timeout_ns);
 
-/* Files that others see too (sys_page.c). Symbolic links are not followed at the path's end. */
+/* Files that others see too (sys_shared_file.c). Symbolic links are not followed at the path's end.
+ */
 /* A new file of this user's own, mode 0600, for reading and writing; -EEXIST. */
 int sys_create(const char *path);
 /* Gives the file its length and reserves its blocks, so that writing it through a mapping cannot

@@ -13,7 +13,7 @@
 #define PLIM_WATCHER_H
 
 #include "events.h"
-#include "page.h"
+#include "stats_page.h"
 
 #include <plimsoll.h>
 

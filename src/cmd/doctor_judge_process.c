@@ -2,7 +2,7 @@
 #include "doctor.h"
 #include "words.h"
 
-#include "../page.h"
+#include "../stats_page.h"
 
 #include <string.h>
 

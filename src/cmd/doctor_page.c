@@ -1,6 +1,6 @@
 /* plimsoll doctor: which limit binds, and the soft one in force, by the process's stats page. */
 #include "doctor.h"
-#include "pages.h"
+#include "stats_pages.h"
 
 /* Not those of a hard limit that there is no longer: the page was written before that changed. */
 static void take_limits(struct diagnosis *d, const uint64_t *values)

@@ -2,7 +2,7 @@
 #include "doctor.h"
 
 #include "../fmt.h"
-#include "../page.h"
+#include "../stats_page.h"
 
 #include <elf.h>
 #include <link.h>

@@ -2,7 +2,7 @@
 #ifndef PLIM_CMD_FIGURES_H
 #define PLIM_CMD_FIGURES_H
 
-#include "pages.h"
+#include "stats_pages.h"
 
 #include <jansson.h>
 

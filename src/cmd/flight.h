@@ -8,7 +8,7 @@
 #ifndef PLIM_CMD_FLIGHT_H
 #define PLIM_CMD_FLIGHT_H
 
-#include "../page_file.h"
+#include "../stats_page_file.h"
 #include "../record_format.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* The asking side of a mailbox, see mailbox.h and page.h. */
+/* The asking side of a mailbox, see mailbox.h and stats_page.h. */
 #include "mailbox.h"
 
 #include "../fmt.h"

@@ -2,7 +2,7 @@
 #ifndef PLIM_CMD_MAILBOX_H
 #define PLIM_CMD_MAILBOX_H
 
-#include "pages.h"
+#include "stats_pages.h"
 
 struct mailbox_request {
     enum page_command command;

@@ -2,7 +2,7 @@
 #ifndef PLIM_CMD_METRICS_H
 #define PLIM_CMD_METRICS_H
 
-#include "pages.h"
+#include "stats_pages.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #ifndef PLIM_CMD_TABLE_H
 #define PLIM_CMD_TABLE_H
 
-#include "pages.h"
+#include "stats_pages.h"
 
 enum column {
     COLUMN_PID,

@@ -2,7 +2,7 @@
  * Feeds a reader of stats pages with any bytes: as a copy in memory, and as a file.
  * Built with clang's libFuzzer; run by tests/fuzz/run.
  */
-#include "../../src/cmd/pages_internal.h"
+#include "../../src/cmd/stats_pages_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>

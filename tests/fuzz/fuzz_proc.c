@@ -3,7 +3,7 @@
  * of the limit that binds, and the memory map for a flight record. Built with clang's libFuzzer;
  * run by tests/fuzz/run.
  */
-#include "../../src/page_file.h"
+#include "../../src/stats_page_file.h"
 #include "../../src/record_internal.h"
 #include "../../src/usage.h"
 

@@ -1,5 +1,5 @@
 /* The stats page: its table of figures, its ring, and that no bytes at all can hurt a reader. */
-#include "page.h"
+#include "stats_page.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

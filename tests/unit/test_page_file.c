@@ -1,5 +1,5 @@
 /* Names of stats pages, whose process lives, and which ones are swept away. */
-#include "page_file.h"
+#include "stats_page_file.h"
 
 #include "sys.h"
 

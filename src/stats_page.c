@@ -1,5 +1,5 @@
-/* The layout of the stats page, filled and taken apart, see page.h. */
-#include "page.h"
+/* The layout of the stats page, filled and taken apart, see stats_page.h. */
+#include "stats_page.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Finds the stats pages of all processes, see pages.h. */
-#include "pages_internal.h"
+/* Finds the stats pages of all processes, see stats_pages.h. */
+#include "stats_pages_internal.h"
 
 #include "../options.h"
 #include "../sys.h"

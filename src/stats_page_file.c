@@ -1,5 +1,5 @@
-/* Names and lives of stats pages, see page_file.h. */
-#include "page_file.h"
+/* Names and lives of stats pages, see stats_page_file.h. */
+#include "stats_page_file.h"
 
 #include "fmt.h"
 #include "sys.h"

@@ -2,10 +2,10 @@
  * Reads the stats pages of running processes. Nothing in them is trusted: each is copied by
  * pread(2), so that one which is cut short meanwhile cannot hurt, and taken apart by page_parse().
  */
-#ifndef PLIM_CMD_PAGES_H
-#define PLIM_CMD_PAGES_H
+#ifndef PLIM_CMD_STATS_PAGES_H
+#define PLIM_CMD_STATS_PAGES_H
 
-#include "../page_file.h"
+#include "../stats_page_file.h"
 
 struct process {
     struct page_view view; /* its ring is inside `copy` */

@@ -1,5 +1,5 @@
-/* Removes the stats pages of processes that are gone, see page_file.h. */
-#include "page_file.h"
+/* Removes the stats pages of processes that are gone, see stats_page_file.h. */
+#include "stats_page_file.h"
 
 #include "sys.h"
 

@@ -3,10 +3,10 @@
  *
  * No heap and no stdio: the library does the same as the command. Functions return 0 or -errno.
  */
-#ifndef PLIM_PAGE_FILE_H
-#define PLIM_PAGE_FILE_H
+#ifndef PLIM_STATS_PAGE_FILE_H
+#define PLIM_STATS_PAGE_FILE_H
 
-#include "page.h"
+#include "stats_page.h"
 
 struct page_name {
     uint32_t pid;

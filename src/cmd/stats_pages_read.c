@@ -1,5 +1,5 @@
-/* One stats page: copied in one piece, and checked to be what its name says, see pages.h. */
-#include "pages_internal.h"
+/* One stats page: copied in one piece, and checked to be what its name says, see stats_pages.h. */
+#include "stats_pages_internal.h"
 
 #include "clean.h"
 #include "rights.h"

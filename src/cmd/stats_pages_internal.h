@@ -1,8 +1,8 @@
-/* Shared by pages.c and pages_read.c. */
-#ifndef PLIM_CMD_PAGES_INTERNAL_H
-#define PLIM_CMD_PAGES_INTERNAL_H
+/* Shared by stats_pages.c and stats_pages_read.c. */
+#ifndef PLIM_CMD_STATS_PAGES_INTERNAL_H
+#define PLIM_CMD_STATS_PAGES_INTERNAL_H
 
-#include "pages.h"
+#include "stats_pages.h"
 
 /* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
  * it is of another process than its name says. */

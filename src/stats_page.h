@@ -10,8 +10,8 @@
  * Native byte order, explicit sizes. A newer minor version only adds fields behind the last one or
  * in what is reserved here; another major version is not read.
  */
-#ifndef PLIM_PAGE_H
-#define PLIM_PAGE_H
+#ifndef PLIM_STATS_PAGE_H
+#define PLIM_STATS_PAGE_H
 
 #include "base.h"
 

@@ -2,6 +2,7 @@
 #include "arenas_internal.h"
 #include "fmt.h"
 #include "hooks.h"
+#include "inside.h"
 #include "je.h"
 #include "sys.h"
 
@@ -11,7 +12,7 @@ static struct {
     size_t page;
     unsigned automatic; /* arenas that threads share: those of narenas */
     struct mib epoch, allocated, active, flush, freed, active_ptr;
-    size_t active_at; /* in what je_arena() gives */
+    size_t active_at; /* in what inside_arena() gives */
 } arenas;
 
 int mib_find(const char *name, struct mib *ret)
@@ -86,7 +87,7 @@ static const size_t *known_active_pages(unsigned arena)
  */
 static const size_t *ask_active_pages(unsigned arena)
 {
-    const char *at = je_arena(arena);
+    const char *at = inside_arena(arena);
     if (at != NULL && arenas.active_at != 0)
         return (const size_t *)(uintptr_t)(at + arenas.active_at);
     const size_t *active = known_active_pages(arena);
@@ -98,7 +99,7 @@ static const size_t *ask_active_pages(unsigned arena)
 
 static void learn_layout(void)
 {
-    const char *first = je_arena(0), *active = (const char *)known_active_pages(0);
+    const char *first = inside_arena(0), *active = (const char *)known_active_pages(0);
     if (first != NULL && active != NULL)
         arenas.active_at = (size_t)(active - first);
 }
@@ -207,10 +208,10 @@ uint64_t arenas_slabs_free(void)
     return u64_less(active, allocated);
 }
 
-struct je_slabs_given arenas_drop_slabs(uint64_t bytes)
+struct slabs_given arenas_drop_slabs(uint64_t bytes)
 {
     uint64_t signals = sys_block_signals();
-    struct je_slabs_given given = je_slabs_drop(bytes);
+    struct slabs_given given = slabs_drop(bytes);
     sys_restore_signals(signals);
     return given;
 }

@@ -8,7 +8,7 @@
 #ifndef PLIM_ARENAS_H
 #define PLIM_ARENAS_H
 
-#include "je.h"
+#include "inside.h"
 
 /* Boots jemalloc if needed and finds its controls. 0 or -errno. */
 int arenas_init(void);
@@ -34,9 +34,9 @@ void arenas_hooks_set(unsigned arena);
 /* Bytes of free blocks in slabs, that is of pages in use less live allocations; refreshes the
  * statistics as well. */
 uint64_t arenas_slabs_free(void);
-/* Gives back pages of slabs on which no block is in use, see je_slabs_drop(). The pages stay in use
+/* Gives back pages of slabs on which no block is in use, see slabs_drop(). The pages stay in use
  * and come back as they are touched, which shows in no count. */
-struct je_slabs_given arenas_drop_slabs(uint64_t bytes);
+struct slabs_given arenas_drop_slabs(uint64_t bytes);
 
 /* Bytes that the calling thread has freed since it began. */
 uint64_t arenas_thread_freed(void);

@@ -7,6 +7,7 @@
  */
 #include "arenas_internal.h"
 #include "decay_curve.h"
+#include "inside.h"
 #include "je.h"
 #include "pages.h"
 
@@ -117,11 +118,11 @@ static void purge_oldest(unsigned arena, unsigned steps)
     decay.aged_ms = ms;
     atomic_store_explicit(&decay.aged, arena + 1, memory_order_release);
     if (set_decay(arena, AGEING_DECAY_MS) == 0) {
-        je_clock_ahead(all_new);
+        inside_clock_ahead(all_new);
         (void)mib_write(&decay.decay, arena, NULL, 0);
-        je_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
+        inside_clock_ahead(all_new + (steps + 1) * AGEING_STEP_NS);
         (void)mib_write(&decay.decay, arena, NULL, 0);
-        je_clock_ahead(0);
+        inside_clock_ahead(0);
     }
     end_ageing(arena, ms); /* also if a handler forked meanwhile, and its child has ended it */
 }
@@ -130,7 +131,7 @@ static void purge_oldest(unsigned arena, unsigned steps)
 static void purge_share(uint64_t bytes, uint64_t dirty)
 {
     unsigned steps = decay_steps_for(bytes, dirty);
-    if (steps >= DECAY_STEPS || !je_clock_ahead(0))
+    if (steps >= DECAY_STEPS || !inside_clock_ahead(0))
         return;
     for (unsigned i = 0, count = account_arenas(); i < count; i++)
         if (arena_is_counted(i))

@@ -6,6 +6,7 @@
 #include "arenas.h"
 #include "capacity.h"
 #include "heap_profile.h"
+#include "inside.h"
 #include "je.h"
 #include "log.h"
 #include "look.h"
@@ -96,7 +97,7 @@ void runtime_configure(void)
         usage_init(&look.usage, &runtime.options.wish);
         capacity_begin();
         pages_avoid_huge(keeps_off_huge_pages());
-        je_count_pages();
+        inside_count_pages();
     }
     conf_build();
     atomic_store_explicit(&admit.stop_at, UINT64_MAX, memory_order_relaxed);
@@ -112,7 +113,7 @@ static void boot(void)
 {
     uint32_t configured = PHASE_CONFIGURED;
     runtime_configure();
-    if (je_is_starting() ||
+    if (inside_is_starting() ||
         atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_CONFIGURED)
         return;
     /* Forks of other threads wait for it: their children could not go on from here. */

@@ -3,6 +3,7 @@
 
 #include "capacity.h"
 #include "fmt.h"
+#include "inside.h"
 #include "je.h"
 #include "look.h"
 
@@ -15,7 +16,7 @@ PLIM_EXPORT const char *malloc_conf __attribute__((weak));
 /* One arena per usable CPU: more only keep free pages apart from each other. */
 static void print_ours(struct fmt *f)
 {
-    je_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
+    inside_no_cache_oblivious(); /* a page less for every block from 16 KiB on */
     fmt_str(f, "narenas:");
     fmt_u64(f, capacity_known_cpus());
     /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused

@@ -4,6 +4,7 @@
 #include "account.h"
 #include "arenas.h"
 #include "at_limit.h"
+#include "inside.h"
 #include "look.h"
 #include "notify.h"
 #include "pressure_fd.h"
@@ -41,7 +42,7 @@ static void fork_prepare(void)
     fork.look = lock_take_for_fork(&look.lock, patience_ns);
     fork.reclaimers = reclaimers_fork_prepare(patience_ns);
     fork.events = events_fork_prepare(&watcher.events, patience_ns);
-    je_purges_fork_prepare(was_forking ? purge_lasts_ns : patience_ns);
+    purges_fork_prepare(was_forking ? purge_lasts_ns : patience_ns);
     fork.signals = sys_block_signals();
     thread_state.forks = was_forking;
     thread_state.fork = fork;
@@ -49,7 +50,7 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
-    je_purges_fork_parent();
+    purges_fork_parent();
     if (thread_state.fork.events)
         events_fork_parent(&watcher.events);
     if (thread_state.fork.reclaimers)
@@ -83,8 +84,8 @@ static bool reset(void)
     stats_fork_child();
     reclaimers_fork_child();
     lock_reset(&look.lock);
-    je_slabs_fork_child();
-    je_purges_fork_child();
+    slabs_fork_child();
+    purges_fork_child();
     atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);
     bool watched = watcher_fork_child();
     pressure_fd_fork_child();

@@ -42,11 +42,6 @@ int je_mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlen
                     size_t newlen);
 void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
 
-/* jemalloc is in the middle of its own start: nothing may be asked of it yet. */
-bool je_is_starting(void);
-/* Before jemalloc's first call: its pages are counted from the first one on. */
-void je_count_pages(void);
-
 extern const char *je_malloc_conf;
 
 /* MALLOCX_ARENA(a) | MALLOCX_TCACHE_NONE. */
@@ -84,48 +79,5 @@ struct je_extent_hooks {
     bool (*merge)(struct je_extent_hooks *, void *addr_a, size_t size_a, void *addr_b,
                   size_t size_b, bool committed, unsigned arena);
 };
-
-/* Where jemalloc keeps what it knows of the arena. NULL: there is none, or this build cannot tell.
- */
-char *je_arena(unsigned index);
-
-/*
- * jemalloc's clock, as this thread sees it, runs ahead by this much: ageing free pages at will is
- * how some, the oldest, are purged and not all. false: this build cannot (shared libjemalloc).
- */
-bool je_clock_ahead(uint64_t ns);
-
-/*
- * Hands pages of slabs to the kernel on which no block is in use, until so many bytes have gone or
- * a millisecond has passed; each call goes on where the last one ended. Not safe from two
- * threads at once; with signals blocked, for a handler that forks would wait for itself.
- */
-struct je_slabs_given {
-    uint64_t bytes;
-    uint64_t absent; /* of free pages that were not in memory */
-    bool is_exact;   /* false: it cannot be told what is in memory; all is taken for it */
-    bool all;        /* the last slab was reached: the next call begins anew */
-    bool left_alone; /* nothing more can be done just now */
-};
-struct je_slabs_given je_slabs_drop(uint64_t bytes);
-/* Slabs are left alone from when the first returns to the second, which the same thread calls. */
-void je_slabs_leave_alone(void);
-void je_slabs_go_on(void);
-/* In a forked child: whoever was at it is not there. */
-void je_slabs_fork_child(void);
-
-/* Around a fork: jemalloc's own purges end before it, for at most so long, and none begins until it
- * is done. With none of jemalloc's locks held. */
-void je_purges_fork_prepare(uint64_t patience_ns);
-void je_purges_fork_parent(void);
-void je_purges_fork_child(void);
-
-/* The statistics that malloc_stats_print() prints, straight to `write`: without the buffer that it
- * allocates, as far as this build can. */
-void je_stats(void (*write)(void *, const char *), void *arg, const char *opts);
-
-/* Before jemalloc's first call: large blocks begin at page boundaries instead of a random cache
- * line of an extra page. Its setting for this is not to be had from outside in 5.3.0. */
-void je_no_cache_oblivious(void);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "account.h"
 #include "arenas.h"
+#include "inside.h"
 #include "pages.h"
 #include "stats.h"
 
@@ -34,13 +35,13 @@ uint64_t look_give_back(uint64_t bytes)
     return freed;
 }
 
-static struct je_slabs_given purge_slabs(uint64_t bytes)
+static struct slabs_given purge_slabs(uint64_t bytes)
 {
     /* The child of a handler that forked inside a look goes on with it, and has no lock. */
     if (!lock_is_own(&look.lock))
-        return (struct je_slabs_given){.left_alone = true};
+        return (struct slabs_given){.left_alone = true};
     uint64_t start = sys_thread_cpu_ns();
-    struct je_slabs_given given = arenas_drop_slabs(bytes);
+    struct slabs_given given = arenas_drop_slabs(bytes);
     uint64_t cost = sys_thread_cpu_since(start);
     const struct governor_slabs_given result = {
         .now_ns = sys_now_ns(),
@@ -66,7 +67,7 @@ static uint64_t purge_all_slabs(uint64_t bytes)
         struct look_turn turn = look_begin(look_wait_ns);
         if (!turn.had)
             break;
-        struct je_slabs_given given = purge_slabs(bytes - freed);
+        struct slabs_given given = purge_slabs(bytes - freed);
         look_end(turn);
         freed += given.bytes;
         rounds += given.all;

@@ -2,7 +2,7 @@
 #include "record_internal.h"
 
 #include "heap_profile.h"
-#include "je.h"
+#include "inside.h"
 #include "reclaimers.h"
 
 #include <string.h>
@@ -127,7 +127,7 @@ static void quote(void *arg, const char *text)
 void record_write_jemalloc(struct record_out *o, uint64_t deadline_ns)
 {
     struct quoted q = {.out = o, .at_start = true, .deadline_ns = deadline_ns};
-    je_stats(quote, &q, "axe"); /* not each arena, no locks, no extents */
+    inside_stats_print(quote, &q, "axe"); /* not each arena, no locks, no extents */
     if (!q.at_start)
         record_line_end(o);
 }

@@ -9,6 +9,7 @@
 
 #include "../account.h"
 #include "../hooks.h"
+#include "../inside.h"
 #include "../je.h"
 #include "../pages.h"
 #include "../sys.h"
@@ -22,7 +23,7 @@
  */
 static _Thread_local uint64_t ahead_ns __attribute__((tls_model("initial-exec")));
 
-bool je_clock_ahead(uint64_t ns)
+bool inside_clock_ahead(uint64_t ns)
 {
     ahead_ns = ns;
     return true;
@@ -44,7 +45,7 @@ int plim_je_clock_gettime(clockid_t clock, struct timespec *ts)
 /* jemalloc's own variable behind its "cache_oblivious" setting. */
 extern bool je_opt_cache_oblivious;
 
-void je_no_cache_oblivious(void)
+void inside_no_cache_oblivious(void)
 {
     je_opt_cache_oblivious = false;
 }
@@ -52,7 +53,7 @@ void je_no_cache_oblivious(void)
 /* What malloc_stats_print() puts a buffer in front of. */
 void je_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
 
-void je_stats(void (*write)(void *, const char *), void *arg, const char *opts)
+void inside_stats_print(void (*write)(void *, const char *), void *arg, const char *opts)
 {
     je_stats_print(write, arg, opts);
 }
@@ -60,7 +61,7 @@ void je_stats(void (*write)(void *, const char *), void *arg, const char *opts)
 /* jemalloc's malloc_init_state: 3 before, 0 after. */
 extern int je_malloc_init_state;
 
-bool je_is_starting(void)
+bool inside_is_starting(void)
 {
     int state = __atomic_load_n(&je_malloc_init_state, __ATOMIC_RELAXED);
     return state == 1 || state == 2;
@@ -92,7 +93,7 @@ void zero(void *addr, size_t size) INSTEAD(ehooks_default_zero_impl);
 /* false: plain jemalloc. Written once, before its first arena. */
 static bool counted;
 
-void je_count_pages(void)
+void inside_count_pages(void)
 {
     counted = true;
 }
@@ -196,7 +197,7 @@ bool hooks_count(const struct je_extent_hooks *h)
 /* Its arenas; NULL: none of that index. */
 extern char *_Atomic je_arenas[];
 
-char *je_arena(unsigned index)
+char *inside_arena(unsigned index)
 {
     return atomic_load_explicit(&je_arenas[index], memory_order_acquire);
 }
@@ -218,11 +219,11 @@ void *arena_made(void *tsdn, unsigned index, const void *const *config)
 void arena_gone(void *tsd, void *arena)
 {
     unsigned index = 0, count = account_arenas();
-    while (index < count && je_arena(index) != arena)
+    while (index < count && inside_arena(index) != arena)
         index++;
     if (index < count)
         account_arena_gone(index);
-    je_slabs_leave_alone();
+    slabs_leave_alone();
     je_arena_destroy(tsd, arena);
-    je_slabs_go_on();
+    slabs_go_on();
 }

@@ -4,6 +4,7 @@
  */
 #include "instead.h"
 
+#include "../inside.h"
 #include "../je.h"
 #include "../sys.h"
 
@@ -57,7 +58,7 @@ void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bo
     end();
 }
 
-void je_purges_fork_prepare(uint64_t patience_ns)
+void purges_fork_prepare(uint64_t patience_ns)
 {
     uint64_t began = sys_now_ns();
     atomic_fetch_add_explicit(&forks, 1, memory_order_seq_cst);
@@ -66,12 +67,12 @@ void je_purges_fork_prepare(uint64_t patience_ns)
         sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
 }
 
-void je_purges_fork_parent(void)
+void purges_fork_parent(void)
 {
     count_down(&forks); /* in a child that a handler forked while this fork waited, it is 0 */
 }
 
-void je_purges_fork_child(void)
+void purges_fork_child(void)
 {
     own = 0;
     atomic_store_explicit(&forks, 0, memory_order_seq_cst);

@@ -6,6 +6,7 @@
  * clock, so a whole arena is purged at a time); and our settings, where the dynamic loader runs
  * jemalloc's constructor before anything was allocated.
  */
+#include "../inside.h"
 #include "../je.h"
 
 #include <dlfcn.h>
@@ -196,51 +197,51 @@ void je_malloc_stats_print(void (*write)(void *, const char *), void *arg, const
         je.malloc_stats_print(write, arg, opts);
 }
 
-void je_stats(void (*write)(void *, const char *), void *arg, const char *opts)
+void inside_stats_print(void (*write)(void *, const char *), void *arg, const char *opts)
 {
     je_malloc_stats_print(write, arg, opts);
 }
 
-char *je_arena(unsigned index)
+char *inside_arena(unsigned index)
 {
     (void)index;
     return NULL;
 }
 
-bool je_clock_ahead(uint64_t ns)
+bool inside_clock_ahead(uint64_t ns)
 {
     (void)ns;
     return false;
 }
 
-void je_no_cache_oblivious(void) {}
+void inside_no_cache_oblivious(void) {}
 
-bool je_is_starting(void)
+bool inside_is_starting(void)
 {
     return false;
 }
 
-void je_count_pages(void) {}
+void inside_count_pages(void) {}
 
 /* Nothing of its own can be read. */
-struct je_slabs_given je_slabs_drop(uint64_t bytes)
+struct slabs_given slabs_drop(uint64_t bytes)
 {
     (void)bytes;
-    return (struct je_slabs_given){.all = true};
+    return (struct slabs_given){.all = true};
 }
 
-void je_slabs_leave_alone(void) {}
+void slabs_leave_alone(void) {}
 
-void je_slabs_go_on(void) {}
+void slabs_go_on(void) {}
 
-void je_slabs_fork_child(void) {}
+void slabs_fork_child(void) {}
 
 /* Its purges cannot be told from here. */
-void je_purges_fork_prepare(uint64_t patience_ns)
+void purges_fork_prepare(uint64_t patience_ns)
 {
     (void)patience_ns;
 }
 
-void je_purges_fork_parent(void) {}
+void purges_fork_parent(void) {}
 
-void je_purges_fork_child(void) {}
+void purges_fork_child(void) {}

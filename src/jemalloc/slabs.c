@@ -11,6 +11,7 @@
 #include "slabs.h"
 
 #include "../account.h"
+#include "../inside.h"
 #include "../je.h"
 #include "../pages.h"
 #include "../sys.h"
@@ -29,7 +30,7 @@ static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
 /* Others go on meanwhile. */
 static const uint64_t at_once_ns = NS_PER_MS;
 
-static struct sys_pagemap pagemap; /* during one call of je_slabs_drop() */
+static struct sys_pagemap pagemap; /* during one call of slabs_drop() */
 
 /* bin_info_t */
 struct bin_info {
@@ -93,7 +94,7 @@ static void *bin_of(uint64_t bits, unsigned size_index)
     if (index >= ACCOUNT_ARENAS || shard >= je_bin_infos[size_index].shards ||
         atomic_load_explicit(&account_active_pages[index], memory_order_relaxed) == NULL)
         return NULL;
-    char *arena = je_arena(index);
+    char *arena = inside_arena(index);
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
 }
 
@@ -118,7 +119,7 @@ static bool page_is_free(const struct extent *slab, const struct bin_info *info,
 
 /* Under the bin's lock. */
 static void drop_free_pages(const struct extent *slab, const struct bin_info *info,
-                            struct je_slabs_given *given)
+                            struct slabs_given *given)
 {
     size_t pages = info->slab_size / page, begin = 0, in_memory = 0;
     for (size_t at = 0; at <= pages; at++) {
@@ -138,7 +139,7 @@ static void drop_free_pages(const struct extent *slab, const struct bin_info *in
 }
 
 /* Everything is read again once it can no longer change; the map last, which changes first. */
-static void work_on(uintptr_t at, uint64_t entry, struct je_slabs_given *given)
+static void work_on(uintptr_t at, uint64_t entry, struct slabs_given *given)
 {
     const struct extent *slab = entry_extent(entry);
     const struct bin_info *info = &je_bin_infos[entry_size_index(entry)];
@@ -171,7 +172,7 @@ static uintptr_t next_known(uintptr_t at, uintptr_t end)
 
 /* What begins at that place; returns where the next may begin. What is read of an extent may be
  * another's by now: then some are passed over. */
-static uintptr_t step(uintptr_t at, uintptr_t end, struct je_slabs_given *given)
+static uintptr_t step(uintptr_t at, uintptr_t end, struct slabs_given *given)
 {
     uint64_t entry = map_entry(at);
     const struct extent *extent = entry_extent(entry);
@@ -186,7 +187,7 @@ static uintptr_t step(uintptr_t at, uintptr_t end, struct je_slabs_given *given)
 }
 
 /* From `at` on, as long as there is reason to; returns where it ended. */
-static uintptr_t go_over(uintptr_t at, uintptr_t end, uint64_t bytes, struct je_slabs_given *given)
+static uintptr_t go_over(uintptr_t at, uintptr_t end, uint64_t bytes, struct slabs_given *given)
 {
     uint64_t until = sys_now_ns() + at_once_ns;
     for (unsigned steps = 1; at < end && given->bytes < bytes; steps++) {
@@ -202,10 +203,10 @@ static uintptr_t go_over(uintptr_t at, uintptr_t end, uint64_t bytes, struct je_
     return at;
 }
 
-struct je_slabs_given je_slabs_drop(uint64_t bytes)
+struct slabs_given slabs_drop(uint64_t bytes)
 {
     static uintptr_t next; /* where the last call ended */
-    struct je_slabs_given given = {.all = true};
+    struct slabs_given given = {.all = true};
     uintptr_t begin, end;
     if (plim_je_map_48 == NULL)
         return given;

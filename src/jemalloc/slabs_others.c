@@ -5,6 +5,7 @@
 #include "instead.h"
 #include "slabs.h"
 
+#include "../inside.h"
 #include "../je.h"
 #include "../sys.h"
 
@@ -20,19 +21,19 @@ static struct {
     _Atomic bool looked_at;
 } slabs;
 
-void je_slabs_leave_alone(void)
+void slabs_leave_alone(void)
 {
     atomic_fetch_add_explicit(&slabs.others, 1, memory_order_seq_cst);
     while (atomic_load_explicit(&slabs.looked_at, memory_order_seq_cst))
         sys_sleep_ns(20 * 1000); /* it takes microseconds, if it gets a CPU */
 }
 
-void je_slabs_go_on(void)
+void slabs_go_on(void)
 {
     count_down(&slabs.others);
 }
 
-void je_slabs_fork_child(void)
+void slabs_fork_child(void)
 {
     atomic_store_explicit(&slabs.others, 0, memory_order_seq_cst);
     atomic_store_explicit(&slabs.looked_at, false, memory_order_seq_cst);
@@ -63,17 +64,17 @@ void slab_ends(void *tsdn, void *shard, struct extent *slab, bool *deferred) INS
 
 void arena_reset(void *tsd, void *arena)
 {
-    je_slabs_leave_alone();
+    slabs_leave_alone();
     je_arena_reset(tsd, arena);
-    je_slabs_go_on();
+    slabs_go_on();
 }
 
 /* experimental.batch_alloc */
 size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t count, bool zero)
 {
-    je_slabs_leave_alone();
+    slabs_leave_alone();
     size_t filled = je_arena_fill_small_fresh(tsdn, arena, index, ptrs, count, zero);
-    je_slabs_go_on();
+    slabs_go_on();
     return filled;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "test_arenas.h"
 
+#include "inside.h"
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
@@ -29,7 +30,7 @@ void use_arena(unsigned index, size_t size)
 
 bool on_shared_jemalloc(void)
 {
-    return !je_clock_ahead(0);
+    return !inside_clock_ahead(0);
 }
 
 bool is_about(uint64_t value, uint64_t expected)

@@ -1,6 +1,7 @@
 /* Pages of slabs on which no block is in use, given back while blocks around them are. */
 #include "test_arenas.h"
 
+#include "inside.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static void free_all(void)
 
 uint64_t drop_slabs(void)
 {
-    struct je_slabs_given given = {0};
+    struct slabs_given given = {0};
     uint64_t bytes = 0;
     while (!given.all) {
         given = arenas_drop_slabs(UINT64_MAX);
@@ -134,7 +135,7 @@ Test(arenas, slabs_give_what_was_asked_and_the_next_call_goes_on)
     make_holes(16 * MiB);
     uint64_t sum = 0, most = 0;
     for (bool all = false; !all;) {
-        struct je_slabs_given given = arenas_drop_slabs(MiB);
+        struct slabs_given given = arenas_drop_slabs(MiB);
         cr_assert_leq(given.bytes, MiB + 64 * KiB);
         all = given.all;
         sum += given.bytes;
@@ -168,18 +169,18 @@ Test(arenas, a_forked_child_gives_back_pages_of_slabs)
     need_slabs();
     end_slabs_round();
     make_holes(8 * MiB);
-    je_slabs_leave_alone();
+    slabs_leave_alone();
     pid_t child = fork();
     cr_assert_neq(child, -1);
     if (child == 0) {
         thread_state.inside = true;
-        je_slabs_fork_child(); /* what another thread of the parent held */
+        slabs_fork_child(); /* what another thread of the parent held */
         uint64_t bytes = 0;
         for (unsigned calls = 0; calls < 1000; calls++)
             bytes += arenas_drop_slabs(UINT64_MAX).bytes;
         _exit(bytes >= 10 * MiB ? 0 : 1);
     }
-    je_slabs_go_on();
+    slabs_go_on();
     int status = 0;
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -1,5 +1,6 @@
 /* jemalloc's settings, by what was found. */
 #include "capacity.h"
+#include "inside.h"
 #include "je.h"
 #include "look.h"
 #include "runtime.h"
@@ -15,7 +16,7 @@ unsigned capacity_known_cpus(void)
     return 2;
 }
 
-void je_no_cache_oblivious(void) {}
+void inside_no_cache_oblivious(void) {}
 
 /* Whether threads' caches are to be small, under these limits. */
 static bool caches_are_small(uint64_t hard, uint64_t high)

@@ -82,7 +82,7 @@ PLIM_EXPORT int plim_stats(struct plim_stats *s)
     uint64_t v[PAGE_FIELD_COUNT];
     if (!runtime_ready())
         return -ENOSYS;
-    struct look_turn turn = look_begin(look_wait_ns); /* an arena may be about to go */
+    struct look_turn turn = look_begin_unless_own(look_wait_ns); /* an arena may be about to go */
     stats_fill(v);
     if (turn.had)
         look_end(turn);

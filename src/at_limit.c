@@ -73,8 +73,10 @@ static void abort_at_limit(uint64_t request)
     record_last(&runtime.options, "abort");
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
     fmt_bytes(&f, stats_usage());
-    fmt_str(&f, " of a hard limit of ");
-    fmt_bytes(&f, in.limits.hard);
+    if (in.limits.hard > 0) { /* else nobody could look */
+        fmt_str(&f, " of a hard limit of ");
+        fmt_bytes(&f, in.limits.hard);
+    }
     fmt_str(&f, " with nothing left to reclaim");
     log_line(LOG_ERROR, text);
     abort();
@@ -84,7 +86,7 @@ static void abort_at_limit(uint64_t request)
  * lock that it holds, an interpreter's perhaps. It gets on when this one does. */
 static bool was_in_vain(uint64_t waited_ns)
 {
-    return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_sleeps();
+    return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_pass_sleeps();
 }
 
 /* Holds the calling thread back until there is room again or its time is up. */
@@ -104,7 +106,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
             break;
         passed = sys_now_ns() - start;
     }
-    if (was_in_vain(passed))
+    if (d->hold_ns > 0 && was_in_vain(passed))
         thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
     atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
     thread_state.held--;

@@ -27,6 +27,7 @@ struct governor_input {
     uint64_t request;    /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* registered, for the level that would be */
     bool from_watcher;   /* nobody may have allocated */
+    bool watched;        /* there is a watcher: a later look, whatever the program does */
     bool offered;        /* somebody may at any time begin to hear of pressure */
     bool heard;          /* somebody does, whom only a heap that matters concerns */
     unsigned held;       /* threads that wait for room, the one that looks among them */

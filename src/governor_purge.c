@@ -96,10 +96,14 @@ void governor_watch_tide(struct governor *g, const struct governor_input *in)
         g->crest = g->trough = in->active;
 }
 
-/* Its share, or what it would soon take again at the cost of as many page faults. */
+/* Its share; or, clear of the line where purging starts, what it would soon take again at the cost
+ * of as many page faults, for as long as somebody looks who sees that it does not. */
 uint64_t governor_kept(const struct governor *g, const struct governor_input *in)
 {
-    return u64_max(free_allowance(in), u64_max(g->came_back, g->came_back_before));
+    uint64_t tide = u64_max(g->came_back, g->came_back_before);
+    if (!in->watched || projected_usage(in) >= u64_less(in->limits.low, in->limits.hard / 16))
+        return free_allowance(in);
+    return u64_max(free_allowance(in), u64_min(tide, own_share(in, in->limits.low)));
 }
 
 static uint64_t shared_purge(const struct governor *g, const struct governor_input *in)

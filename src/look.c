@@ -31,6 +31,11 @@ struct look_turn look_begin(uint64_t within_ns)
     return turn;
 }
 
+struct look_turn look_begin_unless_own(uint64_t within_ns)
+{
+    return look_begin(lock_is_own(&look.lock) ? 0 : within_ns);
+}
+
 void look_end(struct look_turn turn)
 {
     lock_release(&look.lock);
@@ -98,6 +103,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .reclaimers = watcher_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = on_watcher,
+        .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),

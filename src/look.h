@@ -39,6 +39,8 @@ struct look_turn {
  * signal handlers may fork where no lock of jemalloc's is held. 0: only if it is to be had at once;
  * UINT64_MAX: for ever. */
 struct look_turn look_begin(uint64_t within_ns);
+/* None to be had at once where the thread has it: a signal handler came between. */
+struct look_turn look_begin_unless_own(uint64_t within_ns);
 /* Only of a turn that was had. */
 void look_end(struct look_turn turn);
 

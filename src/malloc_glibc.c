@@ -27,7 +27,7 @@ PLIM_EXPORT struct mallinfo2 mallinfo2(void)
     struct arenas_pages pages = {0};
     if (!runtime_ready())
         return (struct mallinfo2){0};
-    struct look_turn turn = look_begin(look_wait_ns); /* an arena may be about to go */
+    struct look_turn turn = look_begin_unless_own(look_wait_ns); /* an arena may be about to go */
     arenas_read(&pages);
     if (turn.had)
         look_end(turn);

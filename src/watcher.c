@@ -9,7 +9,6 @@
 
 #include "arenas.h"
 #include "control.h"
-#include "fmt.h"
 #include "look.h"
 #include "reclaimers.h"
 #include "runtime.h"
@@ -144,14 +143,4 @@ unsigned watcher_reclaimers(enum plim_level level)
 {
     unsigned count = reclaimers_count(level);
     return count > 0 && watcher_is_expected() && watcher_pass_for() < pass_lost_ns ? count : 0;
-}
-
-bool watcher_sleeps(void)
-{
-    char path[48], text[64]; /* the state stands in front, and the name before it is short */
-    struct fmt f = FMT_INIT(path);
-    fmt_str(&f, "/proc/self/task/");
-    fmt_u64(&f, atomic_load_explicit(&watcher.tid, memory_order_seq_cst));
-    fmt_str(&f, "/stat");
-    return sys_read_file(path, text, sizeof(text)) > 0 && fmt_stat_state(text) == 'S';
 }

@@ -26,10 +26,11 @@ struct watcher {
     _Atomic uint32_t state; /* enum watcher_state; by compare-and-swap */
     /* Raised when another thread is to watch: who was started in an earlier turn ends. */
     _Atomic uint32_t turn;
-    _Atomic uint32_t tid;     /* of the present one */
-    _Atomic uint32_t relief;  /* of the one that waits to take over; 0: none */
-    _Atomic uint32_t passes;  /* of reclaimers, as begun; that one sleeps on it */
-    _Atomic uint64_t pass_ns; /* when the pass that runs began; 0: none runs */
+    _Atomic uint32_t tid;      /* of the present one */
+    _Atomic uint32_t relief;   /* of the one that waits to take over; 0: none */
+    _Atomic uint32_t passes;   /* of reclaimers, as begun; that one sleeps on it */
+    _Atomic uint64_t pass_ns;  /* when the pass that runs began; 0: none runs */
+    _Atomic uint32_t pass_tid; /* of the thread that runs it */
     /* By whoever starts it, relaxed: nothing else hangs on them. */
     _Atomic uint64_t start_ns; /* it could not be started: not again before */
     _Atomic bool failed;       /* nor has it been since */
@@ -71,8 +72,8 @@ void watcher_ask(uint64_t bytes);
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);
 /* How long the pass of reclaimers that runs has been running; 0: none runs. */
 uint64_t watcher_pass_for(void);
-/* Its thread waits for something right now. */
-bool watcher_sleeps(void);
+/* The thread that runs the pass waits for something right now. */
+bool watcher_pass_sleeps(void);
 /* How many reclaimers would be called at that level: none without it, or while one hangs. */
 unsigned watcher_reclaimers(enum plim_level level);
 

@@ -4,6 +4,7 @@
  */
 #include "watcher_internal.h"
 
+#include "fmt.h"
 #include "runtime.h"
 
 /* Sleeps without a timer while there are no passes, and wakes up once a second while there are.
@@ -47,6 +48,20 @@ uint64_t watcher_pass_for(void)
 {
     uint64_t began_ns = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst);
     return began_ns == 0 ? 0 : u64_less(sys_now_ns(), began_ns);
+}
+
+/* No fork is under way meanwhile: the child would keep the file. */
+bool watcher_pass_sleeps(void)
+{
+    char path[48], text[64]; /* the state stands in front, and the name before it is short */
+    struct fmt f = FMT_INIT(path);
+    fmt_str(&f, "/proc/self/task/");
+    fmt_u64(&f, atomic_load_explicit(&watcher.pass_tid, memory_order_seq_cst));
+    fmt_str(&f, "/stat");
+    lock_take(&watcher.events.lock);
+    long got = sys_read_file(path, text, sizeof(text));
+    lock_release(&watcher.events.lock);
+    return got > 0 && fmt_stat_state(text) == 'S';
 }
 
 void watcher_stand_by(void)

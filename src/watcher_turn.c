@@ -157,6 +157,7 @@ static bool pass_begin(struct watch *w)
     if (!atomic_compare_exchange_strong_explicit(&watcher.pass_ns, &none, sys_now_ns(),
                                                  memory_order_seq_cst, memory_order_seq_cst))
         return false;
+    atomic_store_explicit(&watcher.pass_tid, sys_tid(), memory_order_seq_cst);
     struct look_turn turn = look_begin(lock_wait_ns);
     if (turn.had) {
         stats_publish(&w->in);

@@ -89,7 +89,7 @@ struct doctor_process {
     const char *other_heap;             /* whose heap is not malloc's, such as "Java"; else NULL */
     bool secure;                        /* AT_SECURE */
     bool is_static;                     /* has no dynamic linker that could preload anything */
-    bool own_malloc;                    /* in its file, so that a preloaded one is not used */
+    bool own_malloc;                    /* in its file, where it goes before a preloaded one */
     bool elsewhere;                     /* in another pid namespace than this command */
     bool oom_score_known;
     int oom_score;

@@ -57,10 +57,10 @@ static void judge_preload(struct diagnosis *d)
                    "settings, below the cgroup's limit",
                    pid, p->other_heap);
     if (p->own_malloc && p->preloaded)
-        doctor_add(d, DOCTOR_PROBLEM, DOCTOR_MALLOCS,
+        doctor_add(d, p->page_mapped ? DOCTOR_NOTE : DOCTOR_WARNING, DOCTOR_MALLOCS,
                    "the program of process %d has a malloc of its own, which goes before "
-                   "libplimsoll.so: what it takes counts in the usage, but is not managed; build "
-                   "it without, or link it to the library",
+                   "libplimsoll.so: unless that is Plimsoll's or calls it, what it takes counts in "
+                   "the usage, but is not managed",
                    pid);
     if (p->preloaded || p->page_mapped || !p->maps_readable)
         return;

@@ -182,31 +182,47 @@ Test(governor, below_that_its_part_of_the_room_is_kept)
     cr_expect_eq(look_at(&g, &alone).purge, 0, "alone it sees all growth itself");
 }
 
-/* Of a group at l.low that process uses so much, and has the rest of its 60 MiB free. */
-static uint64_t tide_purge(struct governor *g, uint64_t *now_ns, uint64_t active)
+/* Of a group that process uses so much, and has the rest of its 60 MiB free. */
+static uint64_t tide_purge(struct governor *g, uint64_t *now_ns, uint64_t usage, uint64_t active)
 {
-    const struct limits l = cgroup_limits(hard);
-    struct governor_input in = one_of_a_group(l.low, 60 * MiB - active);
+    struct governor_input in = one_of_a_group(usage, 60 * MiB - active);
     in.active = active;
+    in.watched = true;
     in.now_ns = *now_ns;
     *now_ns += 100 * NS_PER_MS;
     return look_at(g, &in).purge;
+}
+
+/* There its share of the room is 12 MiB. */
+static const uint64_t clear_of_low = 800 * MiB;
+
+/* Three falls and rises of 30 MiB, then another fall. */
+static uint64_t purge_after_tides(struct governor *g, uint64_t *now_ns, uint64_t usage)
+{
+    *now_ns = 60 * NS_PER_S;
+    for (unsigned i = 0; i < 3; i++) {
+        (void)tide_purge(g, now_ns, usage, 60 * MiB);
+        (void)tide_purge(g, now_ns, usage, 10 * MiB);
+        (void)tide_purge(g, now_ns, usage, 40 * MiB);
+    }
+    return tide_purge(g, now_ns, usage, 10 * MiB);
 }
 
 Test(governor, what_was_freed_and_taken_again_is_kept_for_the_next_time)
 {
     struct governor g = new_governor();
     uint64_t now = 60 * NS_PER_S;
-    (void)tide_purge(&g, &now, 60 * MiB);
-    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB, "it may be the only time");
+    (void)tide_purge(&g, &now, clear_of_low, 60 * MiB);
+    cr_expect_geq(tide_purge(&g, &now, clear_of_low, 10 * MiB), 38 * MiB, "it may be for once");
     for (unsigned i = 0; i < 10; i++) {
-        (void)tide_purge(&g, &now, 40 * MiB);
-        uint64_t purge = tide_purge(&g, &now, 10 * MiB);
+        (void)tide_purge(&g, &now, clear_of_low, 40 * MiB);
+        uint64_t purge = tide_purge(&g, &now, clear_of_low, 10 * MiB);
         cr_assert_geq(purge, 20 * MiB, "what does not come back goes, in turn %u", i);
         cr_assert_lt(purge, 30 * MiB, "the 30 MiB that do stay, in turn %u", i);
     }
     now += 600 * NS_PER_MS;
-    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB, "nothing has come back lately");
+    cr_expect_geq(tide_purge(&g, &now, clear_of_low, 10 * MiB), 38 * MiB,
+                  "nothing has come back lately");
 }
 
 Test(governor, growth_is_no_reason_to_keep_free_pages)
@@ -214,8 +230,24 @@ Test(governor, growth_is_no_reason_to_keep_free_pages)
     struct governor g = new_governor();
     uint64_t now = 60 * NS_PER_S;
     for (uint64_t active = 10 * MiB; active < 40 * MiB; active += 4 * MiB)
-        (void)tide_purge(&g, &now, active);
-    cr_expect_geq(tide_purge(&g, &now, 10 * MiB), 50 * MiB);
+        (void)tide_purge(&g, &now, clear_of_low, active);
+    cr_expect_geq(tide_purge(&g, &now, clear_of_low, 10 * MiB), 38 * MiB);
+}
+
+Test(governor, nothing_is_kept_that_way_near_the_line_nor_where_nobody_looks_later)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    uint64_t now;
+    cr_expect_lt(purge_after_tides(&g, &now, clear_of_low), 30 * MiB);
+    struct governor_input in = one_of_a_group(clear_of_low, 50 * MiB);
+    in.active = 10 * MiB;
+    in.now_ns = now;
+    cr_expect_geq(look_at(&g, &in).purge, 38 * MiB, "it has no watcher");
+    g = new_governor();
+    cr_expect_geq(purge_after_tides(&g, &now, l.low - 16 * MiB), 45 * MiB);
+    g = new_governor();
+    cr_expect_geq(purge_after_tides(&g, &now, l.low), 50 * MiB);
 }
 
 Test(governor, a_burst_of_frees_is_looked_at_where_others_need_the_room)

@@ -16,8 +16,7 @@
 struct admit admit;
 
 /* Takes of the room that the look under way leaves, if it is enough for this request as well. Small
- * requests show in the count as soon as they matter.
- */
+ * requests show in the count as soon as they matter. */
 static bool take_meanwhile(size_t size)
 {
     uint64_t need = size >= LARGE_REQUEST ? size : 0;
@@ -82,7 +81,7 @@ static bool look_due(size_t size)
     look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
     if (in.request > 0 && in.request < in.limits.hard)
         look_granted(in.now_ns, in.committed, in.request);
-    if (!watcher_runs() && (d.heap_matters || look.governor.cannot_meet))
+    if (!in.watched && (d.heap_matters || look.governor.cannot_meet))
         meets(&in, &d);
     look_end(turn);
     after_look(&in, &d);

@@ -119,7 +119,7 @@ unsigned capacity_cpus(void)
         atomic_store_explicit(&capacity.cpus_read_ns, now, memory_order_relaxed);
         look_end(turn);
     }
-    return atomic_load_explicit(&capacity.cpus, memory_order_relaxed);
+    return capacity_known_cpus();
 }
 
 bool capacity_reports_cpus(void)

@@ -269,7 +269,7 @@ void events_wake(struct events *e, const _Atomic uint32_t *word)
 
 bool events_fork_prepare(struct events *e, uint64_t within_ns)
 {
-    return lock_take_for_fork(&e->lock, within_ns);
+    return lock_take_unless_own(&e->lock, within_ns);
 }
 
 void events_fork_parent(struct events *e)

@@ -39,7 +39,7 @@ static void fork_prepare(void)
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
     thread_state.forks = thread_state.inside = true; /* handlers may allocate */
     atomic_signal_fence(memory_order_seq_cst);
-    fork.look = lock_take_for_fork(&look.lock, patience_ns);
+    fork.look = lock_take_unless_own(&look.lock, patience_ns);
     fork.reclaimers = reclaimers_fork_prepare(patience_ns);
     fork.events = events_fork_prepare(&watcher.events, patience_ns);
     purges_fork_prepare(was_forking ? purge_lasts_ns : patience_ns);

@@ -83,9 +83,9 @@ static inline void lock_release(struct lock *l)
         (void)sys_futex_wake(&l->word, 1);
 }
 
-/* Before a fork: true if it is to be released after it. One that the thread holds already it keeps:
- * a signal handler forks. */
-static inline bool lock_take_for_fork(struct lock *l, uint64_t ns)
+/* For what signal handlers may come to, a fork among it: true if it is to be released after it. One
+ * that the thread holds already it keeps. */
+static inline bool lock_take_unless_own(struct lock *l, uint64_t ns)
 {
     return !lock_is_own(l) && lock_take_within(l, ns);
 }

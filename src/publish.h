@@ -20,8 +20,8 @@ struct publish_look {
     uint64_t request; /* the allocation that was judged; 0: none */
 };
 
-/* Makes the page where it is time: once `committed` bytes have become 2
- * MiB, or there is a watcher, or at once in a directory that the user named. */
+/* Makes the page where it is time: once `committed` bytes have become 2 MiB, or there is a watcher,
+ * or at once in a directory that the user named. Whether there is a page to fill. */
 bool publish_open(const struct options *options, uint64_t committed, bool watcher);
 void publish(const struct publish_look *look);
 

@@ -130,9 +130,8 @@ static void note_call(unsigned slot, const struct reclaimer *called, uint64_t as
 
 bool reclaimers_info(unsigned slot, struct reclaimer_info *ret)
 {
-    if (lock_is_own(&reclaimers.lock)) /* a signal handler came between */
+    if (!lock_take_unless_own(&reclaimers.lock, UINT64_MAX)) /* a signal handler came between */
         return false;
-    lock_take(&reclaimers.lock);
     bool used = reclaimers.table[slot].used;
     *ret = reclaimers.table[slot].info;
     lock_release(&reclaimers.lock);
@@ -208,7 +207,7 @@ void reclaimers_stop(void)
 
 bool reclaimers_fork_prepare(uint64_t within_ns)
 {
-    return lock_take_for_fork(&reclaimers.lock, within_ns);
+    return lock_take_unless_own(&reclaimers.lock, within_ns);
 }
 
 void reclaimers_fork_parent(void)

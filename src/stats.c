@@ -56,7 +56,7 @@ void stats_publish(const struct governor_input *in)
         return; /* neither the environment nor stderr may be what they will be */
     if (publish_page() == NULL && !runtime_is_ours())
         return; /* a child of vfork must not leave a page of its own in its parent's memory */
-    if (!publish_open(&runtime.options, in->committed, watcher_runs()))
+    if (!publish_open(&runtime.options, in->committed, in->watched))
         return;
     stats_fill(values);
     values[PAGE_SOFT] = in->limits.soft;

@@ -44,10 +44,10 @@ Test(lock, belongs_to_the_thread_that_took_it)
 Test(lock, of_ones_own_is_not_waited_for_before_a_fork, .timeout = 60)
 {
     lock_take(&lock);
-    cr_expect_not(lock_take_for_fork(&lock, UINT64_MAX));
+    cr_expect_not(lock_take_unless_own(&lock, UINT64_MAX));
     cr_expect(lock_is_own(&lock));
     lock_release(&lock);
-    cr_expect(lock_take_for_fork(&lock, UINT64_MAX));
+    cr_expect(lock_take_unless_own(&lock, UINT64_MAX));
     lock_release(&lock);
 }
 

@@ -6,22 +6,21 @@ import subprocess
 import sys
 import tempfile
 
-# Parts by the names of their objects; the first that fits counts.
+# Parts by the names of their sources, without a suffix; the first that fits counts.
 PARTS = [
     ("jemalloc: heap profiler", r"jemalloc/prof\w*"),
     ("jemalloc: statistics and mallctl", r"jemalloc/(stats|ctl|emitter|malloc_io)"),
     ("jemalloc: the allocator", r"jemalloc/.*"),
     ("flight record", r"record\w*"),
-    ("stats page", r"page|page_file|page_sweep|publish|stats|control"),
+    ("stats page", r"stats\w*|publish|control"),
     ("heap profile call", r"heap_profile|jemalloc_math"),
-    ("cgroups, limits, events", r"cgroup_\w+|limits|events|usage|capacity"),
-    ("variables", r"options"),
+    ("cgroups, limits, events", r"cgroup_\w+|limits|events|outer|read_ahead|usage\w*|capacity"),
+    ("variables", r"options\w*"),
     ("governor, watcher, reclaimers",
-     r"governor\w*|watch\w*|look|reclaimers|decay_curve|at_limit|admit|pressure_fd|namespaces|notify|outer"),
-    ("accounts, pages, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|jemalloc_\w+"),
-    ("malloc, operator new, API", r"malloc\w*|api"),
-    ("system calls, text, log", r"sys\w*|fmt|log"),
-    ("other", r".*"),
+     r"governor\w*|decay_curve|watcher\w*|look\w*|reclaimers|at_limit|admit|pressure_fd|namespaces|notify"),
+    ("accounts, pages, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|conf|fork|jemalloc_\w+"),
+    ("malloc, operator new, API", r"malloc\w*|sysconf|deepbind|api"),
+    ("system calls, text, log", r"sys\w*|fmt|lock|log"),
 ]
 SECTIONS = re.compile(r"^(\.\S+)\s+(\d+)\s+\d+$")
 
@@ -42,7 +41,7 @@ def section_sizes(path):
 
 
 def own_objects(build):
-    for directory in ("core", "lower", "cxx"):
+    for directory in ("core", "lower", "next"):
         for path in glob.glob(f"{build}/src/libplimsoll_{directory}.a.p/*.o"):
             yield os.path.basename(path).removesuffix(".c.o"), path
 
@@ -61,7 +60,10 @@ def stripped(path):
 
 
 def part_of(name):
-    return next(part for part, pattern in PARTS if re.fullmatch(pattern, name))
+    for part, pattern in PARTS:
+        if re.fullmatch(pattern, name):
+            return part
+    sys.exit(f"sizes.py: {name} is of no part: PARTS wants it")
 
 
 def row(name, *values):
@@ -91,4 +93,5 @@ def main():
     row("all", *whole)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -19,11 +19,13 @@ static uint64_t spare(const struct limits *l)
     return u64_min(percent(l->hard, 1), 16 * MiB);
 }
 
+/* By four fifths of the cap: with the six seconds' worth of it that may be saved up and overdrawn,
+ * any 30 s keep to it. */
 void governor_refill(struct governor *g, uint64_t now_ns)
 {
     uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
     int64_t most = governor_budget_most(g);
-    g->budget_ns += (int64_t)u64_share(passed, g->reclaim_cpu, 100 * 1000);
+    g->budget_ns += (int64_t)u64_share(passed * 4 / 5, g->reclaim_cpu, 100 * 1000);
     if (g->budget_ns > most)
         g->budget_ns = most;
     g->budget_at_ns = now_ns;

@@ -403,14 +403,32 @@ Test(governor, large_limits_are_purged_for_bit_by_bit)
     cr_expect_eq(look_at(&g, &in).purge, 164 * MiB, "the request must fit");
 }
 
-Test(governor, budget_refills_at_the_rate_of_the_option)
+/* Growth that never ends, at the line from which the budget is overdrawn. */
+Test(governor, any_half_minute_keeps_to_the_cap)
+{
+    const struct limits l = cgroup_limits(hard);
+    struct governor g = new_governor();
+    struct governor_input in = rested_at(&g, hard, l.soft + (l.critical - l.soft) / 4, 200 * MiB);
+    uint64_t spent = 0;
+    for (int tick = 0; tick < 30 * 100; tick++) {
+        if (look_at(&g, &in).purge > 0) {
+            governor_spend(&g, 5 * NS_PER_MS);
+            spent += 5 * NS_PER_MS;
+        }
+        in.now_ns += 10 * NS_PER_MS;
+    }
+    cr_expect_leq(spent, 1505 * NS_PER_MS, "%lu ms", spent / NS_PER_MS);
+    cr_expect_geq(spent, 1490 * NS_PER_MS, "%lu ms", spent / NS_PER_MS);
+}
+
+Test(governor, budget_refills_at_four_fifths_of_the_rate_of_the_option)
 {
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = rested_at(&g, hard, l.soft, 200 * MiB);
     (void)look_at(&g, &in); /* full: two seconds' share, 100 ms */
-    governor_spend(&g, 100 * NS_PER_MS + 50 * NS_PER_MS);
-    in.now_ns += 990 * NS_PER_MS; /* 49.5 ms of the 50 owed */
+    governor_spend(&g, 100 * NS_PER_MS + 40 * NS_PER_MS);
+    in.now_ns += 990 * NS_PER_MS; /* 39.6 ms of the 40 owed */
     cr_expect_eq(look_at(&g, &in).purge, 0u);
     in.now_ns += 20 * NS_PER_MS;
     cr_expect_gt(look_at(&g, &in).purge, 0u);
@@ -433,7 +451,7 @@ Test(governor, one_vast_expense_is_forgiven_after_a_while)
     struct governor g = new_governor();
     struct governor_input in = input_at(hard, l.soft, 200 * MiB);
     governor_spend(&g, UINT64_MAX);
-    for (unsigned i = 0; i < 21; i++) { /* 60 s at 5 % are 20 minutes */
+    for (unsigned i = 0; i < 26; i++) { /* 60 s at 4 % are 25 minutes */
         in.now_ns += 60 * NS_PER_S;
         (void)look_at(&g, &in);
     }

@@ -48,11 +48,10 @@ static void set_level(enum plim_level level)
     atomic_store_explicit(&look.level, (uint32_t)level, memory_order_relaxed);
     pressure_fd_signal();
     if (log_wanted(LOG_INFO)) {
-        static const char *const names[] = {"normal", "low", "medium", "critical"};
         char text[160];
         struct fmt f = FMT_INIT(text);
         fmt_str(&f, "level ");
-        fmt_str(&f, names[level]);
+        fmt_str(&f, page_level_word(level));
         fmt_str(&f, ": usage ");
         fmt_bytes(&f, stats_usage());
         fmt_str(&f, ", soft limit ");

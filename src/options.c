@@ -31,6 +31,20 @@ static const char *entry_value(const char *entry, const char *name)
     return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
 }
 
+unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_MAX])
+{
+    unsigned count = 0;
+    if (o->stats == STATS_DIR)
+        ret[count++] = o->stats_dir;
+    if (o->stats != STATS_AUTO)
+        return count;
+    if (o->runtime_dir[0] != '\0')
+        ret[count++] = o->runtime_dir;
+    ret[count++] = "/dev/shm";
+    ret[count++] = o->temp_dir[0] != '\0' ? o->temp_dir : "/tmp";
+    return count;
+}
+
 /* Where files of a session go, by the customs of others: not ours to complain of. */
 static void take_directory(const char *entry, struct options *ret)
 {

@@ -131,6 +131,14 @@ typedef void options_complain_fn(void *arg, const char *line);
 void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
                    void *arg);
 
+/* Where the stats page may be, the likeliest first: how many. They live as long as o. */
+enum { STATS_DIRS_MAX = 3 };
+unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_MAX]);
+
+/* The word of the table's list that stands for a value, for the options whose enum counts them. */
+enum { OPTION_WORD_MAX = 16 };
+void options_word(enum option_id id, unsigned value, char ret[OPTION_WORD_MAX]);
+
 /* Parses one value; 0 or -EINVAL (*ret untouched). */
 int options_set(enum option_id id, const char *value, struct options *ret);
 

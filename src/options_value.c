@@ -24,6 +24,16 @@ static int word_index(const char *list, const char *value)
     }
 }
 
+void options_word(enum option_id id, unsigned value, char ret[OPTION_WORD_MAX])
+{
+    const char *list = option_table[id].accepts;
+    for (; value > 0; value--)
+        list += strcspn(list, ",") + strlen(", ");
+    size_t len = strcspn(list, ",");
+    memcpy(ret, list, len);
+    ret[len] = '\0';
+}
+
 /* For the options whose enum counts the words of the table in their order. */
 #define SET_WORD(id, value, field)                                                                 \
     ({                                                                                             \

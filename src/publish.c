@@ -105,15 +105,15 @@ static int make_in(const char *dir, const struct page_name *name)
     return rc;
 }
 
-static int make_auto(const struct options *o, const struct page_name *name, const char **ret_dir)
+/* In the first directory where it can be; *ret_dir: which, or the last that was tried. */
+static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
 {
-    const char *dirs[] = {o->runtime_dir, "/dev/shm",
-                          o->temp_dir[0] != '\0' ? o->temp_dir : "/tmp"};
+    const char *dirs[STATS_DIRS_MAX];
+    unsigned count = options_stats_dirs(o, dirs);
     int rc = -ENOENT;
-    for (size_t i = 0; i < ARRAY_LEN(dirs) && rc < 0; i++) {
+    for (unsigned i = 0; i < count && rc < 0; i++) {
         *ret_dir = dirs[i];
-        if (dirs[i][0] != '\0')
-            rc = make_in(dirs[i], name);
+        rc = make_in(dirs[i], name);
     }
     return rc;
 }
@@ -123,13 +123,6 @@ static void make_private(const struct page_name *name)
 {
     own.path[0] = '\0';
     (void)have_page(sys_map(NULL, sizeof(struct page), 4096), name);
-}
-
-static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
-{
-    if (o->stats == STATS_OFF)
-        return -ENOENT;
-    return o->stats == STATS_DIR ? make_in(*ret_dir, name) : make_auto(o, name, ret_dir);
 }
 
 static void complain(const struct options *o, const char *dir, int rc)
@@ -151,7 +144,7 @@ static void complain(const struct options *o, const char *dir, int rc)
 static void make(const struct options *o)
 {
     struct page_name name = {.pid = sys_pid()};
-    const char *dir = o->stats_dir;
+    const char *dir = "";
     uint32_t user;
     own.ended = true;
     memset(own.last, 0, sizeof(own.last));

@@ -27,7 +27,8 @@ static void line_text(struct record_out *o, const char *word, const char *text)
 void record_write_head(struct record_out *o, const struct record_job *job,
                        const struct page_view *view, uint64_t wall_ns)
 {
-    static const char *const on_limit[] = {"none", "throttle", "fail", "abort"};
+    char on_limit[OPTION_WORD_MAX];
+    options_word(OPTION_ON_LIMIT, job->options->on_limit, on_limit);
     record_line(o, RECORD_FIRST_LINE);
     record_line_end(o);
     line_text(o, "reason", job->reason);
@@ -37,7 +38,7 @@ void record_write_head(struct record_out *o, const struct record_job *job,
     line_text(o, "comm", view->comm);
     line_text(o, "version", view->version);
     line_text(o, "cgroup_path", view->cgroup_path);
-    line_text(o, "on_limit", on_limit[job->options->on_limit]);
+    line_text(o, "on_limit", on_limit);
     line_number(o, "created_ns", view->created_ns);
     line_number(o, "created_at", view->created_at);
     line_number(o, "taken_ns", job->now_ns);

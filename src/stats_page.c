@@ -15,6 +15,12 @@ const struct page_field_info page_fields[PAGE_FIELD_COUNT] = {
 #undef X
 };
 
+const char *page_level_word(uint64_t level)
+{
+    static const char *const words[] = {"normal", "low", "medium", "critical"};
+    return level < ARRAY_LEN(words) ? words[level] : "?";
+}
+
 void page_begin(struct page_header *header)
 {
     memset(header, 0, sizeof(*header));

@@ -117,6 +117,9 @@ struct page_field_info {
 };
 extern const struct page_field_info page_fields[PAGE_FIELD_COUNT];
 
+/* What a value of PAGE_LEVEL is called; "?" if it is none. */
+const char *page_level_word(uint64_t level);
+
 /* Written once, before the magic is. */
 struct page_header {
     char magic[8];

@@ -51,7 +51,7 @@ static void print_field(const struct page_view *view, enum page_field field, uin
 {
     const struct page_field_info *info = &page_fields[field];
     uint64_t v = figure_value(view, field, now_ns);
-    const char *text = field == PAGE_LEVEL        ? level_word(v)
+    const char *text = field == PAGE_LEVEL        ? page_level_word(v)
                        : field == PAGE_SOURCE     ? source_name(v)
                        : info->unit == PAGE_BYTES ? figure_bytes(field, v)
                        : info->unit == PAGE_NS    ? words_span(v)

@@ -179,15 +179,9 @@ static void read_neighbours(const struct diagnosis *d, struct doctor_process *re
 /* The first directory that would do, as the library looks for it; else the last that would not. */
 static void read_stats_dir(const struct options *o, int pid, struct doctor_dir *ret)
 {
-    const char *dirs[] = {o->runtime_dir, "/dev/shm",
-                          o->temp_dir[0] != '\0' ? o->temp_dir : "/tmp"};
-    if (o->stats == STATS_DIR) {
-        doctor_gather_dir(pid, o->stats_dir, ret);
-        return;
-    }
-    for (size_t i = 0; o->stats == STATS_AUTO && i < ARRAY_LEN(dirs); i++) {
-        if (dirs[i][0] == '\0')
-            continue;
+    const char *dirs[STATS_DIRS_MAX];
+    unsigned count = options_stats_dirs(o, dirs);
+    for (unsigned i = 0; i < count; i++) {
         doctor_gather_dir(pid, dirs[i], ret);
         if (ret->rc == 0 || ret->untold)
             return;

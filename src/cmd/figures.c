@@ -29,12 +29,6 @@ uint64_t figure_value(const struct page_view *view, enum page_field field, uint6
     return page_fields[field].kind == PAGE_SINCE && v != 0 ? u64_less(now_ns, v) : v;
 }
 
-const char *level_word(uint64_t level)
-{
-    static const char *const words[] = {"normal", "low", "medium", "critical"};
-    return level < ARRAY_LEN(words) ? words[level] : "?";
-}
-
 const char *source_name(uint64_t source)
 {
     static const char *const words[] = {"none", "cgroup", "machine", "process"};
@@ -56,7 +50,7 @@ static json_t *field_json(const struct page_view *view, enum page_field field, u
     uint64_t v = figure_value(view, field, now_ns);
     switch (field) {
     case PAGE_LEVEL:
-        return json_text(level_word(v));
+        return json_text(page_level_word(v));
     case PAGE_SOURCE:
         return json_text(source_name(v));
     case PAGE_CANNOT_MEET:

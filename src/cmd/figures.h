@@ -17,8 +17,6 @@ uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
 uint64_t figure_value(const struct page_view *view, enum page_field field, uint64_t now_ns);
 /* Not a limit: where it is UNLIMITED it is not known. */
 bool figure_is_usage(enum page_field field);
-/* "normal", "low", "medium", "critical", or "?". */
-const char *level_word(uint64_t level);
 /* "none", "cgroup", "machine", "process", or "?". */
 const char *source_name(uint64_t source);
 

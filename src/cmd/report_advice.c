@@ -73,7 +73,7 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
     (void)snprintf(to, size, "%s (pid %" PRIu64 ") %s%s%s%s",
                    f->comm[0] != '\0' ? f->comm : "The process", f->pid, what_ended(f, v),
                    gone ? "; when last seen it was at level " : "",
-                   gone ? level_word(f->values[PAGE_LEVEL]) : "", reason);
+                   gone ? page_level_word(f->values[PAGE_LEVEL]) : "", reason);
 }
 
 static void say(struct advice *a, const char *format, ...) PLIM_PRINTF(2, 3);

@@ -62,13 +62,14 @@ static void dirs_find(struct dirs *ret)
     struct options options;
     *ret = (struct dirs){0};
     options_parse((const char *const *)environ, &options, NULL, NULL);
-    if (options.stats == STATS_DIR) {
-        dirs_add(ret, options.stats_dir);
+    if (options.stats == STATS_OFF) /* for programs: others may have pages */
+        options.stats = STATS_AUTO;
+    const char *likely[STATS_DIRS_MAX];
+    unsigned count = options_stats_dirs(&options, likely);
+    for (unsigned i = 0; i < count; i++)
+        dirs_add(ret, likely[i]);
+    if (options.stats == STATS_DIR)
         return;
-    }
-    dirs_add(ret, options.runtime_dir);
-    dirs_add(ret, "/dev/shm");
-    dirs_add(ret, options.temp_dir);
     dirs_add(ret, "/tmp");
     dirs_add_users(ret);
 }

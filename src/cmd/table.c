@@ -46,7 +46,7 @@ static const char *cell(const struct process *p, uint64_t now_ns, enum column co
     case COLUMN_COMM:
         return p->comm;
     case COLUMN_LEVEL:
-        return level_word(view->values[PAGE_LEVEL]);
+        return page_level_word(view->values[PAGE_LEVEL]);
     case COLUMN_HEADROOM:
         return figure_headroom_text(view);
     case COLUMN_PURGES:

@@ -62,7 +62,7 @@ static void draw_head(const struct screen *s)
     mvprintw(0, 0, "plimsoll top: %zu process%s, ", s->pages.count,
              s->pages.count == 1 ? "" : "es");
     for (int level = 3; level >= 0; level--)
-        printw("%u %s%s", at[level], level_word((uint64_t)level), level > 0 ? ", " : "");
+        printw("%u %s%s", at[level], page_level_word((uint64_t)level), level > 0 ? ", " : "");
     if (cannot > 0)
         printw("; %u cannot meet the limit", cannot);
     if (s->problem < 0)

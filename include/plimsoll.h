@@ -116,8 +116,8 @@ PLIM_API int plim_limits(struct plim_limits *l);
 PLIM_API int plim_set_limit(uint64_t bytes);
 
 /* Purges free pages, then those in the middle of slabs and, if that is not enough, has reclaimers
- * called; waits for them at most 1 s. From inside a reclaimer it only purges. Returns the bytes
- * given back to the kernel. */
+ * called, those from PLIM_CRITICAL at that level only; waits for them at most 1 s. From inside a
+ * reclaimer it only purges. Returns the bytes given back to the kernel. */
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At

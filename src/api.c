@@ -140,12 +140,15 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
     if (!runtime_ready())
         return 0;
     uint64_t freed = look_purge(bytes);
+    enum plim_level level = plim_level() > PLIM_MEDIUM ? plim_level() : PLIM_MEDIUM;
     if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF ||
-        reclaimers_count(PLIM_CRITICAL) == 0)
+        reclaimers_count(level) == 0)
         return freed;
-    if (watcher_pass(bytes - freed, NS_PER_S))
-        freed += look_purge(bytes - freed);
-    return freed;
+    uint64_t before = atomic_load_explicit(&watcher.given, memory_order_seq_cst);
+    if (!watcher_pass(bytes - freed, NS_PER_S))
+        return freed;
+    freed += atomic_load_explicit(&watcher.given, memory_order_seq_cst) - before;
+    return freed < bytes ? freed + look_purge(bytes - freed) : freed;
 }
 
 PLIM_EXPORT unsigned plim_cpus(void)

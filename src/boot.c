@@ -66,7 +66,7 @@ static enum phase take_over(void)
 static uint64_t until_first_look(void)
 {
     const struct usage *u = &look.usage;
-    uint64_t most = limits_effective_bytes(&u->memory, u->ram);
+    uint64_t most = cgroup_effective_bytes(&u->memory, u->ram);
     if (u->wish.kind == LIMIT_BYTES)
         most = u64_min(most, u->wish.value);
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
@@ -232,9 +232,10 @@ __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store_explicit(&runtime.exiting, true, memory_order_relaxed);
     reclaimers_stop();
-    struct look_turn turn = look_begin(NS_PER_S);
-    if (turn.had) {
+    /* A signal handler that ends the program may come in the middle of this thread's look. */
+    struct look_turn turn = look_begin_unless_own(NS_PER_S);
+    if (lock_is_own(&look.lock))
         publish_end();
+    if (turn.had)
         look_end(turn);
-    }
 }

@@ -97,6 +97,11 @@ int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t
  * is not known. */
 uint64_t cgroup_ram_bytes(const char *root);
 
+/* Where a level kills or stalls. */
+uint64_t cgroup_level_bytes(const struct cgroup_level *level);
+/* The tightest of limit, high and RAM: what doctor reports as effective. */
+uint64_t cgroup_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
+
 /* CPUs that the process can use at once: min(affinity, quota rounded up), at least 1. */
 unsigned cgroup_effective_cpus(unsigned affinity, uint64_t quota_millicpus);
 

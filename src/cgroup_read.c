@@ -230,3 +230,18 @@ unsigned cgroup_effective_cpus(unsigned affinity, uint64_t quota_millicpus)
     uint64_t cpus = u64_min(affinity, quota);
     return cpus > 0 ? (unsigned)cpus : 1;
 }
+
+/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
+ * live within, and memory.max still kills. */
+uint64_t cgroup_level_bytes(const struct cgroup_level *level)
+{
+    return level->high == 0 ? level->hard : u64_min(level->hard, level->high);
+}
+
+uint64_t cgroup_effective_bytes(const struct cgroup_memory *memory, uint64_t ram)
+{
+    uint64_t bytes = ram;
+    for (unsigned i = 0; i < memory->level_count; i++)
+        bytes = u64_min(bytes, cgroup_level_bytes(&memory->levels[i]));
+    return bytes;
+}

@@ -24,7 +24,7 @@ static void print_ours(struct fmt *f)
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
     /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB: 3 MiB, which
      * only the thread itself can give back. */
-    if (limits_effective_bytes(&look.usage.memory, UNLIMITED) <= GiB)
+    if (cgroup_effective_bytes(&look.usage.memory, UNLIMITED) <= GiB)
         fmt_str(f, ",tcache_max:8192,tcache_nslots_small_min:4");
     else /* threads that share an arena have four locks a size, and more half-filled slabs */
         fmt_str(f, ",bin_shards:1-1024:4");

@@ -36,7 +36,7 @@ void control_notice(void)
 {
     const struct page_mailbox *mailbox =
         atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
-    if (mailbox != NULL && is_pending(mailbox)) {
+    if (is_pending(mailbox)) {
         watcher_start();
         watcher_wake();
     }

@@ -19,6 +19,15 @@ void fmt_str(struct fmt *f, const char *s)
     fmt_strn(f, s, strlen(s));
 }
 
+void fmt_printable(struct fmt *f, const char *s, size_t len)
+{
+    size_t at = f->len;
+    fmt_strn(f, s, len);
+    for (; at < f->len; at++)
+        if ((unsigned char)f->buf[at] < ' ' || f->buf[at] == 0x7f)
+            f->buf[at] = '?';
+}
+
 void fmt_u64(struct fmt *f, uint64_t v)
 {
     char digits[20];

@@ -19,6 +19,8 @@ struct fmt {
 
 void fmt_str(struct fmt *f, const char *s);
 void fmt_strn(struct fmt *f, const char *s, size_t len);
+/* Text from outside: what would break the line, or command a terminal, becomes a question mark. */
+void fmt_printable(struct fmt *f, const char *s, size_t len);
 void fmt_u64(struct fmt *f, uint64_t v);
 void fmt_i64(struct fmt *f, int64_t v);
 /* Like "238.4 MiB"; "unlimited" for UNLIMITED. */

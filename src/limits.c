@@ -61,21 +61,6 @@ struct limits limits_alone(uint64_t ram, const struct limit_wish *wish)
     return limits_from_hard(LIMITS_PROCESS, u64_min(hard, ram), wish);
 }
 
-/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
- * live within, and memory.max still kills. */
-uint64_t limits_level_bytes(const struct cgroup_level *level)
-{
-    return level->high == 0 ? level->hard : u64_min(level->hard, level->high);
-}
-
-uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram)
-{
-    uint64_t bytes = ram;
-    for (unsigned i = 0; i < memory->level_count; i++)
-        bytes = u64_min(bytes, limits_level_bytes(&memory->levels[i]));
-    return bytes;
-}
-
 struct memory_size limits_memory(const struct memory_size *host, const struct memory_size *group)
 {
     struct memory_size m = {

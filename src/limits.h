@@ -4,7 +4,6 @@
 #ifndef PLIM_LIMITS_H
 #define PLIM_LIMITS_H
 
-#include "cgroup.h"
 #include "options.h"
 
 /* The soft limit is never more of the hard one. */
@@ -18,7 +17,7 @@ enum limits_source {
     LIMITS_PROCESS, /* bytes set by the user without a cgroup limit; usage is our resident memory */
 };
 
-/* The thresholds for one thing that binds. Ordered: low < soft <= critical <= hard. */
+/* The thresholds for one thing that binds. Ordered: low <= soft <= critical <= hard. */
 struct limits {
     enum limits_source source;
     uint64_t hard; /* where the kernel kills, or stalls us to death (memory.high) */
@@ -35,11 +34,6 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
 struct limits limits_of_level(bool nearest, uint64_t hard, const struct limit_wish *wish);
 /* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
 struct limits limits_alone(uint64_t ram, const struct limit_wish *wish);
-
-/* Where a level kills or stalls. */
-uint64_t limits_level_bytes(const struct cgroup_level *level);
-/* The tightest of limit, high and RAM: what doctor reports as effective. */
-uint64_t limits_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
 
 /* Memory as sysinfo(2) counts it, in bytes; UNLIMITED where something sets no bound. */
 struct memory_size {

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* Written at boot; relaxed, as a late reader only prints a line more or less. */
 static _Atomic int wanted = LOG_WARN;
@@ -35,7 +36,7 @@ void log_line(enum log_level level, const char *text)
         return;
     f.cap--; /* room for the newline even when cut */
     fmt_str(&f, "plimsoll: ");
-    fmt_str(&f, text);
+    fmt_printable(&f, text, strlen(text));
     f.cap++;
     fmt_str(&f, "\n");
     if (sys_takes_lines(2, &at_start))

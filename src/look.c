@@ -20,14 +20,10 @@ static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 
 struct look_turn look_begin(uint64_t within_ns)
 {
-    struct look_turn turn = {.was_inside = thread_state.inside};
-    thread_state.inside = true;
-    atomic_signal_fence(memory_order_seq_cst);
+    struct look_turn turn = {.was_inside = inside_enter()};
     turn.had = lock_take_within(&look.lock, within_ns);
-    if (!turn.had) {
-        atomic_signal_fence(memory_order_seq_cst);
-        thread_state.inside = turn.was_inside;
-    }
+    if (!turn.had)
+        inside_leave(turn.was_inside);
     return turn;
 }
 
@@ -39,8 +35,17 @@ struct look_turn look_begin_unless_own(uint64_t within_ns)
 void look_end(struct look_turn turn)
 {
     lock_release(&look.lock);
-    atomic_signal_fence(memory_order_seq_cst);
-    thread_state.inside = turn.was_inside;
+    inside_leave(turn.was_inside);
+}
+
+static void fmt_standing(struct fmt *f)
+{
+    fmt_str(f, "usage ");
+    fmt_bytes(f, stats_usage());
+    fmt_str(f, ", soft limit ");
+    fmt_bytes(f, look.limits.soft);
+    fmt_str(f, ", hard limit ");
+    fmt_bytes(f, look.limits.hard);
 }
 
 static void set_level(enum plim_level level)
@@ -52,12 +57,8 @@ static void set_level(enum plim_level level)
         struct fmt f = FMT_INIT(text);
         fmt_str(&f, "level ");
         fmt_str(&f, page_level_word(level));
-        fmt_str(&f, ": usage ");
-        fmt_bytes(&f, stats_usage());
-        fmt_str(&f, ", soft limit ");
-        fmt_bytes(&f, look.limits.soft);
-        fmt_str(&f, ", hard limit ");
-        fmt_bytes(&f, look.limits.hard);
+        fmt_str(&f, ": ");
+        fmt_standing(&f);
         log_line(LOG_INFO, text);
     }
 }
@@ -190,13 +191,8 @@ void look_meets(const struct governor_input *in)
     if (meets == GOVERNOR_SAME)
         return;
     atomic_store_explicit(&look.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
-    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: usage "
-                                         : "meets the limit again: usage ");
-    fmt_bytes(&f, stats_usage());
-    fmt_str(&f, ", soft limit ");
-    fmt_bytes(&f, look.limits.soft);
-    fmt_str(&f, ", hard limit ");
-    fmt_bytes(&f, look.limits.hard);
+    fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: " : "meets the limit again: ");
+    fmt_standing(&f);
     if (meets == GOVERNOR_CANNOT)
         fmt_str(&f, "; what is left is in use");
     log_line(LOG_WARN, text);

@@ -47,8 +47,7 @@ struct entry {
  * may come between, as its child would find the arena marked as being purged for ever. */
 static struct entry enter(struct job job)
 {
-    struct entry e = {.was_inside = thread_state.inside, .job = job};
-    thread_state.inside = true;
+    struct entry e = {.was_inside = inside_enter(), .job = job};
     e.ready = job.work != NO_WORK && runtime_ready();
     bool ends = job.work == DESTROY || job.work == RESET; /* what a purge may be reading just now */
     if (e.ready && !e.was_inside)
@@ -73,7 +72,7 @@ static int leave(struct entry e, int rc)
         done(&e);
     if (e.turn.had)
         look_end(e.turn);
-    thread_state.inside = e.was_inside;
+    inside_leave(e.was_inside);
     return rc;
 }
 

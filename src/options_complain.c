@@ -15,10 +15,7 @@ enum {
 static void fmt_shown(struct fmt *f, const char *s, size_t len)
 {
     size_t shown = len > SHOWN_MAX ? SHOWN_MAX : len;
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)s[i];
-        fmt_strn(f, c < ' ' || c == 0x7f ? "?" : &s[i], 1);
-    }
+    fmt_printable(f, s, shown);
     fmt_str(f, shown < len ? "..." : "");
 }
 

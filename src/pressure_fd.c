@@ -15,15 +15,14 @@ static struct {
  * for this thread. */
 int pressure_fd_get(void)
 {
-    bool inside = thread_state.inside;
-    thread_state.inside = true;
+    bool was_inside = inside_enter();
     lock_take(&own.lock);
     struct sys_file *file = &own.file;
     if (!sys_file_is_ours(file) && sys_file_eventfd(file) < 0)
         *file = (struct sys_file){0};
     int fd = file->fd_plus_1 - 1;
     lock_release(&own.lock);
-    thread_state.inside = inside;
+    inside_leave(was_inside);
     return fd >= 0 ? fd : -EMFILE;
 }
 

@@ -19,15 +19,12 @@ void record_line(struct record_out *o, const char *word)
     fmt_str(&o->f, word);
 }
 
-/* What would break the line becomes a question mark; cut where it is too long for one. */
+/* Cut where it is too long for a line. */
 void record_text(struct record_out *o, const char *text)
 {
-    size_t at = o->f.len + 1, len = strlen(text);
+    size_t len = strlen(text);
     fmt_str(&o->f, " ");
-    fmt_strn(&o->f, text, len < LINE_ROOM / 2 ? len : LINE_ROOM / 2);
-    for (; at < o->f.len; at++)
-        if ((unsigned char)o->buf[at] < ' ' || o->buf[at] == 0x7f)
-            o->buf[at] = '?';
+    fmt_printable(&o->f, text, len < LINE_ROOM / 2 ? len : LINE_ROOM / 2);
 }
 
 void record_number(struct record_out *o, uint64_t n)

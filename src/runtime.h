@@ -55,7 +55,7 @@ static inline bool runtime_is_ours(void)
 }
 
 /* So many bytes are committed before the first look, and twice that where there is room for many
- * such programs: what publish.c has figures of. Small programs end before this, and never need
+ * such programs. Small programs end before this, and never need
  * jemalloc's controls: they are found at the first look, and cost 400 KiB. */
 static const uint64_t first_look = MiB;
 

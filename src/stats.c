@@ -78,7 +78,7 @@ void stats_publish(const struct governor_input *in)
     publish(&found);
     struct page *page = publish_page();
     if (page != NULL)
-        atomic_store_explicit(&watcher.mailbox, &page->mailbox, memory_order_seq_cst);
+        watcher_use(&page->mailbox);
 }
 
 void stats_fork_child(void)

@@ -26,4 +26,20 @@ struct thread_state {
 extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
     __attribute__((tls_model("initial-exec")));
 
+/* What follows, up to inside_leave(), is not looked at; nor is what a signal handler allocates that
+ * comes between. Returns what inside_leave() wants. */
+static inline bool inside_enter(void)
+{
+    bool was_inside = thread_state.inside;
+    thread_state.inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    return was_inside;
+}
+
+static inline void inside_leave(bool was_inside)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_state.inside = was_inside;
+}
+
 #endif

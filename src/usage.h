@@ -1,13 +1,14 @@
 /*
  * How much is used, of which limit: acquires what the governor decides on.
  *
- * Of all cgroup levels that carry a limit, the one whose usage is the largest part of it binds.
- * Usage is the kernel's charge there, less what the kernel would drop by itself; an estimate where
- * the charge cannot be read. One caller at a time.
+ * Of all cgroup levels that carry a limit, the one whose usage is farthest past its soft limit,
+ * as a share of its limit, binds. Usage is the kernel's charge there, less what the kernel would
+ * drop by itself; an estimate where the charge cannot be read. One caller at a time.
  */
 #ifndef PLIM_USAGE_H
 #define PLIM_USAGE_H
 
+#include "cgroup.h"
 #include "limits.h"
 
 /* Limited levels followed: all that are known. Which one binds is for the usage to say,

@@ -37,7 +37,7 @@ static void derive_limits(struct usage *u)
     unsigned n = 0;
     for (unsigned i = 0; i < u->memory.level_count; i++) {
         const struct cgroup_level *from = &u->memory.levels[i];
-        uint64_t hard = limits_level_bytes(from);
+        uint64_t hard = cgroup_level_bytes(from);
         if (hard >= u->ram)
             continue; /* the machine ends before it does */
         struct usage_level *level = &u->levels[n];

@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-struct watcher watcher;
+struct watcher watcher = {.mailbox = &watcher.own};
 
 /* One that could not be started is not tried again at every look. */
 static const uint64_t retry_ns = NS_PER_S;
@@ -44,9 +44,7 @@ static void watch(uint32_t turn)
     struct watcher *self = &watcher;
     while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed) && has_turn(turn)) {
         struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
-        uint32_t seen = atomic_load_explicit(&self->wake, memory_order_seq_cst);
-        uint32_t shared_seen =
-            mailbox == NULL ? 0 : atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
+        uint32_t seen = atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
         /* Not known yet: who wants a look wakes. */
         atomic_store_explicit(&self->next_ns, UINT64_MAX, memory_order_seq_cst);
         uint64_t wait = watcher_look(turn);
@@ -55,15 +53,13 @@ static void watch(uint32_t turn)
             return;
         atomic_store_explicit(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait,
                               memory_order_seq_cst);
-        if (mailbox != NULL)
-            control_serve(mailbox);
-        if (atomic_load_explicit(&self->wake, memory_order_seq_cst) != seen ||
+        control_serve(mailbox);
+        if (atomic_load_explicit(&mailbox->wake, memory_order_seq_cst) != seen ||
             atomic_load_explicit(&self->mailbox, memory_order_seq_cst) != mailbox)
             continue;
         watcher_listen_outside();
         uint32_t level = atomic_load_explicit(&look.level, memory_order_relaxed);
-        (void)events_wait(&self->events, mailbox == NULL ? &self->wake : &mailbox->wake,
-                          mailbox == NULL ? seen : shared_seen, wait, level > PLIM_NORMAL);
+        (void)events_wait(&self->events, &mailbox->wake, seen, wait, level > PLIM_NORMAL);
         watcher_hear_outside();
     }
 }
@@ -107,14 +103,13 @@ void watcher_start(void)
     if (atomic_load_explicit(&self->state, memory_order_relaxed) != WATCHER_NONE || !may_start() ||
         !watcher_swap(&self->state, WATCHER_NONE, WATCHER_STARTING))
         return;
-    bool inside = thread_state.inside;
-    thread_state.inside = true; /* what creating a thread allocates is not looked at */
+    bool was_inside = inside_enter(); /* what creating a thread allocates is not looked at */
     atomic_store_explicit(&self->tid, WATCHER_STARTED, memory_order_seq_cst);
     uint32_t turn = atomic_fetch_add_explicit(&self->turn, 1, memory_order_seq_cst) + 1;
     int rc = watcher_create_thread(watcher_main, turn);
     /* This thread may be fetching blocks for its cache, which must find it as it was. */
     arenas_flush_thread_cache();
-    thread_state.inside = inside;
+    inside_leave(was_inside);
     if (rc == 0) {
         atomic_store_explicit(&self->failed, false, memory_order_relaxed);
     } else { /* no memory or no right: a later look tries again */

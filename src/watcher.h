@@ -36,15 +36,17 @@ struct watcher {
     _Atomic bool failed;       /* nor has it been since */
     _Atomic bool complained;   /* of that, once */
     uint64_t long_pass_ns; /* of which pass it was told that it lasts long; by the watcher only */
-    _Atomic uint32_t wake; /* counts requests to look; the watcher sleeps on it */
-    /* Of the stats page, once there is one: the watcher sleeps on its word, which other processes
-     * can raise. Set under the look lock. */
+    /* The stats page's once there is one, before that `own`: its word counts requests to look, and
+     * the watcher sleeps on it; other processes can raise the page's. Never NULL once configured; set
+     * under the look lock by watcher_use(). */
     _Atomic(struct page_mailbox *) mailbox;
+    struct page_mailbox own;
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
     /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
      * many have been served. */
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
+    _Atomic uint64_t given; /* bytes that passes have given back to the kernel, before `served` */
     struct events events; /* what may wake it early, besides */
 };
 
@@ -62,6 +64,8 @@ bool watcher_is_expected(void);
  */
 void watcher_measure(void);
 
+/* Has it sleep on the word of the page's mailbox from now on. */
+void watcher_use(struct page_mailbox *mailbox);
 /* Has it look at once. */
 void watcher_wake(void);
 /* Has it look at that time or before. */

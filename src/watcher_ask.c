@@ -1,37 +1,35 @@
 /* What other threads want of the watcher: that it looks, and what they wait for it to do. */
 #include "watcher_internal.h"
 
-/* Raises the words that it sleeps on. */
-static void raise_words(struct watcher *self)
+static struct page_mailbox *present(void)
 {
-    atomic_fetch_add_explicit(&self->wake, 1, memory_order_seq_cst);
-    /* No mailbox here: then the watcher has seen none either, or it sees what has just been added.
-     */
-    struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
-    if (mailbox != NULL)
-        atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
+    return atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
 }
 
-static void wake_up(struct watcher *self)
+/* Whoever still sleeps on the old word is to see the new one. */
+void watcher_use(struct page_mailbox *mailbox)
 {
-    struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
-    events_wake(&self->events, &self->wake);
-    if (mailbox != NULL)
-        (void)sys_futex_wake_shared(&mailbox->wake, 1);
+    struct page_mailbox *before =
+        atomic_exchange_explicit(&watcher.mailbox, mailbox, memory_order_seq_cst);
+    if (before == mailbox)
+        return;
+    atomic_fetch_add_explicit(&before->wake, 1, memory_order_seq_cst);
+    events_wake(&watcher.events, &before->wake);
 }
 
 void watcher_rouse(void)
 {
-    raise_words(&watcher);
-    wake_up(&watcher);
+    struct page_mailbox *mailbox = present();
+    atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
+    events_wake(&watcher.events, &mailbox->wake);
 }
 
 void watcher_wake(void)
 {
-    struct watcher *self = &watcher;
-    raise_words(self);
-    if (atomic_load_explicit(&self->state, memory_order_seq_cst) == WATCHER_RUNNING)
-        wake_up(self);
+    struct page_mailbox *mailbox = present();
+    atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&watcher.state, memory_order_seq_cst) == WATCHER_RUNNING)
+        events_wake(&watcher.events, &mailbox->wake);
 }
 
 void watcher_wake_by(uint64_t ns)

@@ -61,6 +61,6 @@ bool watcher_fork_child(void)
     atomic_store_explicit(&self->asked, 0, memory_order_seq_cst); /* by the parent's threads */
     events_fork_child(&self->events);
     /* The page is the parent's. */
-    atomic_store_explicit(&self->mailbox, NULL, memory_order_seq_cst);
+    atomic_store_explicit(&self->mailbox, &self->own, memory_order_seq_cst);
     return state == WATCHER_RUNNING;
 }

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "look.h"
 #include "notify.h"
+#include "pages.h"
 #include "reclaimers.h"
 #include "record.h"
 #include "runtime.h"
@@ -90,7 +91,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
 struct pass {
     const struct watch *w;
     struct reclaimers_result result;
-    uint64_t cpu_ns, freed;          /* of this thread, when it began */
+    uint64_t cpu_ns, freed, given;   /* of this thread, when it began */
     const struct record_job *record; /* is to be ended with what the pass gave; NULL: none */
 };
 
@@ -102,6 +103,8 @@ static void pass_end(void *arg)
     if (pass->result.calls > 0)
         pass_account(pass->w, &pass->result, sys_thread_cpu_since(pass->cpu_ns),
                      arenas_thread_freed() - pass->freed);
+    atomic_fetch_add_explicit(&watcher.given, pages_given_back() - pass->given,
+                              memory_order_seq_cst);
     if (pass->record != NULL)
         record_end(pass->record);
     atomic_store_explicit(&watcher.pass_ns, 0,
@@ -127,6 +130,7 @@ static void reclaim_pass(struct pass *pass)
     thread_state.ours = false; /* the cache is the reclaimers' to turn off again */
     pass->cpu_ns = sys_thread_cpu_ns();
     pass->freed = arenas_thread_freed();
+    pass->given = pages_given_back();
     pthread_cleanup_push(pass_end, pass);
     thread_state.inside = false;
     reclaimers_run(&p, &pass->result);

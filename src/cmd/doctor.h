@@ -140,7 +140,7 @@ void doctor_gather_page(struct diagnosis *diagnosis);
 struct limits doctor_limits_under(const struct diagnosis *diagnosis, uint64_t hard);
 static inline bool doctor_level_binds(const struct diagnosis *d, const struct doctor_level *level)
 {
-    return d->binding_bytes != UNLIMITED && limits_level_bytes(&level->limit) == d->binding_bytes;
+    return d->binding_bytes != UNLIMITED && cgroup_level_bytes(&level->limit) == d->binding_bytes;
 }
 /* Parts of it. entries: "NAME=value", NULL-terminated. */
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);

@@ -161,7 +161,7 @@ struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
 {
     bool nearest = true;
     for (unsigned i = 0; i < d->memory.level_count; i++) {
-        uint64_t bytes = limits_level_bytes(&d->memory.levels[i]);
+        uint64_t bytes = cgroup_level_bytes(&d->memory.levels[i]);
         if (bytes >= d->ram)
             continue; /* the machine ends before it does */
         if (bytes == hard)
@@ -174,8 +174,8 @@ struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
 static uint64_t nearest_limit(const struct diagnosis *d)
 {
     for (unsigned i = 0; i < d->memory.level_count; i++)
-        if (limits_level_bytes(&d->memory.levels[i]) < d->ram)
-            return limits_level_bytes(&d->memory.levels[i]);
+        if (cgroup_level_bytes(&d->memory.levels[i]) < d->ram)
+            return cgroup_level_bytes(&d->memory.levels[i]);
     return d->ram;
 }
 
@@ -189,7 +189,7 @@ static void gather_limits(struct diagnosis *d)
     d->ram = cgroup_ram_bytes(root);
     d->affinity = affinity_of(&d->request);
     d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);
-    d->effective_bytes = limits_effective_bytes(&d->memory, d->ram);
+    d->effective_bytes = cgroup_effective_bytes(&d->memory, d->ram);
     d->binding_bytes = d->effective_bytes;
     d->nearest_bytes = nearest_limit(d);
     d->limits = d->effective_bytes < d->ram ? doctor_limits_under(d, d->effective_bytes)

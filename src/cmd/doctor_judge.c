@@ -40,7 +40,7 @@ static void judge_memory(struct diagnosis *d)
     if (d->effective_bytes == UNLIMITED)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_LIMIT,
                    "no limit and no RAM size is known: nothing to keep under");
-    else if (limits_effective_bytes(memory, UNLIMITED) == UNLIMITED)
+    else if (cgroup_effective_bytes(memory, UNLIMITED) == UNLIMITED)
         doctor_add(
             d, DOCTOR_NOTE, DOCTOR_LIMIT,
             "no cgroup sets a limit: the machine's RAM of %s is taken, which all its programs "

@@ -122,19 +122,17 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
  * too: it is not looked at. */
 void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
 {
-    bool inside = thread_state.inside;
-    thread_state.inside = true;
+    bool was_inside = inside_enter();
     void *p = je_arena_malloc_hard(tsdn, arena, size, index, zero);
-    thread_state.inside = inside;
+    inside_leave(was_inside);
     return p;
 }
 
 void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
 {
-    bool inside = thread_state.inside;
-    thread_state.inside = true;
+    bool was_inside = inside_enter();
     void *p = je_arena_palloc(tsdn, arena, size, alignment, zero, tcache);
-    thread_state.inside = inside;
+    inside_leave(was_inside);
     return p;
 }
 
@@ -163,10 +161,9 @@ static create_fn *next_create; /* written once, at jemalloc's start */
 static int create_inside(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                          void *arg)
 {
-    bool inside = thread_state.inside;
-    thread_state.inside = true;
+    bool was_inside = inside_enter();
     int rc = next_create(thread, attr, start, arg);
-    thread_state.inside = inside;
+    inside_leave(was_inside);
     return rc;
 }
 

@@ -108,6 +108,22 @@ Test(callbacks, nor_is_it_asked_anew_because_the_program_asked_it)
     expect_left_alone("asked");
 }
 
+/* What a large block held goes as the reclaimer frees it: on the watcher, not on the caller. */
+Test(callbacks, what_they_free_for_a_call_is_what_the_call_says)
+{
+    struct run run = scenario_survives("reclaimed", "medium", NULL);
+    cr_expect(run_number(&run, "calls") >= 1, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "gone_mib") >= 60, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "said_mib") >= 60, "%s", run_describe(&run));
+}
+
+Test(callbacks, those_for_critical_only_are_not_called_for_a_call_below_it)
+{
+    struct run run = scenario_survives("reclaimed", "critical", NULL);
+    cr_expect(run_number(&run, "calls") == 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "said_mib") < 10, "%s", run_describe(&run));
+}
+
 /* Each wait of 300 ms is in vain where the waiting thread holds what the reclaimer needs. */
 Test(callbacks, who_has_the_lock_that_they_need_does_not_wait_for_them_again_and_again)
 {

@@ -4,7 +4,9 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 TestSuite(lives, .init = harness_begin, .fini = harness_end);
 
@@ -88,12 +90,12 @@ Test(lives, plug_ins_are_loaded_and_unloaded_by_threads)
 
 /* --- signal handlers that fork --- */
 
-static struct run handlers(const char *scenario, const char *thread)
+static struct run handlers(const char *scenario, const char *variable)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
     struct run run = run_in((struct run_spec){.box = box,
                                               .preload = harness_library(),
-                                              .env = ARGV("PLIMSOLL_REPORT=cpus,memory", thread),
+                                              .env = ARGV("PLIMSOLL_REPORT=cpus,memory", variable),
                                               .argv = ARGV(harness_program("handlers"), scenario)},
                             TIMEOUT_S);
     expect_survived(box, &run);
@@ -129,6 +131,17 @@ Test(lives, a_timer_forks_while_others_allocate_at_the_line)
 {
     struct run run = handlers("timer", "PLIMSOLL_THREAD=auto");
     expect_none_waits(&run);
+}
+
+/* It neither waits for its own thread's look nor leaves its page to others. */
+Test(lives, a_handler_ends_the_program_in_the_middle_of_a_look)
+{
+    char dir[] = "/tmp/plim_test_XXXXXX", variable[64];
+    cr_assert(mkdtemp(dir));
+    snprintf(variable, sizeof(variable), "PLIMSOLL_STATS=%s", dir);
+    struct run run = handlers("ending", variable);
+    cr_expect(run_number(&run, "pages") == 1, "%s", run_describe(&run));
+    cr_expect(rmdir(dir) == 0, "its page was left");
 }
 
 Test(lives, signals_rain_on_allocating_threads)

@@ -3,6 +3,7 @@
  * be resolved to the answer that its file expects. See case_file.h for the form of the files.
  */
 #include "case_file.h"
+#include "cgroup.h"
 #include "limits.h"
 
 #include <criterion/criterion.h>
@@ -122,7 +123,7 @@ static void check_key(const char *key, const char *value, void *arg)
     else if (strcmp(key, "effective_cpus") == 0)
         check_bytes(name, key, value, effective_cpus(check));
     else if (strcmp(key, "effective_bytes") == 0)
-        check_bytes(name, key, value, limits_effective_bytes(&f->memory, f->ram));
+        check_bytes(name, key, value, cgroup_effective_bytes(&f->memory, f->ram));
     else
         cr_expect(is_no_result(key) || strcmp(key, "ram_bytes") == 0, "%s: unknown key %s", name,
                   key);

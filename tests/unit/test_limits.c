@@ -1,4 +1,5 @@
 /* From a hard limit to the lines below it. */
+#include "cgroup.h"
 #include "limits.h"
 
 #include <criterion/criterion.h>
@@ -149,7 +150,7 @@ Test(limits, effective_is_the_tightest_of_limit_high_and_ram)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct cgroup_memory memory = {.level_count = 1,
                                              .levels = {{cases[i].hard, cases[i].high, 1}}};
-        cr_expect_eq(limits_effective_bytes(&memory, cases[i].ram), cases[i].expected, "case %zu",
+        cr_expect_eq(cgroup_effective_bytes(&memory, cases[i].ram), cases[i].expected, "case %zu",
                      i);
     }
 }

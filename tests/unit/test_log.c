@@ -34,6 +34,13 @@ Test(log, line_has_the_prefix_and_ends)
     cr_expect_str_eq(logged(LOG_ERROR, ""), "plimsoll: \n");
 }
 
+/* A directory, or a reclaimer's name, is whatever somebody chose. */
+Test(log, what_would_break_the_line_or_command_a_terminal_is_not_written)
+{
+    cr_expect_str_eq(logged(LOG_WARN, "a\nplimsoll: b\033[31m\177\t\303\244"),
+                     "plimsoll: a?plimsoll: b?[31m??\303\244\n");
+}
+
 Test(log, warnings_are_wanted_by_default_and_talk_is_not)
 {
     cr_expect(log_wanted(LOG_ERROR));

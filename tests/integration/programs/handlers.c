@@ -4,6 +4,7 @@
  *   handlers looking  at system calls made by looks at the limit's line and by purges
  *   handlers timer    wherever a timer finds the thread in sysconf() and plim_cpus(), while others
  *                     allocate at the line
+ *   handlers ending   as looking, but the handler ends the program
  * A filter has the kernel raise SIGSYS at the calls by which files are opened and read and pages
  * given back: at none of them is a lock of jemalloc's held, without which it does not fork.
  *
@@ -16,6 +17,7 @@
 
 #include "workload.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -44,7 +46,7 @@ __attribute__((weak)) int mallctl(const char *name, void *oldp, size_t *oldlenp,
 /* --- a fork in a handler --- */
 
 static volatile unsigned forks, took_second, took_long, failed;
-static volatile sig_atomic_t forking, is_child;
+static volatile sig_atomic_t forking, is_child, ends;
 
 /* As much as makes a child look, too. */
 static void live_a_little(void)
@@ -129,6 +131,10 @@ static void on_call(int number, siginfo_t *info, void *context)
     int saved_errno = errno;
     struct call c = stopped_call(info, context);
     (void)number;
+    if (ends && !forking) {
+        forking = 1;
+        exit(0);
+    }
     if (!forking && !is_child && !enough()) {
         forking = 1;
         (void)fork_here();
@@ -226,6 +232,28 @@ static void looking(void)
     }
 }
 
+/* Its stats page lies in PLIMSOLL_STATS, and nothing else does. */
+static unsigned count_pages(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir(getenv("PLIMSOLL_STATS"));
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.';
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static void ending(void)
+{
+    struct plim_limits limits = {.size = sizeof(limits)};
+    printf("pages=%u ok=1 failed=0\n", count_pages());
+    ends = 1;
+    stop_at_calls();
+    plim_limits(&limits);
+    die("no call was stopped");
+}
+
 /* --- by a timer --- */
 
 static _Atomic bool stop;
@@ -276,7 +304,7 @@ static void timer(void)
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"asking", asking}, {"looking", looking}, {"timer", timer}};
+        {"asking", asking}, {"looking", looking}, {"timer", timer}, {"ending", ending}};
     setlinebuf(stdout);
     if (!plim_present())
         die("needs the library");

@@ -95,6 +95,21 @@ int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t
     return 0;
 }
 
+bool cgroup_may_swap(const char *root, const struct cgroup_dir *dir)
+{
+    char path[CGROUP_PATH_MAX], text[64];
+    struct fmt f = FMT_INIT(path);
+    uint64_t swappiness;
+    if (dir->version == 1)
+        return read_number(root, dir, strlen(dir->path), "memory.swappiness", NULL, &swappiness) ==
+                   0 &&
+               swappiness > 0;
+    fmt_str(&f, root);
+    fmt_str(&f, "/proc/sys/vm/swappiness");
+    return sys_read_file(path, text, sizeof(text)) > 0 &&
+           fmt_parse_u64(text, NULL, &swappiness) == 0 && swappiness > 0;
+}
+
 int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,
                           uint64_t *ret)
 {

@@ -161,7 +161,8 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
-    bool read = usage >= growth_wall(in) && !d->no_room; /* in a moment the kernel can drop it */
+    /* In a moment the kernel can drop it. */
+    bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
@@ -280,7 +281,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
         .callbacks_due = ask > 0 && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
-        .no_room = after >= wall(l),
+        .no_room = after >= wall(l) && !may_swap(in),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
         ret->ask = ask;

@@ -17,6 +17,7 @@ struct governor_input {
     struct limits limits;
     uint64_t usage;
     uint64_t on_the_way; /* page cache besides: room, but not for growth, see read_ahead.h */
+    uint64_t swap_room;  /* what of the usage can still go to swap, where the level is critical */
     uint64_t nearer;     /* so much less is left at another level than here */
     uint64_t committed;
     uint64_t active;     /* pages in use */

@@ -117,6 +117,14 @@ static inline uint64_t growth_wall(const struct governor_input *in)
     return u64_less(wall(&in->limits), in->on_the_way);
 }
 
+/* At the limit the kernel moves other pages to swap: nothing is killed, nor is there anything to
+ * wait for but reclaimers. */
+static inline bool may_swap(const struct governor_input *in)
+{
+    return in->swap_room > 0 && in->swap_room >= in->limits.hard / 16 &&
+           in->swap_room >= possible_request(in);
+}
+
 /* From here on the budget may be overdrawn: bursts stay close to the soft limit, and the level does
  * not turn critical on account of free pages. */
 static inline uint64_t overdraft_line(const struct limits *l)

@@ -1,7 +1,7 @@
 /*
- * The extent hooks, and which of them count: on the shared libjemalloc, where its pages come from and go to (pages.h).
- * Inside the library jemalloc's own functions are directed there instead (jemalloc/inside.c): hooks
- * cost it two atomic exchanges a call, also for splitting and merging.
+ * The extent hooks, and which of them count: on the shared libjemalloc, where its pages come from
+ * and go to (pages.h). Inside the library jemalloc's own functions are directed there instead
+ * (jemalloc/inside.c): hooks cost it two atomic exchanges a call, also for splitting and merging.
  */
 #ifndef PLIM_HOOKS_H
 #define PLIM_HOOKS_H

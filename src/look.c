@@ -92,6 +92,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .limits = sample.limits,
         .usage = sample.usage,
         .on_the_way = sample.on_the_way,
+        .swap_room = sample.swap_room,
         .nearer = sample.nearer,
         .committed = pages.committed,
         .active = pages.active,

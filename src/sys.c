@@ -173,6 +173,14 @@ uint64_t sys_ram_bytes(void)
     return (uint64_t)si.totalram * si.mem_unit;
 }
 
+uint64_t sys_swap_free(void)
+{
+    struct sysinfo si;
+    if (SYS_CALL(SYS_sysinfo, &si) != 0)
+        return 0;
+    return (uint64_t)si.freeswap * si.mem_unit;
+}
+
 unsigned sys_affinity(struct cpu_mask *ret)
 {
     unsigned count = 0;

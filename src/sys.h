@@ -192,6 +192,7 @@ bool sys_first_thread_gone(void);
 #define SYS_OWN_FILE(name)                                                                         \
     (sys_first_thread_gone() ? "/proc/thread-self/" name : "/proc/self/" name)
 uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
+uint64_t sys_swap_free(void); /* of the machine, bytes; 0: none, or not known */
 size_t sys_page_size(void);
 /* CPUs, as sched_setaffinity(2) takes them. */
 struct cpu_mask {

@@ -92,6 +92,20 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     return true;
 }
 
+/* What is used and the kernel can still move to swap, before it kills. */
+static uint64_t swap_room(const struct usage *u)
+{
+    const struct cgroup_dir *dir = &u->cgroup.memory;
+    uint64_t room = u64_min(sys_swap_free(), u->memory.swap), swapped;
+    if (room == 0 || !cgroup_may_swap("", dir))
+        return 0;
+    if (u->memory.swap == UNLIMITED)
+        return room;
+    return cgroup_read_swapped("", dir, &swapped) < 0
+               ? 0
+               : u64_min(room, u64_less(u->memory.swap, swapped));
+}
+
 void usage_memory(struct usage *u, struct memory_size *ret)
 {
     uint64_t charge, swapped = 0;
@@ -178,6 +192,9 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
             u->binding = i;
         }
     }
+    if (best.limits.source == LIMITS_CGROUP &&
+        best.usage + u64_min(request, best.limits.hard) >= best.limits.critical)
+        best.swap_room = swap_room(u);
     best.nearer = u64_less(u64_less(best.limits.hard, best.usage), room);
     if (best.limits.source == LIMITS_NONE && !read_alone(u, committed, &best))
         best = (struct usage_sample){

@@ -37,8 +37,8 @@ struct watcher {
     _Atomic bool complained;   /* of that, once */
     uint64_t long_pass_ns; /* of which pass it was told that it lasts long; by the watcher only */
     /* The stats page's once there is one, before that `own`: its word counts requests to look, and
-     * the watcher sleeps on it; other processes can raise the page's. Never NULL once configured; set
-     * under the look lock by watcher_use(). */
+     * the watcher sleeps on it; other processes can raise the page's. Never NULL once configured;
+     * set under the look lock by watcher_use(). */
     _Atomic(struct page_mailbox *) mailbox;
     struct page_mailbox own;
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
@@ -47,7 +47,7 @@ struct watcher {
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
     _Atomic uint64_t given; /* bytes that passes have given back to the kernel, before `served` */
-    struct events events; /* what may wake it early, besides */
+    struct events events;   /* what may wake it early, besides */
 };
 
 extern struct watcher watcher PLIM_HIDDEN;

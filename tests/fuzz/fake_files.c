@@ -32,7 +32,7 @@ static struct {
     unsigned mappings;
 } fake;
 
-static uint64_t ram = 16 * GiB, now, read_takes;
+static uint64_t ram = 16 * GiB, swap_free, now, read_takes;
 
 static bool word(const char **at, const char *text)
 {
@@ -116,6 +116,11 @@ unsigned fake_opened(const char *name)
         sum += strcmp(base, name) == 0 ? fake.files[i].opened : 0;
     }
     return sum;
+}
+
+void fake_swap_free(uint64_t bytes)
+{
+    swap_free = bytes;
 }
 
 void fake_ram(uint64_t bytes)
@@ -359,6 +364,11 @@ bool sys_first_thread_gone(void)
 uint64_t sys_ram_bytes(void)
 {
     return ram;
+}
+
+uint64_t sys_swap_free(void)
+{
+    return swap_free;
 }
 
 unsigned sys_affinity_cpus(void)

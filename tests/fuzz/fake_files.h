@@ -33,6 +33,8 @@ void fake_slow(uint64_t ns);
 unsigned fake_opened(const char *name);
 /* RAM of the machine from now on: 16 GiB at first. */
 void fake_ram(uint64_t bytes);
+/* What is free of its swap; none at first. */
+void fake_swap_free(uint64_t bytes);
 /* Aborts if a descriptor or a mapping was left behind. */
 void fake_end(void);
 

@@ -146,6 +146,26 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
     cr_expect_eq(hold(in), 0u, "the purge makes room");
 }
 
+/* The kernel moves other pages there: nothing is killed. */
+Test(governor_looks, where_swap_is_left_nobody_is_refused_nor_waits_but_for_reclaimers)
+{
+    struct governor_input in = input_at(hard, hard, 0);
+    struct governor g = new_governor();
+    in.swap_room = hard / 16;
+    cr_expect_eq(hold(in), 0u);
+    cr_expect_not(look_at(&g, &in).no_room);
+    in.reclaimers = 1;
+    cr_expect_eq(hold(in), 300 * NS_PER_MS, "caches go before that");
+    in.reclaimers = 0;
+    in.on_the_way = 10 * MiB;
+    cr_expect_eq(hold(in), 0u);
+    in.request = hard / 8;
+    cr_expect(look_at(&g, &in).no_room, "it does not take as much");
+    in.request = 0;
+    in.swap_room--;
+    cr_expect(look_at(&g, &in).no_room, "as good as none");
+}
+
 /* Sixteen whose wait is over must not take what is left at once. */
 Test(governor_looks, those_who_waited_for_reclaimers_go_on_by_one_step_in_all)
 {

@@ -182,6 +182,40 @@ Test(usage_refresh, memory_high_of_0_is_no_limit_to_live_within)
     usage_close_files(&usage);
 }
 
+/* --- swap --- */
+
+/* What a group of 64 MiB at its limit can still move to swap. */
+static uint64_t swap_room(uint64_t limit, uint64_t swapped, const char *swappiness)
+{
+    process_in("/here");
+    add_level("/here", 64 * MiB, 63 * MiB);
+    add_number("/here", "memory.swap.max", limit);
+    add_number("/here", "memory.swap.current", swapped);
+    if (swappiness != NULL)
+        add_file("/proc/sys/vm/swappiness", swappiness);
+    usage_begin();
+    uint64_t room = look().swap_room;
+    usage_close_files(&usage);
+    fake_end();
+    memset(&usage, 0, sizeof(usage));
+    return room;
+}
+
+Test(usage_refresh, swap_is_what_the_group_and_the_machine_have_left_of_it)
+{
+    fake_swap_free(100 * MiB);
+    cr_expect_eq(swap_room(UNLIMITED, 5 * MiB, "60"), 100 * MiB);
+    cr_expect_eq(swap_room(40 * MiB, 5 * MiB, "60"), 35 * MiB);
+    cr_expect_eq(swap_room(200 * MiB, 5 * MiB, "60"), 100 * MiB);
+    cr_expect_eq(swap_room(40 * MiB, 50 * MiB, "60"), 0u);
+    cr_expect_eq(swap_room(0, 0, "60"), 0u);
+    cr_expect_eq(swap_room(40 * MiB, 5 * MiB, "0"), 0u, "the kernel kills first");
+    cr_expect_eq(swap_room(40 * MiB, 5 * MiB, NULL), 0u);
+    fake_swap_free(0);
+    cr_expect_eq(swap_room(UNLIMITED, 5 * MiB, "60"), 0u);
+    kernel_begin();
+}
+
 /* --- page cache --- */
 
 static void add_window(const char *device, const char *kib)

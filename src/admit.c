@@ -1,7 +1,6 @@
 /* Where the gate stops an allocating thread, see admit.h. */
 #include "admit.h"
 
-#include "account.h"
 #include "arenas.h"
 #include "at_limit.h"
 #include "control.h"
@@ -13,7 +12,7 @@
 
 #include <errno.h>
 
-struct admit admit;
+struct admit admit = {.low_at = UINT64_MAX};
 
 /* Takes of the room that the look under way leaves, if it is enough for this request as well. Small
  * requests show in the count as soon as they matter. */

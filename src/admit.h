@@ -5,7 +5,7 @@
 #ifndef PLIM_ADMIT_H
 #define PLIM_ADMIT_H
 
-#include "gate.h"
+#include "account.h"
 #include "thread_state.h"
 
 /* What looks leave for allocating threads to go by. */
@@ -13,6 +13,8 @@ struct admit {
     /* Committed bytes from which they wait for a look that is under way. Set by looks, lowered by
      * what is granted during one and by what may have come back in slabs. */
     _Atomic uint64_t stop_at;
+    /* Committed bytes with which usage would come to LOW. Set by looks. */
+    _Atomic uint64_t low_at;
     /* Bytes of large requests so granted since the last look. */
     _Atomic uint64_t meanwhile;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. */
@@ -32,6 +34,11 @@ extern struct admit admit PLIM_HIDDEN;
 /* Boots, looks if a look is due, waits or refuses at the limit. false: refuse with ENOMEM. Keeps
  * errno. Call with no lock of jemalloc's held. */
 bool admit_request(size_t size);
+/* Once all that is committed is in use, usage will have come to LOW. */
+static inline bool admit_comes_to_low(void)
+{
+    return account_committed() >= atomic_load_explicit(&admit.low_at, memory_order_relaxed);
+}
 /* Threads were asked to empty their caches, and the calling one has not yet done so. */
 static inline bool admit_flush_wanted(void)
 {

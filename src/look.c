@@ -144,6 +144,16 @@ static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
     return stop_at;
 }
 
+/* Call when the look has purged. */
+static void set_low(const struct governor_input *in, uint64_t purged)
+{
+    uint64_t committed = account_committed(), low_at = UINT64_MAX;
+    uint64_t used = u64_max(u64_less(in->usage, purged), committed) + in->nearer;
+    if (in->limits.low != UNLIMITED)
+        low_at = committed + u64_less(in->limits.low, used);
+    atomic_store_explicit(&admit.low_at, low_at, memory_order_relaxed);
+}
+
 void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
                  struct governor_decision *ret)
 {
@@ -158,8 +168,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
         atomic_fetch_add_explicit(&admit.flush_epoch, 1, memory_order_relaxed);
         arenas_flush_thread_cache();
     }
-    if (ret->purge > 0)
-        (void)look_give_back(ret->purge);
+    set_low(in, ret->purge > 0 ? look_give_back(ret->purge) : 0);
     atomic_store_explicit(&admit.look_freed, ret->look_freed, memory_order_relaxed);
     atomic_store_explicit(&admit.look_refilled_ns, ret->look_refilled_ns, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);

@@ -95,11 +95,13 @@ void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, boo
     return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
 }
 
-/* From one large size to another, in place or not. */
+/* From one large size to another, in place or not: near the limit both are not there at once, see
+ * moves.c. */
 void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
              void *tcache, void *hook_args)
 {
-    if (gate_stops(size) && size > je_malloc_usable_size(ptr) && !admit_request(size))
+    size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
+    if (size > old_size && !admit_request(size - old_size))
         return no_memory();
     return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
 }
@@ -109,9 +111,9 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
                      size_t *ret_size)
 {
     size_t most = extra < SIZE_MAX - size ? size + extra : SIZE_MAX;
-    if (extra > 0 && most > old_size && refused(most))
+    if (extra > 0 && most > old_size && refused(most - old_size))
         extra = 0;
-    if (extra == 0 && size > old_size && refused(size)) {
+    if (extra == 0 && size > old_size && refused(size - old_size)) {
         *ret_size = old_size;
         return true;
     }

@@ -58,6 +58,36 @@ Test(survive, every_one_of_five_runs)
     }
 }
 
+static void regrow(const char *threads, const char *on_limit)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 88 * MIB});
+    struct run run =
+        run_in((struct run_spec){.box = box,
+                                 .preload = harness_library(),
+                                 .env = ARGV(on_limit),
+                                 .argv = ARGV(harness_program("regrow"), "--threads", threads)},
+               TIMEOUT_S);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "wrong") == 0, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "refused") == 0, "%s", run_describe(&run));
+}
+
+/* 60 MiB, moved as it grows: there is no room for the old one and the new one. */
+Test(survive, a_block_that_moves_as_it_grows_is_not_there_twice)
+{
+    regrow("1", "PLIMSOLL_ON_LIMIT=throttle");
+}
+
+Test(survive, nor_are_the_blocks_of_several_threads)
+{
+    regrow("4", "PLIMSOLL_ON_LIMIT=throttle");
+}
+
+Test(survive, nor_is_its_growth_refused)
+{
+    regrow("1", "PLIMSOLL_ON_LIMIT=fail");
+}
+
 Test(survive, with_a_limit_at_an_ancestor_only)
 {
     struct box *outer = box_new(NULL, (struct box_limits){.memory = 240 * MIB});

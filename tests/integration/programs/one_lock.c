@@ -49,7 +49,7 @@ static void let_others_in(void)
 
 int main(int argc, char **argv)
 {
-    size_t left = (size_t)(option_number(argc, argv, "--mib", 400) * 1048576);
+    size_t left = (size_t)(option_number(argc, argv, "mib", 400) * 1048576);
     if (plim_reclaimer_add("cache", shrink, NULL, PLIM_MEDIUM) < 0)
         die("cannot add a reclaimer");
     pthread_mutex_lock(&interpreter);

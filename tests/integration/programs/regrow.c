@@ -1,0 +1,72 @@
+/*
+ * Large blocks that are grown by realloc, an eighth at a time, beyond what is free behind them.
+ *   regrow [--mib 60] [--threads 1]
+ * The threads hold so much together in the end. Each word is checked when a block has grown; then
+ * it shrinks to a quarter, and is checked again. Prints refused=N, wrong=N and ok=1 at the end.
+ */
+#include "workload.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static size_t most; /* bytes of each thread */
+static _Atomic unsigned refused, wrong;
+
+static void fill(uint64_t *words, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        words[i] = i * 0x9e3779b97f4a7c15u;
+}
+
+static void check(const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        wrong += words[i] != i * 0x9e3779b97f4a7c15u;
+}
+
+static void *grow(void *arg)
+{
+    size_t count = 1 << 16;
+    uint64_t *words = malloc(count * sizeof(*words));
+    if (!words)
+        die("malloc failed");
+    fill(words, 0, count);
+    while (count * sizeof(*words) < most) {
+        size_t more = count + count / 8;
+        uint64_t *grown = realloc(words, more * sizeof(*words));
+        if (!grown) {
+            refused++;
+            break;
+        }
+        words = grown;
+        fill(words, count, more);
+        count = more;
+    }
+    check(words, count);
+    words = realloc(words, count / 4 * sizeof(*words));
+    if (words)
+        check(words, count / 4);
+    free(words);
+    return arg;
+}
+
+int main(int argc, char **argv)
+{
+    enum { THREADS_MAX = 16 };
+    pthread_t threads[THREADS_MAX];
+    size_t count = (size_t)option_number(argc, argv, "threads", 1);
+    if (count == 0 || count > THREADS_MAX)
+        die("--threads: from 1 to 16");
+    most = (size_t)(option_number(argc, argv, "mib", 60) * 1048576) / count;
+    for (size_t i = 0; i < count; i++)
+        if (pthread_create(&threads[i], NULL, grow, NULL) != 0)
+            die("cannot start a thread");
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    printf("refused=%u wrong=%u ok=1\n", refused, wrong);
+    return 0;
+}

@@ -34,6 +34,11 @@ int mib_read(const struct mib *m, void *ret, size_t len)
     return -je_mallctlbymib(m->at, m->len, ret, &len, NULL, 0);
 }
 
+int control_read(const char *name, void *ret, size_t len)
+{
+    return -je_mallctl(name, ret, &len, NULL, 0);
+}
+
 static uint64_t statistic(unsigned arena, const char *name)
 {
     char path[64];
@@ -42,19 +47,29 @@ static uint64_t statistic(unsigned arena, const char *name)
     fmt_str(&f, "stats.arenas.");
     fmt_u64(&f, arena);
     fmt_str(&f, name);
-    (void)je_mallctl(path, &value, &(size_t){sizeof(value)}, NULL, 0);
+    (void)control_read(path, &value, sizeof(value));
     return value;
+}
+
+int mibs_find(const struct mib_name *names, size_t count)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = mib_find(names[i].name, names[i].ret);
+    return rc;
 }
 
 static int find_controls(void)
 {
-    int rc = mib_find("epoch", &arenas.epoch);
-    rc = rc != 0 ? rc : mib_find("stats.allocated", &arenas.allocated);
-    rc = rc != 0 ? rc : mib_find("stats.active", &arenas.active);
-    rc = rc != 0 ? rc : mib_find("thread.tcache.flush", &arenas.flush);
-    rc = rc != 0 ? rc : mib_find("thread.deallocated", &arenas.freed);
-    rc = rc != 0 ? rc : mib_find("experimental.arenas.0.pactivep", &arenas.active_ptr);
-    return rc;
+    static const struct mib_name names[] = {
+        {"epoch", &arenas.epoch},
+        {"stats.allocated", &arenas.allocated},
+        {"stats.active", &arenas.active},
+        {"thread.tcache.flush", &arenas.flush},
+        {"thread.deallocated", &arenas.freed},
+        {"experimental.arenas.0.pactivep", &arenas.active_ptr},
+    };
+    return mibs_find(names, ARRAY_LEN(names));
 }
 
 /* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
@@ -106,15 +121,16 @@ static void learn_layout(void)
 
 int arenas_init(void)
 {
-    size_t len = sizeof(arenas.automatic);
-    int rc = -je_mallctl("opt.narenas", &arenas.automatic, &len, NULL, 0);
-    rc =
-        rc != 0 ? rc : -je_mallctl("arenas.page", &arenas.page, &(size_t){sizeof(size_t)}, NULL, 0);
-    rc = rc != 0 ? rc : find_controls();
-    rc = rc != 0 ? rc : decay_init(arenas.automatic);
-    learn_layout();
+    int rc = control_read("opt.narenas", &arenas.automatic, sizeof(arenas.automatic));
+    if (rc == 0)
+        rc = control_read("arenas.page", &arenas.page, sizeof(arenas.page));
+    if (rc == 0)
+        rc = find_controls();
+    if (rc == 0)
+        rc = decay_init(arenas.automatic);
     if (rc == 0 && JE_NEEDS_HOOKS)
         rc = hooks_install();
+    learn_layout();
     return rc;
 }
 
@@ -178,7 +194,7 @@ void arenas_hooks_set(unsigned arena)
     fmt_str(&f, "arena.");
     fmt_u64(&f, arena);
     fmt_str(&f, ".extent_hooks");
-    if (arena >= ACCOUNT_ARENAS || je_mallctl(name, &now, &(size_t){sizeof(now)}, NULL, 0) != 0 ||
+    if (arena >= ACCOUNT_ARENAS || control_read(name, &now, sizeof(now)) != 0 ||
         hooks_count(now) == arena_is_counted(arena))
         return;
     refresh();
@@ -227,7 +243,7 @@ void arenas_have_thread_cache(void)
 {
     const size_t larger_than_a_cache = (size_t)(64 * KiB);
     bool on = false;
-    if (je_mallctl("opt.tcache", &on, &(size_t){sizeof(on)}, NULL, 0) != 0 || !on)
+    if (control_read("opt.tcache", &on, sizeof(on)) != 0 || !on)
         return;
     /* jemalloc does not see that it got no room for one, and would use it. */
     void *room = je_mallocx(larger_than_a_cache, JE_ARENA_NO_CACHE(0));

@@ -37,13 +37,16 @@ int decay_init(unsigned automatic)
 {
     ssize_t ms = 0;
     size_t oversize = 0;
-    int rc = -je_mallctl("arenas.dirty_decay_ms", &ms, &(size_t){sizeof(ms)}, NULL, 0);
-    rc = rc != 0 ? rc
-                 : -je_mallctl("opt.oversize_threshold", &oversize, &(size_t){sizeof(oversize)},
-                               NULL, 0);
-    rc = rc != 0 ? rc : mib_find("arena.0.dirty_decay_ms", &decay.decay_ms);
-    rc = rc != 0 ? rc : mib_find("arena.0.decay", &decay.decay);
-    rc = rc != 0 ? rc : mib_find("arena.0.purge", &decay.purge);
+    static const struct mib_name names[] = {
+        {"arena.0.dirty_decay_ms", &decay.decay_ms},
+        {"arena.0.decay", &decay.decay},
+        {"arena.0.purge", &decay.purge},
+    };
+    int rc = control_read("arenas.dirty_decay_ms", &ms, sizeof(ms));
+    if (rc == 0)
+        rc = control_read("opt.oversize_threshold", &oversize, sizeof(oversize));
+    if (rc == 0)
+        rc = mibs_find(names, ARRAY_LEN(names));
     decay.huge = oversize > 0 ? automatic : UINT32_MAX;
     decay.configured = decay.now = decay.before = ms;
     return rc;

@@ -15,7 +15,14 @@ struct mib {
 };
 
 /* All: 0 or -errno. */
+int control_read(const char *name, void *ret, size_t len);
 int mib_find(const char *name, struct mib *ret);
+/* The first that is not to be had ends it. */
+struct mib_name {
+    const char *name;
+    struct mib *ret;
+};
+int mibs_find(const struct mib_name *names, size_t count);
 /* Calls an action or writes a value; the index, where there is one, is the mib's second part. */
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len);
 int mib_read(const struct mib *m, void *ret, size_t len);

@@ -72,7 +72,7 @@ static void abort_at_limit(uint64_t request)
         return;
     record_last(&runtime.options, "abort");
     fmt_str(&f, "aborting (PLIMSOLL_ON_LIMIT=abort): usage ");
-    fmt_bytes(&f, stats_usage());
+    fmt_bytes(&f, look_usage());
     if (in.limits.hard > 0) { /* else nobody could look */
         fmt_str(&f, " of a hard limit of ");
         fmt_bytes(&f, in.limits.hard);

@@ -67,7 +67,7 @@ static void fork_parent(void)
 static void look_in_child(bool watched)
 {
     uint64_t room =
-        look.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(look.limits.low, stats_usage());
+        look.limits.source == LIMITS_NONE ? UNLIMITED : u64_less(look.limits.low, look_usage());
     if (watched || atomic_load_explicit(&look.level, memory_order_relaxed) != PLIM_NORMAL)
         account_look_now();
     else

@@ -73,20 +73,17 @@ static enum plim_level next_level(const struct governor *g, const struct limits 
 
 /* What threads cache is in use for the kernel. Emptying it costs each thread some microseconds and
  * the locks of the arenas, so the more rarely the farther the limit. */
-static bool flush_due(struct governor *g, const struct governor_input *in)
+static bool flush_due(const struct governor *g, const struct governor_input *in)
 {
     uint64_t projected = projected_usage(in);
     uint64_t every = projected >= in->limits.critical ? 2 * NS_PER_MS
                      : projected >= in->limits.soft   ? 20 * NS_PER_MS
                                                       : 200 * NS_PER_MS;
-    if (projected < in->limits.low || in->now_ns - g->flushed_ns < every)
-        return false;
-    g->flushed_ns = in->now_ns;
-    return true;
+    return projected >= in->limits.low && in->now_ns - g->flushed_ns >= every;
 }
 
-/* How long the heap has not changed, as far as the watcher saw. */
-static uint64_t idle_time(struct governor *g, const struct governor_input *in)
+/* Notes whether the heap has changed, as far as the watcher saw; returns how long it has not. */
+static uint64_t note_idle(struct governor *g, const struct governor_input *in)
 {
     bool changed = in->committed != g->watch_committed || in->active != g->watch_active;
     g->watch_committed = in->committed;
@@ -266,7 +263,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     governor_watch_tide(g, in);
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
-    uint64_t idle_ns = idle_time(g, in);
+    uint64_t idle_ns = note_idle(g, in);
     uint64_t purge = purge_due(g, in, idle_ns), ask = reclaimable_share(in);
     uint64_t after = u64_less(projected, u64_min(purge, governor_purgeable(in)));
     *ret = (struct governor_decision){
@@ -294,6 +291,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(g, in, purge, ret->dormant);
     ret->look_refilled_ns = governor_slabs_look_ns(in);
+    if (ret->flush_caches)
+        g->flushed_ns = in->now_ns;
     g->level = level;
     g->hard = l->hard;
 }

@@ -31,16 +31,23 @@ void governor_slabs_read(struct governor *g, uint64_t free)
     g->slabs_kept = u64_min(g->slabs_kept, u64_less(free, g->slabs_absent));
 }
 
-/* Worth a round over all slabs is a 64th of the limit that has become free since the last one. */
-static bool round_due(struct governor *g, const struct governor_input *in)
+/* Worth a round over all slabs is so much that has become free since the last one. */
+static uint64_t round_worth(const struct governor_input *in)
 {
-    g->slabs_worth = in->limits.hard / 64;
-    bool hope = hopeful(g) >= g->slabs_worth;
+    return in->limits.hard / 64;
+}
+
+static bool again_due(const struct governor *g, const struct governor_input *in)
+{
+    return g->slabs_free >= round_worth(in) && in->now_ns >= g->slabs_again_ns;
+}
+
+static bool round_due(const struct governor *g, const struct governor_input *in)
+{
+    bool hope = hopeful(g) >= round_worth(in), much = hopeful(g) >= 4 * round_worth(in);
     if (g->slabs_in_round)
         return hope || g->slabs_again;
-    g->slabs_again = g->slabs_free >= g->slabs_worth && in->now_ns >= g->slabs_again_ns;
-    bool much = hopeful(g) >= 4 * g->slabs_worth;
-    return g->slabs_again || much || (hope && in->now_ns >= g->slabs_next_ns);
+    return again_due(g, in) || much || (hope && in->now_ns >= g->slabs_next_ns);
 }
 
 /* After free pages, which cost less, and before reclaimers, which cost the program something; but
@@ -53,6 +60,9 @@ uint64_t governor_slabs(struct governor *g, const struct governor_input *in)
     if (l->source == LIMITS_NONE || used < (in->reclaimers > 0 ? l->critical : l->soft) ||
         (used < l->critical && g->budget_ns <= 0) || !round_due(g, in))
         return 0;
+    g->slabs_worth = round_worth(in);
+    if (!g->slabs_in_round)
+        g->slabs_again = again_due(g, in);
     return u64_clamp(own_share(in, used - l->low), purge_worth(l->hard), purge_at_once);
 }
 

@@ -41,7 +41,7 @@ void look_end(struct look_turn turn)
 static void fmt_standing(struct fmt *f)
 {
     fmt_str(f, "usage ");
-    fmt_bytes(f, stats_usage());
+    fmt_bytes(f, look_usage());
     fmt_str(f, ", soft limit ");
     fmt_bytes(f, look.limits.soft);
     fmt_str(f, ", hard limit ");
@@ -112,7 +112,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
     look.limits = sample.limits;
-    atomic_store_explicit(&counters.usage, sample.usage, memory_order_relaxed);
+    atomic_store_explicit(&look.used, sample.usage, memory_order_relaxed);
     counter_add(&counters.looks, 1);
     atomic_store_explicit(&admit.looked_ns, now, memory_order_relaxed);
 }

@@ -18,12 +18,19 @@ struct look {
     uint64_t granted;    /* committed bytes once the large requests granted lately are served */
     uint64_t granted_ns; /* when the last of them was */
     uint64_t slabs_counted_ns, slabs_cost_ns; /* free blocks: when they were, what it took */
-    /* Written under it, read by all. */
+    /* Written under it, read by all. Relaxed: as of the last look. */
+    _Atomic uint64_t used;
     _Atomic uint32_t level;
     _Atomic uint32_t cannot_meet;
 };
 
 extern struct look look PLIM_HIDDEN;
+
+/* Usage as of the last look. */
+static inline uint64_t look_usage(void)
+{
+    return atomic_load_explicit(&look.used, memory_order_relaxed);
+}
 
 /* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
  * been preempted. */

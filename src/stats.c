@@ -25,7 +25,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         [PAGE_UPDATED] = sys_now_ns(),
         [PAGE_LEVEL] = atomic_load_explicit(&look.level, memory_order_relaxed),
         [PAGE_CANNOT_MEET] = atomic_load_explicit(&look.cannot_meet, memory_order_relaxed),
-        [PAGE_USAGE] = count(&c->usage),
+        [PAGE_USAGE] = look_usage(),
         [PAGE_CPUS] = capacity_known_cpus(),
         [PAGE_COMMITTED] = pages.committed,
         [PAGE_ACTIVE] = pages.active,
@@ -83,5 +83,5 @@ void stats_publish(const struct governor_input *in)
 
 void stats_fork_child(void)
 {
-    counters = (struct counters){.usage = stats_usage()}; /* which counts nothing */
+    counters = (struct counters){0};
 }

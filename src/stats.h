@@ -12,7 +12,6 @@ struct counters {
     _Atomic uint64_t looks, purges, purged_bytes;
     _Atomic uint64_t reclaimer_calls, reclaimer_asked, reclaimer_freed;
     _Atomic uint64_t reclaim_cpu_ns, throttle_ns, failed_requests, wakeups;
-    _Atomic uint64_t usage; /* as last seen */
 };
 
 extern struct counters counters PLIM_HIDDEN;
@@ -20,12 +19,6 @@ extern struct counters counters PLIM_HIDDEN;
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-/* Usage as of the last look. */
-static inline uint64_t stats_usage(void)
-{
-    return atomic_load_explicit(&counters.usage, memory_order_relaxed);
 }
 
 /* Everything that stats_page.h lists but the limits, which only a look knows, and its peaks. Call

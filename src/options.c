@@ -24,8 +24,7 @@ static enum option_id option_find(const char *name, size_t len)
     return (enum option_id)i;
 }
 
-/* The value if the entry is of that name, else NULL. */
-static const char *entry_value(const char *entry, const char *name)
+const char *options_entry_value(const char *entry, const char *name)
 {
     size_t len = strlen(name);
     return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
@@ -48,8 +47,8 @@ unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_
 /* Where files of a session go, by the customs of others: not ours to complain of. */
 static void take_directory(const char *entry, struct options *ret)
 {
-    const char *runtime = entry_value(entry, "XDG_RUNTIME_DIR");
-    const char *temp = entry_value(entry, "TMPDIR");
+    const char *runtime = options_entry_value(entry, "XDG_RUNTIME_DIR");
+    const char *temp = options_entry_value(entry, "TMPDIR");
     if (runtime != NULL && ret->runtime_dir[0] == '\0')
         (void)options_path(runtime, ret->runtime_dir);
     if (temp != NULL && ret->temp_dir[0] == '\0')
@@ -67,11 +66,11 @@ static void take_text(const char *value, char *text, size_t size)
 /* What a service manager set: not ours to complain of either. */
 static void take_pressure(const char *entry, struct options *ret)
 {
-    take_text(entry_value(entry, PRESSURE_WATCH), ret->pressure.path, PRESSURE_PATH_MAX);
-    take_text(entry_value(entry, PRESSURE_WRITE), ret->pressure.write, PRESSURE_WRITE_MAX);
-    take_text(entry_value(entry, PRESSURE_WATCH_OUTER), ret->pressure_outer.path,
+    take_text(options_entry_value(entry, PRESSURE_WATCH), ret->pressure.path, PRESSURE_PATH_MAX);
+    take_text(options_entry_value(entry, PRESSURE_WRITE), ret->pressure.write, PRESSURE_WRITE_MAX);
+    take_text(options_entry_value(entry, PRESSURE_WATCH_OUTER), ret->pressure_outer.path,
               PRESSURE_PATH_MAX);
-    take_text(entry_value(entry, PRESSURE_WRITE_OUTER), ret->pressure_outer.write,
+    take_text(options_entry_value(entry, PRESSURE_WRITE_OUTER), ret->pressure_outer.write,
               PRESSURE_WRITE_MAX);
 }
 

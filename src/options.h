@@ -139,6 +139,9 @@ unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_
 enum { OPTION_WORD_MAX = 16 };
 void options_word(enum option_id id, unsigned value, char ret[OPTION_WORD_MAX]);
 
+/* The value where an entry of the environment, "NAME=value", is of that name; else NULL. */
+const char *options_entry_value(const char *entry, const char *name);
+
 /* Parses one value; 0 or -EINVAL (*ret untouched). */
 int options_set(enum option_id id, const char *value, struct options *ret);
 

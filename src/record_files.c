@@ -7,7 +7,6 @@
 
 static const char prefix[] = "plimsoll-";
 static const char suffix[] = ".record";
-static const char profile_suffix[] = ".heap";
 
 enum {
     STAMP_LEN = 15, /* 20261124-063011 */
@@ -60,7 +59,7 @@ static void remove_record(int dir, const char *name)
     struct fmt f = FMT_INIT(beside);
     (void)sys_unlink_at(dir, name);
     fmt_strn(&f, name, strlen(name) - (sizeof(suffix) - 1));
-    fmt_str(&f, profile_suffix);
+    fmt_str(&f, RECORD_PROFILE_SUFFIX);
     (void)sys_unlink_at(dir, beside);
 }
 

@@ -10,6 +10,9 @@
 
 enum { RECORD_PATH_MAX = OPTION_PATH_MAX + 64 };
 
+/* Of the heap profile beside a record: the rest of the name is the record's. */
+#define RECORD_PROFILE_SUFFIX ".heap"
+
 /* What is read on the way: one for each record that may be under way. */
 struct record_scratch {
     _Alignas(8) char bytes[16 * 1024];

@@ -140,7 +140,7 @@ void record_write_profile(struct record_out *o, const char *record_path)
     if (!heap_profile_is_on())
         return;
     fmt_strn(&f, record_path, (size_t)(strrchr(record_path, '.') - record_path));
-    fmt_str(&f, ".heap");
+    fmt_str(&f, RECORD_PROFILE_SUFFIX);
     if (heap_profile_write_new(path) == 0)
         line_text(o, "profile", strrchr(path, '/') + 1);
 }

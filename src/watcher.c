@@ -82,9 +82,8 @@ static void *watcher_main(void *arg)
 {
     watcher_begin();
     atomic_store_explicit(&watcher.tid, sys_tid(), memory_order_seq_cst);
-    if (watcher_swap(&watcher.state, WATCHER_STARTING, WATCHER_RUNNING)) {
+    if (watcher_swap(&watcher.state, WATCHER_STARTING, WATCHER_RUNNING))
         watcher_watch((uint32_t)(uintptr_t)arg);
-    }
     return NULL;
 }
 

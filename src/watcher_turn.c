@@ -149,7 +149,9 @@ static void report_long_pass(void)
     watcher.long_pass_ns = began_ns;
     fmt_str(&f, "reclaimer \"");
     fmt_str(&f, name);
-    fmt_str(&f, "\" has not returned for 10 s; until it does, no reclaimer is called");
+    fmt_str(&f, "\" has not returned for ");
+    fmt_u64(&f, pass_lost_ns / NS_PER_S);
+    fmt_str(&f, " s; until it does, no reclaimer is called");
     log_line(LOG_WARN, text);
 }
 

@@ -17,11 +17,10 @@ static const struct cmd_flag flags[] = {
 /* The value in the environment; NULL if it is not set. */
 static const char *value_set(const char *name)
 {
-    size_t len = strlen(name);
-    for (char **env = environ; env != NULL && *env != NULL; env++)
-        if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
-            return *env + len + 1;
-    return NULL;
+    const char *value = NULL;
+    for (char **env = environ; env != NULL && *env != NULL && value == NULL; env++)
+        value = options_entry_value(*env, name);
+    return value;
 }
 
 static bool is_valid(enum option_id id, const char *value)

@@ -91,13 +91,6 @@ int preload_find(const char *given, char *path, size_t len)
     return given != NULL && !is_library(path) ? -ELIBBAD : 0;
 }
 
-/* The value if entry is "name=value", else NULL. */
-static const char *value_of(const char *entry, const char *name)
-{
-    size_t len = strlen(name);
-    return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
-}
-
 /* name=value[:more] */
 static char *entry_new(const char *name, const char *value, const char *more)
 {
@@ -118,10 +111,10 @@ char **preload_environment(char *const *env, const char *library, const char *li
     if (copy == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        const char *value = value_of(env[i], preload_name);
+        const char *value = options_entry_value(env[i], preload_name);
         if (value != NULL)
             before = value;
-        else if (limit == NULL || value_of(env[i], limit_name) == NULL)
+        else if (limit == NULL || options_entry_value(env[i], limit_name) == NULL)
             copy[at++] = env[i];
     }
     copy[at] = entry_new(preload_name, library, before);

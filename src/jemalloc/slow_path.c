@@ -95,14 +95,18 @@ void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, boo
     return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
 }
 
-/* From one large size to another, in place or not: near the limit both are not there at once, see
- * moves.c. */
+/* From one large size to another, in place or not. Whether there is room for both blocks is for a
+ * look to say; where there is not, moves.c does with the difference. */
 void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
              void *tcache, void *hook_args)
 {
     size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
-    if (size > old_size && !admit_request(size - old_size))
-        return no_memory();
+    if (size > old_size) {
+        if (size >= account_until_look())
+            account_look_now();
+        if (!admit_request(size - old_size))
+            return no_memory();
+    }
     return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
 }
 

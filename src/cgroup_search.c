@@ -68,11 +68,19 @@ static bool is_ours(struct search *s)
     return false;
 }
 
+/* Other names may begin with a dot: cgroups are called what their makers like. */
+static bool is_child(const struct dirent64 *entry)
+{
+    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
+        return false;
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
 static bool search_below(struct search *s, unsigned depth);
 
 static bool search_entry(struct search *s, const struct dirent64 *entry, unsigned depth)
 {
-    if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) || entry->d_name[0] == '.')
+    if (!is_child(entry))
         return false;
     size_t before = s->path.len;
     if (path_add(&s->path, "/") && path_add(&s->path, entry->d_name) && search_below(s, depth - 1))

@@ -115,6 +115,7 @@ struct diagnosis {
     struct doctor_request request;
     struct cgroup cgroup;
     struct cgroup_memory memory;
+    bool above_hidden;  /* v2: there are levels above the mount point, which may have limits too */
     uint64_t millicpus; /* quota; UNLIMITED: none */
     uint64_t ram, swap; /* of the machine; swap 0: none, UNLIMITED: unknown */
     unsigned affinity, effective_cpus;

@@ -179,6 +179,18 @@ static uint64_t nearest_limit(const struct diagnosis *d)
     return d->ram;
 }
 
+/* The root of a v2 hierarchy has no memory.max: where the topmost level has one, it is not the
+ * root. On v1 a limit above it is known from memory.stat. */
+static bool is_above_hidden(const struct diagnosis *d)
+{
+    const struct cgroup_dir *dir = &d->cgroup.memory;
+    char path[CGROUP_PATH_MAX];
+    return dir->version == 2 && dir->path[0] != '\0' &&
+           cgroup_level_file(d->request.root, dir, dir->mount_len, "memory.max", path,
+                             sizeof(path)) == 0 &&
+           access(path, F_OK) == 0;
+}
+
 static void gather_limits(struct diagnosis *d)
 {
     const char *root = d->request.root;
@@ -186,6 +198,7 @@ static void gather_limits(struct diagnosis *d)
     d->millicpus = UNLIMITED;
     (void)cgroup_read_memory(root, &d->cgroup.memory, &d->memory);
     (void)cgroup_read_cpu(root, &d->cgroup.cpu, &d->millicpus);
+    d->above_hidden = is_above_hidden(d);
     d->ram = cgroup_ram_bytes(root);
     d->affinity = affinity_of(&d->request);
     d->effective_cpus = cgroup_effective_cpus(d->affinity, d->millicpus);

@@ -34,18 +34,37 @@ static void judge_view(struct diagnosis *d)
                    dir->path);
 }
 
-static void judge_memory(struct diagnosis *d)
+/* Whoever set PLIMSOLL_LIMIT in bytes has done what can be done. */
+static void judge_hidden(struct diagnosis *d)
 {
-    const struct cgroup_memory *memory = &d->memory;
+    bool told = d->options.wish.kind == LIMIT_BYTES;
+    doctor_add(d, told ? DOCTOR_NOTE : DOCTOR_WARNING, DOCTOR_LIMIT,
+               "no visible cgroup sets a limit, and the levels above %.*s are hidden, as in a "
+               "cgroup namespace: a limit of the pod or slice cannot be seen; set one on the "
+               "container itself, or PLIMSOLL_LIMIT in bytes",
+               (int)d->cgroup.memory.mount_len, d->cgroup.memory.path);
+}
+
+static void judge_no_limit(struct diagnosis *d)
+{
     if (d->effective_bytes == UNLIMITED)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_LIMIT,
                    "no limit and no RAM size is known: nothing to keep under");
-    else if (cgroup_effective_bytes(memory, UNLIMITED) == UNLIMITED)
+    if (d->above_hidden)
+        judge_hidden(d);
+    else if (d->effective_bytes != UNLIMITED)
         doctor_add(
             d, DOCTOR_NOTE, DOCTOR_LIMIT,
             "no cgroup sets a limit: the machine's RAM of %s is taken, which all its programs "
             "share",
             words_bytes(d->ram));
+}
+
+static void judge_memory(struct diagnosis *d)
+{
+    const struct cgroup_memory *memory = &d->memory;
+    if (cgroup_effective_bytes(memory, UNLIMITED) == UNLIMITED)
+        judge_no_limit(d);
     if (d->effective_bytes < THIN_HEADROOM)
         doctor_add(
             d, DOCTOR_WARNING, DOCTOR_HEADROOM,

@@ -73,6 +73,8 @@ int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cg
  * nearest, but never down to a whole number of CPUs. Fails as above. */
 int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *ret_millicpus);
 
+/* The directory one level up, at the mount point at the latest; false: it was the last. */
+bool cgroup_level_up(const struct cgroup_dir *dir, size_t *path_len);
 /* Path of a file at the level, as "root + level + / + name". -ENAMETOOLONG. */
 int cgroup_level_file(const char *root, const struct cgroup_dir *dir, size_t path_len,
                       const char *name, char *buf, size_t len);

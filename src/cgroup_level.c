@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-bool level_up(const struct cgroup_dir *dir, size_t *path_len)
+bool cgroup_level_up(const struct cgroup_dir *dir, size_t *path_len)
 {
     size_t len = *path_len;
     if (len <= dir->mount_len)

@@ -80,7 +80,7 @@ static int read_memory_v2(const char *root, const struct cgroup_dir *dir,
         add_level(memory, len, hard, high);
         read_limit(root, dir, len, "memory.swap.max", &swap);
         memory->swap = u64_min(memory->swap, swap);
-        if (!level_up(dir, &len))
+        if (!cgroup_level_up(dir, &len))
             return 0;
         rc = level_gone(read_limit(root, dir, len, "memory.max", &hard));
         if (rc < 0)
@@ -116,7 +116,7 @@ static int read_hierarchical(const char *root, const struct cgroup_dir *dir, uin
         if ((found & 2) != 0 && values[1] < limit_none)
             *ret_memsw = values[1];
         return 0;
-    } while (level_up(dir, &len));
+    } while (cgroup_level_up(dir, &len));
     return 0;
 }
 
@@ -150,7 +150,7 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
             break;
         add_level(memory, len, hard, UNLIMITED);
         memsw_min = u64_min(memsw_min, memsw);
-    } while (level_up(dir, &len));
+    } while (cgroup_level_up(dir, &len));
     if (!top_is_root(root, dir)) {
         rc = read_hierarchical(root, dir, &hard, &memsw);
         if (rc < 0)
@@ -219,7 +219,7 @@ int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *re
         if (v1 && quota[0] != '-')
             (void)level_read(root, dir, len, "cpu.cfs_period_us", period, sizeof(period));
         least = u64_min(least, to_millicpus(quota, v1 ? period : NULL));
-    } while (level_up(dir, &len));
+    } while (cgroup_level_up(dir, &len));
     *ret_millicpus = least;
     return 0;
 }

@@ -167,7 +167,7 @@ static void settle(struct resolution *res, struct cgroup_dir *dir)
 {
     size_t len = strlen(dir->path);
     while (!exists(res, dir->path, "")) {
-        if (!level_up(dir, &len)) {
+        if (!cgroup_level_up(dir, &len)) {
             dir->confidence = CGROUP_NONE;
             dir->path[0] = '\0';
             dir->mount_len = 0;

@@ -61,8 +61,8 @@ struct doctor_request {
 struct doctor_level {
     struct cgroup_level limit;
     uint64_t usage, reclaimable;
-    uint64_t shmem; /* tmpfs and shared memory, within the usage */
-    bool oom_group; /* a kill takes all its processes */
+    uint64_t shmem;       /* tmpfs and shared memory, within the usage */
+    size_t oom_group_len; /* path of the highest level up to this one with memory.oom.group; or 0 */
 };
 
 /* A directory that the process is to write to, seen with its rights. */
@@ -126,6 +126,7 @@ struct diagnosis {
     struct limits limits;
     unsigned level_count;
     struct doctor_level levels[CGROUP_LEVELS_MAX + 1];
+    size_t oom_group_len;          /* as of a level, but up to the mount point */
     char thp[32];                  /* the kernel's setting; "" if unknown */
     char library[512];             /* that run would preload; "" if there is none */
     struct doctor_process process; /* not of a captured tree */

@@ -125,9 +125,6 @@ static void read_more_of_level(const struct diagnosis *d, struct doctor_level *l
                           sizeof(path)) == 0 &&
         sys_read_file(path, text, sizeof(text)) > 0)
         (void)fmt_scan_keys(text, &key, &level->shmem, 1);
-    if (dir->version == 2 && cgroup_level_file(d->request.root, dir, level->limit.path_len,
-                                               "memory.oom.group", path, sizeof(path)) == 0)
-        level->oom_group = sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';
 }
 
 static void add_level(struct diagnosis *d, const struct cgroup_level *from)
@@ -155,6 +152,30 @@ static void gather_levels(struct diagnosis *d)
         add_level(d, &(struct cgroup_level){UNLIMITED, UNLIMITED, own_len});
     for (unsigned i = 0; i < d->memory.level_count; i++)
         add_level(d, &d->memory.levels[i]);
+}
+
+static bool is_oom_group(const struct diagnosis *d, size_t path_len)
+{
+    char path[CGROUP_PATH_MAX], text[16];
+    return cgroup_level_file(d->request.root, &d->cgroup.memory, path_len, "memory.oom.group", path,
+                             sizeof(path)) == 0 &&
+           sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';
+}
+
+/* Levels without a limit count too: runtimes set it on a container whose limit is further up. */
+static void gather_oom_groups(struct diagnosis *d)
+{
+    const struct cgroup_dir *dir = &d->cgroup.memory;
+    size_t len = strlen(dir->path);
+    unsigned i = 0;
+    if (dir->version != 2 || len == 0)
+        return;
+    do {
+        if (is_oom_group(d, len))
+            d->oom_group_len = len;
+        if (i < d->level_count && d->levels[i].limit.path_len == len)
+            d->levels[i++].oom_group_len = d->oom_group_len;
+    } while (cgroup_level_up(dir, &len));
 }
 
 struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
@@ -249,6 +270,7 @@ int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
     (void)resolve(ret);
     gather_limits(ret);
     gather_levels(ret);
+    gather_oom_groups(ret);
     read_thp(ret);
     ret->swap = read_swap(ret);
     if (!is_captured(ret)) {

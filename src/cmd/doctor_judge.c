@@ -136,10 +136,17 @@ static void judge_usage(struct diagnosis *d, const struct doctor_level *level)
                    "tmpfs and shared memory take %s of the limit of %s in %.*s: no purge can give "
                    "that back",
                    words_bytes(level->shmem), words_bytes(d->effective_bytes), len, path);
-    if (level->oom_group)
+}
+
+/* A kill takes the highest group up to the level that is full; if none binds, the machine is full,
+ * or a level out of sight. */
+static void judge_oom_group(struct diagnosis *d, const struct doctor_level *binding)
+{
+    size_t len = binding != NULL ? binding->oom_group_len : d->oom_group_len;
+    if (len > 0)
         doctor_add(d, DOCTOR_NOTE, DOCTOR_OOM_GROUP,
-                   "memory.oom.group is set in %.*s: a kill takes every process there at once", len,
-                   path);
+                   "memory.oom.group is set in %.*s: a kill takes every process there at once",
+                   (int)len, d->cgroup.memory.path);
 }
 
 static void judge_cpu(struct diagnosis *d)
@@ -167,6 +174,7 @@ void doctor_judge(struct diagnosis *d)
     judge_soft_limit(d);
     if (binding != NULL)
         judge_usage(d, binding);
+    judge_oom_group(d, binding);
     judge_cpu(d);
     judge_thp(d);
     doctor_judge_process(d);

@@ -6,6 +6,8 @@
 
 #include "base.h"
 
+#include <stdatomic.h>
+
 struct thread_state {
     bool inside;               /* in a look, or the watcher: its own requests pass through */
     bool forks;                /* between a fork's beginning and its having all locks */

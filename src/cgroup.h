@@ -104,6 +104,9 @@ uint64_t cgroup_ram_bytes(const char *root);
 
 /* Where a level kills or stalls. */
 uint64_t cgroup_level_bytes(const struct cgroup_level *level);
+/* Goes on to the next level, *at or one above it, whose limit the machine's memory lets be reached;
+ * false: there is none. */
+bool cgroup_next_limit(const struct cgroup_memory *memory, uint64_t ram, unsigned *at);
 /* The tightest of limit, high and RAM: what doctor reports as effective. */
 uint64_t cgroup_effective_bytes(const struct cgroup_memory *memory, uint64_t ram);
 

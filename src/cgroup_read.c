@@ -238,6 +238,13 @@ uint64_t cgroup_level_bytes(const struct cgroup_level *level)
     return level->high == 0 ? level->hard : u64_min(level->hard, level->high);
 }
 
+bool cgroup_next_limit(const struct cgroup_memory *memory, uint64_t ram, unsigned *at)
+{
+    while (*at < memory->level_count && cgroup_level_bytes(&memory->levels[*at]) >= ram)
+        ++*at;
+    return *at < memory->level_count;
+}
+
 uint64_t cgroup_effective_bytes(const struct cgroup_memory *memory, uint64_t ram)
 {
     uint64_t bytes = ram;

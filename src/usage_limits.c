@@ -35,11 +35,9 @@ static void close_level(struct usage_level *level)
 static void derive_limits(struct usage *u)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < u->memory.level_count; i++) {
+    for (unsigned i = 0; cgroup_next_limit(&u->memory, u->ram, &i); i++) {
         const struct cgroup_level *from = &u->memory.levels[i];
         uint64_t hard = cgroup_level_bytes(from);
-        if (hard >= u->ram)
-            continue; /* the machine ends before it does */
         struct usage_level *level = &u->levels[n];
         if (n >= u->level_count || level->path_len != from->path_len) {
             close_level(level);

@@ -181,11 +181,8 @@ static void gather_oom_groups(struct diagnosis *d)
 struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
 {
     bool nearest = true;
-    for (unsigned i = 0; i < d->memory.level_count; i++) {
-        uint64_t bytes = cgroup_level_bytes(&d->memory.levels[i]);
-        if (bytes >= d->ram)
-            continue; /* the machine ends before it does */
-        if (bytes == hard)
+    for (unsigned i = 0; cgroup_next_limit(&d->memory, d->ram, &i); i++) {
+        if (cgroup_level_bytes(&d->memory.levels[i]) == hard)
             return limits_of_level(nearest, hard, &d->options.wish);
         nearest = false;
     }
@@ -194,10 +191,9 @@ struct limits doctor_limits_under(const struct diagnosis *d, uint64_t hard)
 
 static uint64_t nearest_limit(const struct diagnosis *d)
 {
-    for (unsigned i = 0; i < d->memory.level_count; i++)
-        if (cgroup_level_bytes(&d->memory.levels[i]) < d->ram)
-            return cgroup_level_bytes(&d->memory.levels[i]);
-    return d->ram;
+    unsigned i = 0;
+    return cgroup_next_limit(&d->memory, d->ram, &i) ? cgroup_level_bytes(&d->memory.levels[i])
+                                                     : d->ram;
 }
 
 /* The root of a v2 hierarchy has no memory.max: where the topmost level has one, it is not the

@@ -117,7 +117,8 @@ PLIM_API int plim_set_limit(uint64_t bytes);
 
 /* Purges free pages, then those in the middle of slabs and, if that is not enough, has reclaimers
  * called, those from PLIM_CRITICAL at that level only; waits for them at most 1 s. From inside a
- * reclaimer it only purges. Returns the bytes given back to the kernel. */
+ * reclaimer it only purges. Returns the bytes given back to the kernel, also on account of others
+ * who call it at the same time. */
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At

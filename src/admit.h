@@ -13,7 +13,7 @@ struct admit {
     /* Committed bytes from which they wait for a look that is under way. Set by looks, lowered by
      * what is granted during one and by what may have come back in slabs. */
     _Atomic uint64_t stop_at;
-    /* Committed bytes with which usage would come to LOW. Set by looks. */
+    /* Committed bytes with which usage may come to LOW. Set by looks. */
     _Atomic uint64_t low_at;
     /* Bytes of large requests so granted since the last look. */
     _Atomic uint64_t meanwhile;
@@ -34,10 +34,10 @@ extern struct admit admit PLIM_HIDDEN;
 /* Boots, looks if a look is due, waits or refuses at the limit. false: refuse with ENOMEM. Keeps
  * errno. Call with no lock of jemalloc's held. */
 bool admit_request(size_t size);
-/* Once all that is committed is in use, usage will have come to LOW. */
-static inline bool admit_comes_to_low(void)
+/* With so much more, and all that is committed in use, usage may come to LOW. */
+static inline bool admit_may_come_to_low(uint64_t bytes)
 {
-    return account_committed() >= atomic_load_explicit(&admit.low_at, memory_order_relaxed);
+    return account_committed() + bytes >= atomic_load_explicit(&admit.low_at, memory_order_relaxed);
 }
 /* Threads were asked to empty their caches, and the calling one has not yet done so. */
 static inline bool admit_flush_wanted(void)

@@ -91,9 +91,10 @@ int cgroup_read_reclaimable(const char *root, const struct cgroup_dir *dir, size
                             struct sys_file *file, uint64_t *ret_bytes);
 /* Bytes that the own cgroup has in swap. -ENOENT, -ENODATA where the kernel does not count them. */
 int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t *ret_bytes);
-/* Whether the kernel moves what the cgroup uses to swap before it kills: not where its swappiness
- * is 0, on v2 the machine's. false where that cannot be read. */
-bool cgroup_may_swap(const char *root, const struct cgroup_dir *dir);
+/* Bytes of what the cgroup uses that the kernel can still move to swap before it kills, as far as
+ * limits say; UNLIMITED: they do not. 0 where its swappiness is 0, on v2 the machine's, or where
+ * that cannot be read. */
+uint64_t cgroup_swap_room(const char *root, const struct cgroup_dir *dir);
 /* Count of OOM kills at the level, where the kernel keeps one; else -ENOENT or -ENODATA. */
 int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,
                           uint64_t *ret);

@@ -95,7 +95,7 @@ int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t
     return 0;
 }
 
-bool cgroup_may_swap(const char *root, const struct cgroup_dir *dir)
+static bool swaps(const char *root, const struct cgroup_dir *dir)
 {
     char path[CGROUP_PATH_MAX], text[64];
     struct fmt f = FMT_INIT(path);
@@ -108,6 +108,26 @@ bool cgroup_may_swap(const char *root, const struct cgroup_dir *dir)
     fmt_str(&f, "/proc/sys/vm/swappiness");
     return sys_read_file(path, text, sizeof(text)) > 0 &&
            fmt_parse_u64(text, NULL, &swappiness) == 0 && swappiness > 0;
+}
+
+/* On v1 the limit is one on memory and swap together. A level that has no such file sets none. */
+uint64_t cgroup_swap_room(const char *root, const struct cgroup_dir *dir)
+{
+    const bool v1 = dir->version == 1;
+    const char *limit_name = v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max";
+    const char *used_name = v1 ? "memory.memsw.usage_in_bytes" : "memory.swap.current";
+    size_t len = strlen(dir->path);
+    uint64_t room = UNLIMITED, limit, used;
+    if (!swaps(root, dir))
+        return 0;
+    do {
+        if (read_number(root, dir, len, limit_name, NULL, &limit) < 0 || limit == UNLIMITED)
+            continue;
+        if (read_number(root, dir, len, used_name, NULL, &used) < 0)
+            return 0;
+        room = u64_min(room, u64_less(limit, used));
+    } while (cgroup_level_up(dir, &len));
+    return room;
 }
 
 int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,

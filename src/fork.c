@@ -51,6 +51,7 @@ static void fork_prepare(void)
 static void fork_parent(void)
 {
     purges_fork_parent();
+    atomic_store_explicit(&runtime.forked, true, memory_order_relaxed);
     if (thread_state.fork.events)
         events_fork_parent(&watcher.events);
     if (thread_state.fork.reclaimers)
@@ -86,6 +87,8 @@ static bool reset(void)
     lock_reset(&look.lock);
     slabs_fork_child();
     purges_fork_child();
+    moves_fork_child();
+    atomic_store_explicit(&runtime.forked, true, memory_order_relaxed);
     atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);
     bool watched = watcher_fork_child();
     pressure_fd_fork_child();

@@ -42,6 +42,9 @@ void slabs_go_on(void);
 /* In a forked child: whoever was at it is not there. */
 void slabs_fork_child(void);
 
+/* In a forked child: no other thread is in the middle of a realloc. */
+void moves_fork_child(void);
+
 /* Around a fork: jemalloc's own purges end before it, for at most so long, and none begins until it
  * is done. With none of jemalloc's locks held. */
 void purges_fork_prepare(uint64_t patience_ns);

@@ -193,6 +193,36 @@ bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
     return true;
 }
 
+/* Below LOW, as read last, and when. Relaxed: of two that read at once either is good. */
+static struct {
+    _Atomic uint64_t bytes, read_ns;
+} room;
+
+static uint64_t read_room(void)
+{
+    struct usage_sample sample;
+    struct look_turn turn = look_begin(look_wait_ns);
+    if (!turn.had)
+        return 0;
+    usage_read(&look.usage, account_committed(), 0, false, &sample);
+    uint64_t used = u64_less(sample.usage, arenas_free()) + sample.nearer;
+    look_end(turn);
+    return sample.limits.low == UNLIMITED ? UINT64_MAX : u64_less(sample.limits.low, used);
+}
+
+bool look_fits_below_low(uint64_t bytes)
+{
+    uint64_t now = sys_now_ns();
+    uint64_t age_ns = u64_less(now, atomic_load_explicit(&room.read_ns, memory_order_relaxed));
+    uint64_t then = atomic_load_explicit(&room.bytes, memory_order_relaxed);
+    if (age_ns < NS_PER_MS && bytes < then / 2)
+        return true;
+    then = read_room();
+    atomic_store_explicit(&room.bytes, then, memory_order_relaxed);
+    atomic_store_explicit(&room.read_ns, now, memory_order_relaxed);
+    return bytes < then;
+}
+
 void look_meets(const struct governor_input *in)
 {
     char text[200];

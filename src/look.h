@@ -57,6 +57,9 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
 /* One look of an allocating thread, or of a caller's; false: no turn within the time. */
 bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
                struct governor_decision *ret);
+/* Whether so much more would leave usage below LOW, had all free pages gone: reads it, unless
+ * somebody has a moment ago, and decides nothing. */
+bool look_fits_below_low(uint64_t bytes);
 /* A request of so many bytes was let through: what it will have committed shows in no count before
  * it is served. Call with the lock held. */
 void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);

@@ -42,6 +42,7 @@ struct runtime {
     _Atomic bool late;
     /* Relaxed: each says all there is to know. */
     _Atomic bool exiting;   /* by the destructor */
+    _Atomic bool forked;    /* there are processes that may share pages with this one */
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
     _Atomic uint32_t pid;   /* whose memory this is, see runtime_is_ours(); by who is alone in it */
 };

@@ -37,6 +37,24 @@ enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at)
     return map->pages[i] >> 62 != 0 ? SYS_PAGE_SWAPPED : SYS_PAGE_ABSENT;
 }
 
+bool sys_shares_pages(const void *addr, size_t len)
+{
+    enum { SAMPLES = 16, IN_MEMORY = 63, EXCLUSIVE = 56 };
+    bool shared = false;
+    int fd = sys_open(SYS_OWN_FILE("pagemap"), O_RDONLY);
+    if (fd < 0)
+        return true;
+    for (size_t i = 0; i < SAMPLES && !shared; i++) {
+        uint64_t entry, at = (uintptr_t)addr + len / 2 / SAMPLES * i;
+        if (sys_pread(fd, &entry, sizeof(entry), at / page * sizeof(entry)) != sizeof(entry))
+            shared = true;
+        else
+            shared = (entry >> IN_MEMORY & 1) != 0 && (entry >> EXCLUSIVE & 1) == 0;
+    }
+    sys_close(fd);
+    return shared;
+}
+
 void sys_pagemap_close(struct sys_pagemap *map)
 {
     sys_file_close(&map->file);

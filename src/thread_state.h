@@ -13,6 +13,7 @@ struct thread_state {
     bool forks;                /* between a fork's beginning and its having all locks */
     bool ours;                 /* a thread of the library's: jemalloc gives it no cache at first */
     uint32_t flush_epoch;      /* as of its last flush */
+    bool by_pieces;            /* what it resizes moves by pieces, see jemalloc/moves.c */
     unsigned held;             /* its waits for room: 1, more where a signal handler allocates */
     uint64_t in_vain_until_ns; /* till then it does not wait for reclaimers: see at_limit.c */
     /* From the handler before a fork to the one after it: which locks are to be released, and what

@@ -95,15 +95,8 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
 /* What is used and the kernel can still move to swap, before it kills. */
 static uint64_t swap_room(const struct usage *u)
 {
-    const struct cgroup_dir *dir = &u->cgroup.memory;
-    uint64_t room = u64_min(sys_swap_free(), u->memory.swap), swapped;
-    if (room == 0 || !cgroup_may_swap("", dir))
-        return 0;
-    if (u->memory.swap == UNLIMITED)
-        return room;
-    return cgroup_read_swapped("", dir, &swapped) < 0
-               ? 0
-               : u64_min(room, u64_less(u->memory.swap, swapped));
+    uint64_t room = sys_swap_free();
+    return room == 0 ? 0 : u64_min(room, cgroup_swap_room("", &u->cgroup.memory));
 }
 
 void usage_memory(struct usage *u, struct memory_size *ret)

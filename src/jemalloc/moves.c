@@ -1,22 +1,34 @@
 /*
- * A large block that cannot be resized where it is moves. Where there may be no room for both, what
- * has been copied goes back to the kernel at once, as mremap(2) would have it: the old block is
- * freed right after.
+ * Large blocks that are resized. One that cannot be where it is moves; where there may be no room
+ * for both, it does so by pieces: what has been copied goes back to the kernel at once, as
+ * mremap(2) would have it. jemalloc frees the old block right after.
  */
 #include "instead.h"
 
 #include "../account.h"
 #include "../admit.h"
+#include "../inside.h"
 #include "../je.h"
+#include "../look.h"
+#include "../runtime.h"
 #include "../sys.h"
 
+#include <errno.h>
 #include <string.h>
 
+void *je_large_ralloc(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+                      void *tcache, void *hook_args);
+
+void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+             void *tcache, void *hook_args) INSTEAD(large_ralloc);
 /* jemalloc's large.c copies for nothing else. */
 void *move(void *to, const void *from, size_t size) INSTEAD(memcpy);
 
 /* So much is there twice. */
 static const size_t piece = 512 * KiB;
+
+/* Pages did not go back when they were to. Relaxed: says all there is to know. */
+static _Atomic bool in_vain;
 
 /* Not where the program's own hooks say what pages are. */
 static bool is_counted(const void *block)
@@ -26,6 +38,57 @@ static bool is_counted(const void *block)
     return je_mallctl("arenas.lookup", &arena, &len, (void *)&block, sizeof(block)) == 0 &&
            arena < ACCOUNT_ARENAS &&
            atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) != NULL;
+}
+
+/* Whether pages of the block are gone once they are given back: the kernel takes them (it says
+ * nothing of a filter where there are none), and no process has them besides. */
+static bool can_go_by_pieces(void *block, size_t size)
+{
+    return size >= LARGE_REQUEST && is_counted(block) &&
+           !atomic_load_explicit(&in_vain, memory_order_relaxed) && sys_drop_pages(block, 0) == 0 &&
+           !(atomic_load_explicit(&runtime.forked, memory_order_relaxed) &&
+             sys_shares_pages(block, size));
+}
+
+/* What may be there twice just now, bytes: blocks near LOW that move at once. Below 0 where a
+ * handler has forked in the middle. Relaxed: only a count. */
+static _Atomic int64_t doubled;
+
+void moves_fork_child(void)
+{
+    atomic_store_explicit(&doubled, 0, memory_order_relaxed);
+}
+
+/* Returns what of the block will be there twice: 0 where it goes by pieces, or LOW is far. That
+ * more is committed than would fit is no reason for it: usage is read. */
+static size_t choose(void *block, size_t old_size, size_t size)
+{
+    if (!admit_may_come_to_low(size) || thread_state.inside)
+        return 0;
+    int64_t others = atomic_fetch_add_explicit(&doubled, (int64_t)size, memory_order_relaxed);
+    if (look_fits_below_low(size + (others > 0 ? (uint64_t)others : 0)) ||
+        !can_go_by_pieces(block, old_size))
+        return size;
+    atomic_fetch_sub_explicit(&doubled, (int64_t)size, memory_order_relaxed);
+    thread_state.by_pieces = true;
+    return 0;
+}
+
+void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
+             void *tcache, void *hook_args)
+{
+    void *p = NULL;
+    size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
+    size_t twice = size > old_size ? choose(ptr, old_size, size) : 0;
+    /* What may be there twice is judged by its whole size. */
+    if (size > old_size && !admit_request(thread_state.by_pieces ? size - old_size : size))
+        errno = ENOMEM;
+    else
+        p = je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
+    thread_state.by_pieces = false;
+    if (twice > 0)
+        atomic_fetch_sub_explicit(&doubled, (int64_t)twice, memory_order_relaxed);
+    return p;
 }
 
 static bool is_zero(const char *p, size_t size)
@@ -44,8 +107,7 @@ static void copy_used(char *to, const char *from, size_t size, size_t page)
     }
 }
 
-/* Whole pages only: MALLOC_CONF=cache_oblivious:true has blocks begin anywhere. What the kernel
- * does not take stays until it is freed. */
+/* Whole pages only: blocks begin anywhere where jemalloc spreads them over cache lines. */
 static int drop(uintptr_t begin, uintptr_t end, size_t page)
 {
     begin = (begin + page - 1) & ~(page - 1);
@@ -53,21 +115,16 @@ static int drop(uintptr_t begin, uintptr_t end, size_t page)
     return begin < end ? sys_drop_pages((void *)begin, end - begin) : 0;
 }
 
-static void move_by_pieces(char *to, const char *from, size_t size)
-{
-    const size_t page = sys_page_size();
-    bool drops = true;
-    for (size_t at = 0; at < size; at += piece) {
-        size_t len = u64_min(piece, size - at);
-        copy_used(to + at, from + at, len, page);
-        drops = drops && drop((uintptr_t)from + at, (uintptr_t)from + at + len, page) == 0;
-    }
-}
-
 void *move(void *to, const void *from, size_t size)
 {
-    if (size < LARGE_REQUEST || !admit_comes_to_low() || !is_counted(from))
+    const size_t page = sys_page_size();
+    if (!thread_state.by_pieces)
         return memcpy(to, from, size);
-    move_by_pieces(to, from, size);
+    for (size_t at = 0; at < size; at += piece) {
+        size_t len = u64_min(piece, size - at);
+        copy_used((char *)to + at, (const char *)from + at, len, page);
+        if (drop((uintptr_t)from + at, (uintptr_t)from + at + len, page) < 0)
+            atomic_store_explicit(&in_vain, true, memory_order_relaxed);
+    }
     return to;
 }

@@ -245,3 +245,5 @@ void purges_fork_prepare(uint64_t patience_ns)
 void purges_fork_parent(void) {}
 
 void purges_fork_child(void) {}
+
+void moves_fork_child(void) {}

@@ -26,8 +26,6 @@ void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bo
                       void *tcache);
 void *je_large_malloc(void *tsdn, void *arena, size_t size, bool zero);
 void *je_large_palloc(void *tsdn, void *arena, size_t size, size_t alignment, bool zero);
-void *je_large_ralloc(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
-                      void *tcache, void *hook_args);
 bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra,
                              bool zero, size_t *ret_size);
 void je_te_event_trigger(void *tsd, void *event);
@@ -42,8 +40,6 @@ void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zer
 void *malloc_large(void *tsdn, void *arena, size_t size, bool zero) INSTEAD(large_malloc);
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
     INSTEAD(large_palloc);
-void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
-             void *tcache, void *hook_args) INSTEAD(large_ralloc);
 bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t extra, bool zero,
                      size_t *ret_size) INSTEAD(arena_ralloc_no_move);
 void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
@@ -93,21 +89,6 @@ void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
 {
     return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
-}
-
-/* From one large size to another, in place or not. Whether there is room for both blocks is for a
- * look to say; where there is not, moves.c does with the difference. */
-void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
-             void *tcache, void *hook_args)
-{
-    size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
-    if (size > old_size) {
-        if (size >= account_until_look())
-            account_look_now();
-        if (!admit_request(size - old_size))
-            return no_memory();
-    }
-    return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
 }
 
 /* true: it could not be resized. */

@@ -88,6 +88,18 @@ Test(survive, nor_is_its_growth_refused)
     regrow("1", "PLIMSOLL_ON_LIMIT=fail");
 }
 
+/* Then there must be room for both, and the reclaimer is waited for. */
+Test(survive, a_block_that_a_child_shares_is_there_twice)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
+    struct run run = run_in((struct run_spec){.box = box,
+                                              .preload = harness_library(),
+                                              .argv = ARGV(harness_program("regrow"), "--forked")},
+                            TIMEOUT_S);
+    expect_survived(box, &run);
+    cr_expect(run_number(&run, "wrong") == 0, "%s", run_describe(&run));
+}
+
 Test(survive, with_a_limit_at_an_ancestor_only)
 {
     struct box *outer = box_new(NULL, (struct box_limits){.memory = 240 * MIB});

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char temp[64];
@@ -39,6 +40,27 @@ static void rewrite(const char *path, const char *text)
 }
 
 TestSuite(sys, .fini = temp_remove);
+
+/* A child has what its parent had until either writes to it. */
+Test(sys, pages_are_shared_with_a_child_that_was_forked)
+{
+    const size_t len = 64 * 4096;
+    char *p = sys_map(NULL, len, 4096);
+    cr_assert_not_null(p);
+    memset(p, 1, len);
+    cr_expect_not(sys_shares_pages(p, len));
+    pid_t child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    cr_expect(sys_shares_pages(p, len));
+    memset(p, 2, len);
+    cr_expect_not(sys_shares_pages(p, len), "they are its own again");
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    sys_unmap(p, len);
+}
 
 Test(sys, errors_are_returned_and_errno_stays)
 {

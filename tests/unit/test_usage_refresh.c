@@ -201,6 +201,24 @@ static uint64_t swap_room(uint64_t limit, uint64_t swapped, const char *swappine
     return room;
 }
 
+/* Others below the outer one have used up what it allows. */
+Test(usage_refresh, swap_is_limited_at_each_level_by_what_is_used_there)
+{
+    fake_swap_free(100 * MiB);
+    process_in("/outer/here");
+    add_level("/outer", 64 * MiB, 63 * MiB);
+    add_number("/outer", "memory.swap.max", 40 * MiB);
+    add_number("/outer", "memory.swap.current", 38 * MiB);
+    add_level("/outer/here", UNLIMITED, 30 * MiB);
+    add_number("/outer/here", "memory.swap.max", 20 * MiB);
+    add_number("/outer/here", "memory.swap.current", 5 * MiB);
+    add_file("/proc/sys/vm/swappiness", "60");
+    usage_begin();
+    cr_expect_eq(look().swap_room, 2 * MiB);
+    usage_close_files(&usage);
+    fake_swap_free(0);
+}
+
 Test(usage_refresh, swap_is_what_the_group_and_the_machine_have_left_of_it)
 {
     fake_swap_free(100 * MiB);

@@ -1,17 +1,26 @@
 /*
  * Large blocks that are grown by realloc, an eighth at a time, beyond what is free behind them.
- *   regrow [--mib 60] [--threads 1]
- * The threads hold so much together in the end. Each word is checked when a block has grown; then
- * it shrinks to a quarter, and is checked again. Prints refused=N, wrong=N and ok=1 at the end.
+ *   regrow [--mib 60] [--threads 1] [--forked]
+ * The threads hold so much together in the end. --forked: instead of that a block of 80 MiB grows
+ * by 10 while a child shares it, beside a cache of 60 MiB that a slow reclaimer empties. Each word
+ * is checked when a block has grown; then it shrinks to a quarter, and is checked again. Prints
+ * refused=N, wrong=N and ok=1 at the end.
  */
+#define PLIM_OPTIONAL
+#include <plimsoll.h>
+
 #include "workload.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static size_t most; /* bytes of each thread */
 static _Atomic unsigned refused, wrong;
@@ -54,6 +63,42 @@ static void *grow(void *arg)
     return arg;
 }
 
+static void *cache;
+
+static size_t empty(const struct plim_pressure *pressure, void *arg)
+{
+    (void)pressure, (void)arg;
+    sleep_s(0.15);
+    free(cache);
+    cache = NULL;
+    return 0;
+}
+
+/* Giving its pages back frees nothing as long as the child has them, too. */
+static void grow_what_a_child_shares(void)
+{
+    const size_t mib = 1048576, words = 80 * mib / sizeof(uint64_t);
+    uint64_t *block = malloc(80 * mib);
+    if (!block)
+        die("malloc failed");
+    fill(block, 0, words);
+    pid_t child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    cache = malloc(60 * mib);
+    if (child < 0 || !cache || plim_reclaimer_add("cache", empty, NULL, PLIM_MEDIUM) < 0)
+        die("no child, cache or reclaimer");
+    memset(cache, 1, 60 * mib);
+    sleep_s(0.5);
+    uint64_t *grown = realloc(block, 90 * mib);
+    refused += !grown;
+    check(grown ? grown : block, words);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
     enum { THREADS_MAX = 16 };
@@ -61,7 +106,11 @@ int main(int argc, char **argv)
     size_t count = (size_t)option_number(argc, argv, "threads", 1);
     if (count == 0 || count > THREADS_MAX)
         die("--threads: from 1 to 16");
-    most = (size_t)(option_number(argc, argv, "mib", 60) * 1048576) / count;
+    if (option_given(argc, argv, "forked")) {
+        grow_what_a_child_shares();
+        count = 0;
+    }
+    most = (size_t)(option_number(argc, argv, "mib", 60) * 1048576) / (count > 0 ? count : 1);
     for (size_t i = 0; i < count; i++)
         if (pthread_create(&threads[i], NULL, grow, NULL) != 0)
             die("cannot start a thread");

@@ -140,7 +140,9 @@ PLIM_EXPORT uint64_t plim_reclaim(uint64_t bytes)
     if (!runtime_ready())
         return 0;
     uint64_t freed = look_purge(bytes);
-    enum plim_level level = plim_level() > PLIM_MEDIUM ? plim_level() : PLIM_MEDIUM;
+    enum plim_level level = plim_level();
+    if (level < PLIM_MEDIUM)
+        level = PLIM_MEDIUM;
     if (freed >= bytes || reclaimers_inside() || runtime.options.thread == THREAD_OFF ||
         reclaimers_count(level) == 0)
         return freed;

@@ -193,33 +193,39 @@ bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
     return true;
 }
 
-/* Below LOW, as read last, and when. Relaxed: of two that read at once either is good. */
+/* Below LOW, as read last, and when: the time is released after it. */
 static struct {
     _Atomic uint64_t bytes, read_ns;
 } room;
 
-static uint64_t read_room(void)
+/* Free pages do not count; where some of them are not in memory, all that is in use does. */
+static uint64_t read_room(uint64_t request)
 {
     struct usage_sample sample;
+    struct arenas_pages pages;
     struct look_turn turn = look_begin(look_wait_ns);
     if (!turn.had)
         return 0;
-    usage_read(&look.usage, account_committed(), 0, false, &sample);
-    uint64_t used = u64_less(sample.usage, arenas_free()) + sample.nearer;
+    arenas_find_new();
+    arenas_read(&pages);
+    usage_read(&look.usage, pages.committed, request, false, &sample);
     look_end(turn);
-    return sample.limits.low == UNLIMITED ? UINT64_MAX : u64_less(sample.limits.low, used);
+    uint64_t used =
+        u64_max(u64_less(sample.usage, pages.dirty), u64_min(sample.usage, pages.active));
+    return sample.limits.low == UNLIMITED ? UINT64_MAX
+                                          : u64_less(sample.limits.low, used + sample.nearer);
 }
 
 bool look_fits_below_low(uint64_t bytes)
 {
     uint64_t now = sys_now_ns();
-    uint64_t age_ns = u64_less(now, atomic_load_explicit(&room.read_ns, memory_order_relaxed));
+    uint64_t age_ns = u64_less(now, atomic_load_explicit(&room.read_ns, memory_order_acquire));
     uint64_t then = atomic_load_explicit(&room.bytes, memory_order_relaxed);
     if (age_ns < NS_PER_MS && bytes < then / 2)
         return true;
-    then = read_room();
+    then = read_room(bytes);
     atomic_store_explicit(&room.bytes, then, memory_order_relaxed);
-    atomic_store_explicit(&room.read_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&room.read_ns, now, memory_order_release);
     return bytes < then;
 }
 

@@ -96,7 +96,9 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
 static uint64_t swap_room(const struct usage *u)
 {
     uint64_t room = sys_swap_free();
-    return room == 0 ? 0 : u64_min(room, cgroup_swap_room("", &u->cgroup.memory));
+    if (room == 0 || sys_maps_locked()) /* such a heap stays in memory */
+        return 0;
+    return u64_min(room, cgroup_swap_room("", &u->cgroup.memory));
 }
 
 void usage_memory(struct usage *u, struct memory_size *ret)

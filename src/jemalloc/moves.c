@@ -50,28 +50,45 @@ static bool can_go_by_pieces(void *block, size_t size)
              sys_shares_pages(block, size));
 }
 
-/* What may be there twice just now, bytes: blocks near LOW that move at once. Below 0 where a
- * handler has forked in the middle. Relaxed: only a count. */
-static _Atomic int64_t doubled;
+/* What may be there twice just now, bytes: blocks near LOW that move at once. Relaxed: only a
+ * count. */
+static _Atomic uint64_t doubled;
 
 void moves_fork_child(void)
 {
     atomic_store_explicit(&doubled, 0, memory_order_relaxed);
 }
 
-/* Returns what of the block will be there twice: 0 where it goes by pieces, or LOW is far. That
- * more is committed than would fit is no reason for it: usage is read. */
-static size_t choose(void *block, size_t old_size, size_t size)
+/* Stays 0 where it is: a handler may have forked meanwhile. */
+static void no_more_doubled(uint64_t bytes)
 {
-    if (!admit_may_come_to_low(size) || thread_state.inside)
-        return 0;
-    int64_t others = atomic_fetch_add_explicit(&doubled, (int64_t)size, memory_order_relaxed);
-    if (look_fits_below_low(size + (others > 0 ? (uint64_t)others : 0)) ||
-        !can_go_by_pieces(block, old_size))
-        return size;
-    atomic_fetch_sub_explicit(&doubled, (int64_t)size, memory_order_relaxed);
-    thread_state.by_pieces = true;
-    return 0;
+    uint64_t now = atomic_load_explicit(&doubled, memory_order_relaxed);
+    while (bytes > 0 &&
+           !atomic_compare_exchange_weak_explicit(&doubled, &now, u64_less(now, bytes),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+struct way {
+    bool by_pieces;
+    size_t doubled; /* what of the block is counted as such; nothing where LOW is far */
+};
+
+/* That more is committed than would fit is no reason for going by pieces: usage is read. A handler
+ * that allocates meanwhile asks nothing of jemalloc, whose locks may be held. */
+static struct way choose(void *block, size_t old_size, size_t size)
+{
+    if (!runtime_ready() || thread_state.inside ||
+        (!admit_may_come_to_low(size) && size < account_until_look()))
+        return (struct way){false, 0};
+    uint64_t others = atomic_fetch_add_explicit(&doubled, size, memory_order_relaxed);
+    bool was_inside = inside_enter();
+    bool by_pieces = !look_fits_below_low(size + others) && can_go_by_pieces(block, old_size);
+    inside_leave(was_inside);
+    if (!by_pieces)
+        return (struct way){false, size};
+    no_more_doubled(size);
+    return (struct way){true, 0};
 }
 
 void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, bool zero,
@@ -79,15 +96,18 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
 {
     void *p = NULL;
     size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
-    size_t twice = size > old_size ? choose(ptr, old_size, size) : 0;
+    struct way way = {false, 0};
+    if (size > old_size)
+        way = choose(ptr, old_size, size);
     /* What may be there twice is judged by its whole size. */
-    if (size > old_size && !admit_request(thread_state.by_pieces ? size - old_size : size))
+    if (size > old_size && !admit_request(way.by_pieces ? size - old_size : size)) {
         errno = ENOMEM;
-    else
+    } else {
+        thread_state.by_pieces = way.by_pieces;
         p = je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
-    thread_state.by_pieces = false;
-    if (twice > 0)
-        atomic_fetch_sub_explicit(&doubled, (int64_t)twice, memory_order_relaxed);
+        thread_state.by_pieces = false;
+    }
+    no_more_doubled(way.doubled);
     return p;
 }
 
@@ -107,23 +127,16 @@ static void copy_used(char *to, const char *from, size_t size, size_t page)
     }
 }
 
-/* Whole pages only: blocks begin anywhere where jemalloc spreads them over cache lines. */
-static int drop(uintptr_t begin, uintptr_t end, size_t page)
-{
-    begin = (begin + page - 1) & ~(page - 1);
-    end &= ~(page - 1);
-    return begin < end ? sys_drop_pages((void *)begin, end - begin) : 0;
-}
-
 void *move(void *to, const void *from, size_t size)
 {
     const size_t page = sys_page_size();
     if (!thread_state.by_pieces)
         return memcpy(to, from, size);
     for (size_t at = 0; at < size; at += piece) {
+        char *old = (char *)(uintptr_t)from + at;
         size_t len = u64_min(piece, size - at);
-        copy_used((char *)to + at, (const char *)from + at, len, page);
-        if (drop((uintptr_t)from + at, (uintptr_t)from + at + len, page) < 0)
+        copy_used((char *)to + at, old, len, page);
+        if (sys_drop_pages(old, len) < 0)
             atomic_store_explicit(&in_vain, true, memory_order_relaxed);
     }
     return to;

@@ -366,6 +366,11 @@ uint64_t sys_ram_bytes(void)
     return ram;
 }
 
+bool sys_maps_locked(void)
+{
+    return false;
+}
+
 uint64_t sys_swap_free(void)
 {
     return swap_free;

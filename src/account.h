@@ -28,6 +28,13 @@ extern struct account account PLIM_HIDDEN;
 extern _Atomic(const size_t *) account_active_pages[ACCOUNT_ARENAS] PLIM_HIDDEN;
 extern const size_t account_new PLIM_HIDDEN; /* 0 */
 
+/* There is such an arena, and its pages are counted here. */
+static inline bool arena_is_counted(unsigned arena)
+{
+    return arena < ACCOUNT_ARENAS &&
+           atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) != NULL;
+}
+
 static inline void account_add(int64_t bytes)
 {
     int64_t now =

@@ -27,11 +27,6 @@ int mibs_find(const struct mib_name *names, size_t count);
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len);
 int mib_read(const struct mib *m, void *ret, size_t len);
 
-static inline bool arena_is_counted(unsigned arena)
-{
-    return atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) != NULL;
-}
-
 /* After jemalloc has been told how many arenas threads share. 0 or -errno. */
 int decay_init(unsigned automatic);
 /* An arena is new: it gets the decay time of the others, unless the program has chosen one for it.

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PLIM_EXPORT __attribute__((visibility("default")))
 /* On what the fast path reads: no detour through the global offset table. */
@@ -59,6 +60,13 @@ static inline uint64_t u64_add(uint64_t a, uint64_t b)
 static inline uint64_t u64_less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
+}
+
+/* Of a page, or 8 bytes at least. */
+static inline bool is_zero(const char *p, size_t size)
+{
+    const size_t word = 8;
+    return memcmp(p, "\0\0\0\0\0\0\0", word) == 0 && memcmp(p, p + word, size - word) == 0;
 }
 
 /* part/whole of v without overflow for any v; whole must not be 0. */

@@ -20,7 +20,7 @@ static _Atomic uint64_t metadata[ACCOUNT_ARENAS];
 /* The first call for an index, or the first since the arena that had it was destroyed. */
 static void find_arena(unsigned arena)
 {
-    if (atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) == NULL)
+    if (!arena_is_counted(arena))
         account_arena_made(arena);
 }
 

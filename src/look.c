@@ -71,6 +71,15 @@ void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
     look.granted_ns = now;
 }
 
+/* Arenas that are new would else count as free. */
+static void measure(uint64_t request, bool may_block, struct arenas_pages *pages,
+                    struct usage_sample *sample)
+{
+    arenas_find_new();
+    arenas_read(pages);
+    usage_read(&look.usage, pages->committed, request, may_block, sample);
+}
+
 static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
 {
     uint64_t now = sys_now_ns();
@@ -81,12 +90,10 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
             usage_refresh(&look.usage);
         look.refreshed_ns = now;
     }
-    arenas_find_new();
-    arenas_read(&pages);
+    measure(request, on_watcher, &pages, &sample);
     uint64_t meanwhile = atomic_exchange_explicit(&admit.meanwhile, 0, memory_order_relaxed);
     if (meanwhile > 0)
         look_granted(now, pages.committed, meanwhile);
-    usage_read(&look.usage, pages.committed, request, on_watcher, &sample);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
@@ -206,9 +213,7 @@ static uint64_t read_room(uint64_t request)
     struct look_turn turn = look_begin(look_wait_ns);
     if (!turn.had)
         return 0;
-    arenas_find_new();
-    arenas_read(&pages);
-    usage_read(&look.usage, pages.committed, request, false, &sample);
+    measure(request, false, &pages, &sample);
     look_end(turn);
     uint64_t used =
         u64_max(u64_less(sample.usage, pages.dirty), u64_min(sample.usage, pages.active));

@@ -2,7 +2,6 @@
 #include "sys_internal.h"
 
 #include <fcntl.h>
-#include <string.h>
 
 static const uintptr_t page = 4096;
 /* Who is refused it once is so again, and each time may be logged somewhere. */
@@ -38,12 +37,6 @@ enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at)
     return map->pages[i] >> 62 != 0 ? SYS_PAGE_SWAPPED : SYS_PAGE_ABSENT;
 }
 
-/* Of zeroes it may be the kernel's own, which everybody has. */
-static bool is_zero_page(const char *at, size_t size)
-{
-    return at[0] == 0 && memcmp(at, at + 1, size - 1) == 0;
-}
-
 bool sys_shares_pages(const void *addr, size_t len)
 {
     enum { SAMPLES = 16, IN_MEMORY = 63, EXCLUSIVE = 56 };
@@ -58,9 +51,9 @@ bool sys_shares_pages(const void *addr, size_t len)
         if (sys_pread(fd, &entry, sizeof(entry), (uintptr_t)at / size * sizeof(entry)) !=
             sizeof(entry))
             shared = true;
-        else
+        else /* one of zeroes may be the kernel's own, which everybody has */
             shared = (entry >> IN_MEMORY & 1) != 0 && (entry >> EXCLUSIVE & 1) == 0 &&
-                     !is_zero_page(at, size);
+                     !is_zero(at, size);
     }
     sys_close(fd);
     return shared;

@@ -53,9 +53,8 @@ struct usage_sample {
     struct limits limits; /* of what binds; source LIMITS_NONE: nothing does */
     uint64_t usage;       /* UNLIMITED where nothing binds */
     uint64_t on_the_way;  /* of what it leaves out, what the kernel may not be able to drop now */
-    uint64_t
-        swap_room;   /* what the kernel can still move to swap; 0 where the level is not critical */
-    uint64_t nearer; /* so much less is left at another level, in bytes; 0: at none */
+    uint64_t swap_room;   /* can still go to swap; 0 where the level is not critical */
+    uint64_t nearer;      /* so much less is left at another level, in bytes; 0: at none */
 };
 
 /* Resolves and reads limits. */

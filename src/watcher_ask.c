@@ -1,9 +1,12 @@
 /* What other threads want of the watcher: that it looks, and what they wait for it to do. */
 #include "watcher_internal.h"
 
-static struct page_mailbox *present(void)
+/* Raises the word that it sleeps on; returns which. */
+static const _Atomic uint32_t *raise_word(void)
 {
-    return atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
+    struct page_mailbox *mailbox = atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
+    return &mailbox->wake;
 }
 
 /* Whoever still sleeps on the old word is to see the new one. */
@@ -19,17 +22,14 @@ void watcher_use(struct page_mailbox *mailbox)
 
 void watcher_rouse(void)
 {
-    struct page_mailbox *mailbox = present();
-    atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
-    events_wake(&watcher.events, &mailbox->wake);
+    events_wake(&watcher.events, raise_word());
 }
 
 void watcher_wake(void)
 {
-    struct page_mailbox *mailbox = present();
-    atomic_fetch_add_explicit(&mailbox->wake, 1, memory_order_seq_cst);
+    const _Atomic uint32_t *word = raise_word();
     if (atomic_load_explicit(&watcher.state, memory_order_seq_cst) == WATCHER_RUNNING)
-        events_wake(&watcher.events, &mailbox->wake);
+        events_wake(&watcher.events, word);
 }
 
 void watcher_wake_by(uint64_t ns)

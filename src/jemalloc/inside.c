@@ -148,9 +148,9 @@ bool purge_forced(void *addr, size_t offset, size_t size)
  * memory: so pages are looked at before they are written to. */
 static void clear(char *p, size_t size)
 {
-    static const size_t step = 4096, word = 8;
+    static const size_t step = 4096;
     for (const char *end = p + size; p < end; p += step)
-        if (memcmp(p, "\0\0\0\0\0\0\0", word) != 0 || memcmp(p, p + word, step - word) != 0)
+        if (!is_zero(p, step))
             memset(p, 0, step);
 }
 

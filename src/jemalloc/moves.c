@@ -36,8 +36,7 @@ static bool is_counted(const void *block)
     unsigned arena;
     size_t len = sizeof(arena);
     return je_mallctl("arenas.lookup", &arena, &len, (void *)&block, sizeof(block)) == 0 &&
-           arena < ACCOUNT_ARENAS &&
-           atomic_load_explicit(&account_active_pages[arena], memory_order_relaxed) != NULL;
+           arena_is_counted(arena);
 }
 
 /* Whether pages of the block are gone once they are given back: the kernel takes them (it says
@@ -96,11 +95,11 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
 {
     void *p = NULL;
     size_t old_size = gate_stops(size) ? je_malloc_usable_size(ptr) : size;
-    struct way way = {false, 0};
-    if (size > old_size)
-        way = choose(ptr, old_size, size);
+    if (size <= old_size)
+        return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
+    struct way way = choose(ptr, old_size, size);
     /* What may be there twice is judged by its whole size. */
-    if (size > old_size && !admit_request(way.by_pieces ? size - old_size : size)) {
+    if (!admit_request(way.by_pieces ? size - old_size : size)) {
         errno = ENOMEM;
     } else {
         thread_state.by_pieces = way.by_pieces;
@@ -109,11 +108,6 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
     }
     no_more_doubled(way.doubled);
     return p;
-}
-
-static bool is_zero(const char *p, size_t size)
-{
-    return p[0] == 0 && memcmp(p, p + 1, size - 1) == 0;
 }
 
 /* The last part of a block, up to its size class, may never have been touched: nor need the copy's

@@ -91,8 +91,7 @@ static void *bin_of(uint64_t bits, unsigned size_index)
 {
     unsigned index = extent_arena(bits), shard = extent_shard(bits);
     size_t bin_size = (je_arena_bin_offsets[1] - je_arena_bin_offsets[0]) / je_bin_infos[0].shards;
-    if (index >= ACCOUNT_ARENAS || shard >= je_bin_infos[size_index].shards ||
-        atomic_load_explicit(&account_active_pages[index], memory_order_relaxed) == NULL)
+    if (!arena_is_counted(index) || shard >= je_bin_infos[size_index].shards)
         return NULL;
     char *arena = inside_arena(index);
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;

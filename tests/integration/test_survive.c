@@ -58,15 +58,13 @@ Test(survive, every_one_of_five_runs)
     }
 }
 
-static void regrow(const char *threads, const char *on_limit)
+static void regrow(uint64_t limit, const char *on_limit, const char *const *argv)
 {
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 88 * MIB});
-    struct run run =
-        run_in((struct run_spec){.box = box,
-                                 .preload = harness_library(),
-                                 .env = ARGV(on_limit),
-                                 .argv = ARGV(harness_program("regrow"), "--threads", threads)},
-               TIMEOUT_S);
+    struct box *box = box_new(NULL, (struct box_limits){.memory = limit});
+    struct run run = run_in(
+        (struct run_spec){
+            .box = box, .preload = harness_library(), .env = ARGV(on_limit), .argv = argv},
+        TIMEOUT_S);
     expect_survived(box, &run);
     cr_expect(run_number(&run, "wrong") == 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "refused") == 0, "%s", run_describe(&run));
@@ -75,29 +73,24 @@ static void regrow(const char *threads, const char *on_limit)
 /* 60 MiB, moved as it grows: there is no room for the old one and the new one. */
 Test(survive, a_block_that_moves_as_it_grows_is_not_there_twice)
 {
-    regrow("1", "PLIMSOLL_ON_LIMIT=throttle");
+    regrow(88 * MIB, "PLIMSOLL_ON_LIMIT=throttle", ARGV(harness_program("regrow")));
 }
 
 Test(survive, nor_are_the_blocks_of_several_threads)
 {
-    regrow("4", "PLIMSOLL_ON_LIMIT=throttle");
+    regrow(88 * MIB, "PLIMSOLL_ON_LIMIT=throttle",
+           ARGV(harness_program("regrow"), "--threads", "4"));
 }
 
 Test(survive, nor_is_its_growth_refused)
 {
-    regrow("1", "PLIMSOLL_ON_LIMIT=fail");
+    regrow(88 * MIB, "PLIMSOLL_ON_LIMIT=fail", ARGV(harness_program("regrow")));
 }
 
 /* Then there must be room for both, and the reclaimer is waited for. */
 Test(survive, a_block_that_a_child_shares_is_there_twice)
 {
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 200 * MIB});
-    struct run run = run_in((struct run_spec){.box = box,
-                                              .preload = harness_library(),
-                                              .argv = ARGV(harness_program("regrow"), "--forked")},
-                            TIMEOUT_S);
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "wrong") == 0, "%s", run_describe(&run));
+    regrow(200 * MIB, "PLIMSOLL_ON_LIMIT=throttle", ARGV(harness_program("regrow"), "--forked"));
 }
 
 Test(survive, with_a_limit_at_an_ancestor_only)

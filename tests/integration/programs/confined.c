@@ -368,16 +368,6 @@ static void limit_to(int resource, rlim_t to)
         die("cannot set a limit");
 }
 
-static size_t address_space(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file || fscanf(file, "%lu", &pages) != 1)
-        die("no /proc/self/statm");
-    fclose(file);
-    return pages * 4096;
-}
-
 /* Until there is no more; returns how many there were. */
 static size_t fill_and_empty(void)
 {
@@ -397,7 +387,7 @@ static size_t fill_and_empty(void)
 
 static void meet_address_space(void)
 {
-    limit_to(RLIMIT_AS, address_space() + 64 * MIB);
+    limit_to(RLIMIT_AS, own_memory(OWN_ADDRESSES) + 64 * MIB);
     errno = 0;
     size_t count = fill_and_empty();
     printf("got=%zu enomem=%d\n", count, errno == ENOMEM);

@@ -26,16 +26,6 @@ static size_t free_it(const struct plim_pressure *pressure, void *arg)
     return mine ? BLOCK : 0;
 }
 
-static double resident_mib(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%*u %lu", &pages) != 1)
-        die("cannot read /proc/self/statm");
-    fclose(file);
-    return (double)pages * 4096 / (double)MIB;
-}
-
 static void reclaim(enum plim_level from)
 {
     if (plim_reclaimer_add("block", free_it, NULL, from) < 0)
@@ -45,10 +35,10 @@ static void reclaim(enum plim_level from)
         die("malloc failed");
     memset(made, 1, BLOCK);
     atomic_store(&block, made);
-    double before = resident_mib();
+    double before = (double)own_memory(OWN_RESIDENT);
     double said = (double)plim_reclaim(BLOCK);
     printf("calls=%u said_mib=%.1f gone_mib=%.1f\n", atomic_load(&calls), said / (double)MIB,
-           before - resident_mib());
+           (before - (double)own_memory(OWN_RESIDENT)) / (double)MIB);
 }
 
 static void medium(void)

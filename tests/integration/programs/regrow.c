@@ -99,23 +99,27 @@ static void grow_what_a_child_shares(void)
     waitpid(child, NULL, 0);
 }
 
-int main(int argc, char **argv)
+static void grow_on_threads(size_t count, size_t bytes)
 {
     enum { THREADS_MAX = 16 };
     pthread_t threads[THREADS_MAX];
-    size_t count = (size_t)option_number(argc, argv, "threads", 1);
     if (count == 0 || count > THREADS_MAX)
         die("--threads: from 1 to 16");
-    if (option_given(argc, argv, "forked")) {
-        grow_what_a_child_shares();
-        count = 0;
-    }
-    most = (size_t)(option_number(argc, argv, "mib", 60) * 1048576) / (count > 0 ? count : 1);
+    most = bytes / count;
     for (size_t i = 0; i < count; i++)
         if (pthread_create(&threads[i], NULL, grow, NULL) != 0)
             die("cannot start a thread");
     for (size_t i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (option_given(argc, argv, "forked"))
+        grow_what_a_child_shares();
+    else
+        grow_on_threads((size_t)option_number(argc, argv, "threads", 1),
+                        (size_t)(option_number(argc, argv, "mib", 60) * 1048576));
     printf("refused=%u wrong=%u ok=1\n", refused, wrong);
     return 0;
 }

@@ -66,6 +66,16 @@ static unsigned char block_fill(const struct block *block)
     return (unsigned char)(((uintptr_t)block >> 4) * 31 + block->size);
 }
 
+size_t own_memory(enum own_memory field)
+{
+    unsigned long pages[OWN_RESIDENT + 1];
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file || fscanf(file, "%lu %lu", &pages[OWN_ADDRESSES], &pages[OWN_RESIDENT]) != 2)
+        die("cannot read /proc/self/statm");
+    fclose(file);
+    return pages[field] * 4096;
+}
+
 void scenario_run(const struct scenario *scenarios, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {

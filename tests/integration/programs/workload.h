@@ -19,6 +19,10 @@ double now_s(void);
 void sleep_s(double seconds);
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* Bytes of this process, by a field of /proc/self/statm. */
+enum own_memory { OWN_ADDRESSES, OWN_RESIDENT };
+size_t own_memory(enum own_memory field);
+
 /* One of the things that a program does, by its name on the command line. */
 struct scenario {
     const char *name;

@@ -119,6 +119,8 @@ static void end(struct record *r, const struct record_job *job)
 {
     struct record_out *o = &r->out;
     struct record_resident resident = {0};
+    if (o->file.fd_plus_1 == 0)
+        return; /* a forked child's: the parent ends it */
     uint64_t start_ns = sys_now_ns(), deadline_ns = start_ns + u64_less(work_ns, r->spent_ns);
     record_write_reclaimers(o);
     record_write_resident(o, &resident);

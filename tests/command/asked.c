@@ -9,6 +9,7 @@
  *   soft 0     says the soft limit
  *   reclaimer N  registers one that frees up to N KiB a call of what is held
  *   stuck 0    registers one, from level critical on, that never returns
+ *   forker 0   registers one, from level critical on, that forks and returns from it twice
  */
 #include <plimsoll.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BLOCK = 8192 };
@@ -81,6 +83,17 @@ static size_t never_return(const struct plim_pressure *p, void *arg)
     return *(size_t *)arg;
 }
 
+/* The child's thread ends with the call, and with it the child. */
+static size_t fork_inside(const struct plim_pressure *p, void *arg)
+{
+    pid_t pid = fork();
+    (void)p;
+    (void)arg;
+    if (pid > 0)
+        (void)waitpid(pid, NULL, 0);
+    return 0;
+}
+
 static unsigned long long soft_limit(void)
 {
     struct plim_limits limits = {.size = sizeof(limits)};
@@ -112,6 +125,8 @@ int main(void)
             map(n);
         else if (strcmp(word, "stuck") == 0)
             (void)plim_reclaimer_add("stuck", never_return, NULL, PLIM_CRITICAL);
+        else if (strcmp(word, "forker") == 0)
+            (void)plim_reclaimer_add("forker", fork_inside, NULL, PLIM_CRITICAL);
         else if (strcmp(word, "reclaimer") == 0) {
             most = (size_t)n << 10;
             (void)plim_reclaimer_add("cache of pages", reclaim, &most, PLIM_MEDIUM);

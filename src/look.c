@@ -186,7 +186,8 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* the next allocation tells that the heap lives */
-    stats_publish(in);
+    bool lets = ret->hold_ns == 0 && !ret->no_room && in->request < look.usage.ram;
+    stats_publish(in, lets ? in->request : 0);
 }
 
 bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
@@ -247,5 +248,5 @@ void look_meets(const struct governor_input *in)
     if (meets == GOVERNOR_CANNOT)
         fmt_str(&f, "; what is left is in use");
     log_line(LOG_WARN, text);
-    stats_publish(in);
+    stats_publish(in, 0);
 }

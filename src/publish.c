@@ -25,9 +25,18 @@ static struct {
     uint64_t last[PAGE_FIELD_COUNT]; /* as published last */
 } own;
 
-static void fill_header(struct page_header *h, const struct page_name *name)
+/* What will be left, should it be killed now, is to name it as it is called by now. */
+static void renew_comm(struct page_header *h)
 {
     char comm[PAGE_COMM_MAX] = "";
+    if (sys_read_file("/proc/self/comm", comm, sizeof(comm)) <= 0)
+        return;
+    comm[strcspn(comm, "\n")] = '\0';
+    memcpy(h->comm, comm, sizeof(h->comm));
+}
+
+static void fill_header(struct page_header *h, const struct page_name *name)
+{
     page_begin(h);
     h->pid = name->pid;
     h->start_time = name->start_time;
@@ -36,8 +45,7 @@ static void fill_header(struct page_header *h, const struct page_name *name)
     h->uid = sys_euid();
     h->created_ns = sys_now_ns();
     h->created_at = sys_wall_ns();
-    (void)sys_read_file("/proc/self/comm", comm, sizeof(comm));
-    memcpy(h->comm, comm, strcspn(comm, "\n"));
+    renew_comm(h);
     struct fmt version = FMT_INIT(h->version);
     fmt_u64(&version, PLIM_VERSION_MAJOR);
     fmt_str(&version, ".");
@@ -186,11 +194,6 @@ bool publish_open(const struct options *o, uint64_t committed, bool watcher)
     return publish_page() != NULL;
 }
 
-static uint32_t clamp_u32(uint64_t v)
-{
-    return v < UINT32_MAX ? (uint32_t)v : UINT32_MAX;
-}
-
 /* What has been done since the look before is what the counters have grown by. */
 static struct page_sample make_sample(const struct publish_look *look, const uint64_t *now)
 {
@@ -208,8 +211,8 @@ static struct page_sample make_sample(const struct publish_look *look, const uin
         .asked = page_pack(GROWN(RECLAIMER_ASKED)),
         .freed = page_pack(GROWN(RECLAIMER_FREED)),
         .request = page_pack(look->request),
-        .throttle_us = clamp_u32(GROWN(THROTTLE) / 1000),
-        .cpu_us = clamp_u32(GROWN(RECLAIM_CPU) / 1000),
+        .throttle_us = (uint32_t)u64_min(GROWN(THROTTLE) / 1000, UINT32_MAX),
+        .cpu_us = (uint32_t)u64_min(GROWN(RECLAIM_CPU) / 1000, UINT32_MAX),
         .looks = 1,
         .level = (uint8_t)now[PAGE_LEVEL],
     };
@@ -232,12 +235,14 @@ static struct page_sample make_sample(const struct publish_look *look, const uin
     return s;
 }
 
-/* Those of usage and of pages in use are of the looks since the page was made. */
+/* Those of usage and of pages in use are of the looks since the page was made. What a look grants
+ * may be freed before the next one. */
 static void keep_peaks(const struct publish_look *look, uint64_t *now)
 {
     const uint64_t usage = now[PAGE_USAGE], *was = own.last;
     now[PAGE_PEAK_USAGE] = u64_max(usage == UNLIMITED ? 0 : usage, was[PAGE_PEAK_USAGE]);
-    now[PAGE_PEAK_ACTIVE] = u64_max(look->active, was[PAGE_PEAK_ACTIVE]);
+    now[PAGE_PEAK_ACTIVE] = u64_max(look->active + look->granted, was[PAGE_PEAK_ACTIVE]);
+    now[PAGE_PEAK_COMMITTED] = u64_max(now[PAGE_PEAK_COMMITTED], now[PAGE_PEAK_ACTIVE]);
 }
 
 void publish(const struct publish_look *look)
@@ -255,6 +260,9 @@ void publish(const struct publish_look *look)
         atomic_store_explicit(&snapshot->values[i], now[i], memory_order_relaxed);
     struct fmt path = FMT_INIT(snapshot->cgroup_path);
     fmt_str(&path, look->cgroup_path);
+    snapshot->limit_path_len = look->limit_path_len;
+    if (now[PAGE_LEVEL] == PAGE_LEVEL_CRITICAL && own.last[PAGE_LEVEL] != PAGE_LEVEL_CRITICAL)
+        renew_comm(&page->header);
     page_ring_add(page->ring, &snapshot->written, &sample);
     page_write_end(snapshot);
     if (page->header.magic[0] == '\0')

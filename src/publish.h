@@ -15,9 +15,11 @@
 struct publish_look {
     const uint64_t *values;
     const char *cgroup_path;
+    uint32_t limit_path_len; /* of the cgroup whose limit binds, see page_snapshot */
     /* The heap as the look found it, before it purged anything. */
     uint64_t committed, active, dirty;
     uint64_t request; /* the allocation that was judged; 0: none */
+    uint64_t granted; /* so much of it as will be in use, as far as a look can tell */
 };
 
 /* Makes the page where it is time: once `committed` bytes have become 2 MiB, or there is a watcher,

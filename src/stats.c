@@ -48,7 +48,7 @@ void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
         values[i] = now[i];
 }
 
-void stats_publish(const struct governor_input *in)
+void stats_publish(const struct governor_input *in, uint64_t granted)
 {
     uint64_t values[PAGE_FIELD_COUNT];
     const struct usage *u = &look.usage;
@@ -56,7 +56,7 @@ void stats_publish(const struct governor_input *in)
         return; /* neither the environment nor stderr may be what they will be */
     if (publish_page() == NULL && !runtime_is_ours())
         return; /* a child of vfork must not leave a page of its own in its parent's memory */
-    if (!publish_open(&runtime.options, in->committed, in->watched))
+    if (!publish_open(&runtime.options, in->committed + granted, in->watched))
         return;
     stats_fill(values);
     values[PAGE_SOFT] = in->limits.soft;
@@ -70,10 +70,13 @@ void stats_publish(const struct governor_input *in)
     const struct publish_look found = {
         .values = values,
         .cgroup_path = u->cgroup.memory.path,
+        .limit_path_len =
+            in->limits.source == LIMITS_CGROUP ? (uint32_t)u->levels[u->binding].path_len : 0,
         .committed = in->committed,
         .active = in->active,
         .dirty = in->dirty,
         .request = in->request,
+        .granted = granted,
     };
     publish(&found);
     struct page *page = publish_page();

@@ -24,8 +24,9 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 /* Everything that stats_page.h lists but the limits, which only a look knows, and its peaks. Call
  * with the look lock held, or an arena that is destroyed meanwhile may be read. */
 void stats_fill(uint64_t values[PAGE_FIELD_COUNT]);
-/* Brings the stats page up to date after a look. Call with the look lock held. */
-void stats_publish(const struct governor_input *in);
+/* Brings the stats page up to date after a look that let so many bytes of a request be taken. Call
+ * with the look lock held. */
+void stats_publish(const struct governor_input *in, uint64_t granted);
 /* In a forked child: what the parent did is on the parent's page. */
 void stats_fork_child(void);
 

@@ -159,6 +159,7 @@ int page_parse(const void *copy, size_t len, struct page_view *ret)
         .uid = h.uid,
         .created_ns = h.created_ns,
         .created_at = h.created_at,
+        .limit_path_len = s.limit_path_len,
         .sequence = s.sequence,
         .known = h.field_count < PAGE_FIELD_COUNT ? h.field_count : PAGE_FIELD_COUNT,
         .written = s.written,
@@ -166,6 +167,8 @@ int page_parse(const void *copy, size_t len, struct page_view *ret)
     copy_text(ret->comm, h.comm, sizeof(ret->comm));
     copy_text(ret->version, h.version, sizeof(ret->version));
     copy_text(ret->cgroup_path, s.cgroup_path, sizeof(ret->cgroup_path));
+    if (ret->limit_path_len > strlen(ret->cgroup_path))
+        ret->limit_path_len = 0;
     for (unsigned i = 0; i < ret->known; i++)
         ret->values[i] = s.values[i];
     view_ring(copy, len, &h, ret);

@@ -80,7 +80,7 @@ enum page_kind {
     X(PEAK_COMMITTED, "heap_committed_peak_bytes", PAGE_BYTES, PAGE_GAUGE,                         \
       "The most that the heap has ever held.")                                                     \
     X(PEAK_ACTIVE, "heap_active_peak_bytes", PAGE_BYTES, PAGE_GAUGE,                               \
-      "The most that a look has found in use.")                                                    \
+      "The most that a look has found in use, or let be taken.")                                   \
     X(LOOKS, "looks", PAGE_PLAIN, PAGE_COUNTER, "Times the usage was read.")                       \
     X(PURGES, "purges", PAGE_PLAIN, PAGE_COUNTER,                                                  \
       "Times free pages were given back before their age.")                                        \
@@ -152,7 +152,7 @@ _Static_assert(sizeof(struct page_header) == 256, "layout of the header");
  */
 struct page_snapshot {
     _Atomic uint32_t sequence;
-    uint32_t reserved0;
+    uint32_t limit_path_len; /* the start of cgroup_path whose limit binds; 0: not known, or none */
     _Atomic uint64_t written; /* samples ever begun; the last one may still be added to */
     uint64_t reserved[6];
     char cgroup_path[PAGE_PATH_MAX]; /* own memory cgroup as a directory, cut if longer */
@@ -272,6 +272,7 @@ struct page_view {
     char comm[PAGE_COMM_MAX];
     char version[16];
     char cgroup_path[PAGE_PATH_MAX];
+    uint32_t limit_path_len; /* at most the length of that; 0: not known, or no cgroup's */
     uint32_t sequence;
     unsigned known; /* fields that the page has; the others are 0 */
     uint64_t values[PAGE_FIELD_COUNT];

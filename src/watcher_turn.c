@@ -167,7 +167,7 @@ static bool pass_begin(struct watch *w)
     atomic_store_explicit(&watcher.pass_tid, sys_tid(), memory_order_seq_cst);
     struct look_turn turn = look_begin(lock_wait_ns);
     if (turn.had) {
-        stats_publish(&w->in);
+        stats_publish(&w->in, 0);
         look_end(turn);
     }
     watcher_stand_by();

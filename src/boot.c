@@ -30,13 +30,14 @@ static void complain(void *arg, const char *line)
     log_line(LOG_WARN, line);
 }
 
+extern char **environ;
+
 /* As of the last read_options: before libc's own start there is none. */
 static bool environment_known;
 
 /* Complaints wait for the constructor: this may run before stderr belongs to the program. */
 static void read_options(struct options *ret, options_complain_fn *told)
 {
-    extern char **environ;
     const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
     environment_known = environ != NULL;
     options_parse(env, ret, told, NULL);
@@ -201,10 +202,19 @@ static void start_watching(const struct options *o)
         watcher_start();
 }
 
-/* 101: before jemalloc's own constructor, which would start it without our settings. */
-__attribute__((constructor(101))) static void on_load(void)
+/*
+ * 101: before jemalloc's own constructor, which would start it without our settings. The shared
+ * library is linked to be initialized before all others, libc too, which then has not taken up the
+ * environment yet: what others do before a fork must have been done when our handlers and
+ * jemalloc's take their locks, so these must be registered before any of others.
+ */
+__attribute__((constructor(101))) static void on_load(int argc, char **argv, char **envp)
 {
     struct options again;
+    (void)argc;
+    (void)argv;
+    if (environ == NULL)
+        environ = envp;
     runtime_configure();
     log_begin();
     bool known = environment_known;

@@ -1,0 +1,21 @@
+/*
+ * Comes before all constructors, the allocator's and the C library's own too (there is one library
+ * that is initialized first: the one loaded last that is marked so): nobody knows the environment
+ * yet. Does what the program's second argument says: asks for memory, or for the number of CPUs.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+__attribute__((constructor)) static void begin(int argc, char **argv)
+{
+    const char *what = argc > 2 ? argv[2] : "";
+    if (environ != NULL)
+        return;
+    if (strcmp(what, "malloc") == 0)
+        free(malloc(100));
+    else if (strcmp(what, "sysconf") == 0 && sysconf(_SC_NPROCESSORS_ONLN) < 1)
+        abort();
+}

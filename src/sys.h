@@ -167,8 +167,8 @@ enum sys_page_is { SYS_PAGE_ABSENT, SYS_PAGE_SWAPPED, SYS_PAGE_IN_MEMORY };
 /* Pages of which nothing is known are in memory. */
 enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at);
 void sys_pagemap_close(struct sys_pagemap *map);
-/* Whether other processes, forked since, may share pages of the first half of what begins at a
- * page: a few are looked at. true where that cannot be told. */
+/* Whether other processes, forked since, may share pages of what begins at a page: some are looked
+ * at. true where that cannot be told. */
 bool sys_shares_pages(const void *addr, size_t len);
 
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */

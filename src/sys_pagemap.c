@@ -39,14 +39,14 @@ enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at)
 
 bool sys_shares_pages(const void *addr, size_t len)
 {
-    enum { SAMPLES = 16, IN_MEMORY = 63, EXCLUSIVE = 56 };
+    enum { SAMPLES = 32, IN_MEMORY = 63, EXCLUSIVE = 56 };
     const size_t size = sys_page_size();
     bool shared = false;
     int fd = sys_open(SYS_OWN_FILE("pagemap"), O_RDONLY);
     if (fd < 0)
         return true;
     for (size_t i = 0; i < SAMPLES && !shared; i++) {
-        const char *at = (const char *)addr + len / 2 / SAMPLES / size * size * i;
+        const char *at = (const char *)addr + len / SAMPLES / size * size * i;
         uint64_t entry;
         if (sys_pread(fd, &entry, sizeof(entry), (uintptr_t)at / size * sizeof(entry)) !=
             sizeof(entry))

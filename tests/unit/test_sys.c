@@ -55,6 +55,8 @@ Test(sys, pages_are_shared_with_a_child_that_was_forked)
         _exit(0);
     }
     cr_expect(sys_shares_pages(p, len));
+    memset(p, 2, len / 2);
+    cr_expect(sys_shares_pages(p, len), "the second half");
     memset(p, 2, len);
     cr_expect_not(sys_shares_pages(p, len), "they are its own again");
     kill(child, SIGKILL);

@@ -30,14 +30,13 @@ static void complain(void *arg, const char *line)
     log_line(LOG_WARN, line);
 }
 
-extern char **environ;
-
 /* As of the last read_options: before libc's own start there is none. */
 static bool environment_known;
 
 /* Complaints wait for the constructor: this may run before stderr belongs to the program. */
 static void read_options(struct options *ret, options_complain_fn *told)
 {
+    extern char **environ;
     const char *const *env = sys_is_secure() ? NULL : (const char *const *)environ;
     environment_known = environ != NULL;
     options_parse(env, ret, told, NULL);
@@ -202,19 +201,10 @@ static void start_watching(const struct options *o)
         watcher_start();
 }
 
-/*
- * 101: before jemalloc's own constructor, which would start it without our settings. The shared
- * library is linked to be initialized before all others, libc too, which then has not taken up the
- * environment yet: what others do before a fork must have been done when our handlers and
- * jemalloc's take their locks, so these must be registered before any of others.
- */
-__attribute__((constructor(101))) static void on_load(int argc, char **argv, char **envp)
+/* 101: before jemalloc's own constructor, which would start it without our settings. */
+__attribute__((constructor(101))) static void on_load(void)
 {
     struct options again;
-    (void)argc;
-    (void)argv;
-    if (environ == NULL)
-        environ = envp;
     runtime_configure();
     log_begin();
     bool known = environment_known;
@@ -223,11 +213,9 @@ __attribute__((constructor(101))) static void on_load(int argc, char **argv, cha
         apply_options(&again);
     if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_OFF)
         return;
-    /* jemalloc starts and registers its own handlers: ours must run before they take its locks. */
-    je_free(je_malloc(1));
+    fork_begin();
     if (!known)
         complain_of_profiles(&again);
-    fork_begin();
     atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);
     watcher_measure();
     atomic_store_explicit(&runtime.late, true, memory_order_release);

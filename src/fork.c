@@ -5,6 +5,7 @@
 #include "arenas.h"
 #include "at_limit.h"
 #include "inside.h"
+#include "je.h"
 #include "look.h"
 #include "notify.h"
 #include "pressure_fd.h"
@@ -116,5 +117,10 @@ static void fork_child(void)
 
 void fork_begin(void)
 {
+    static _Atomic bool begun;
+    if (atomic_exchange_explicit(&begun, true, memory_order_relaxed))
+        return;
+    runtime_configure();
+    je_free(je_malloc(1));
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

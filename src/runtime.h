@@ -69,8 +69,8 @@ bool runtime_configured(void);
 /* jemalloc's settings, before its first call: ours, if anything is watched, then the program's own.
  */
 void conf_build(void);
-/* Registers the handlers that forks need. After jemalloc's own: they must run before those take its
- * locks. */
+/* Registers the handlers that forks need, once. jemalloc starts and registers its own first: they
+ * are to take its locks after ours have run. */
 void fork_begin(void);
 
 #endif

@@ -19,7 +19,7 @@ PARTS = [
     ("governor, watcher, reclaimers",
      r"governor\w*|decay_curve|watcher\w*|look\w*|reclaimers|at_limit|admit|pressure_fd|namespaces|notify"),
     ("accounts, pages, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|conf|fork|jemalloc_\w+"),
-    ("malloc, operator new, API", r"malloc\w*|sysconf|deepbind|api"),
+    ("malloc, operator new, API", r"malloc\w*|sysconf|atfork|deepbind|api"),
     ("system calls, text, log", r"sys\w*|fmt|lock|log"),
 ]
 SECTIONS = re.compile(r"^(\.\S+)\s+(\d+)\s+\d+$")

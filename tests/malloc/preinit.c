@@ -1,0 +1,22 @@
+/*
+ * Comes before all constructors, the C library's own too: nobody knows the environment yet. Does
+ * what the program's second argument says: asks for memory, or for the number of CPUs.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void begin(int argc, char **argv)
+{
+    const char *what = argc > 2 ? argv[2] : "";
+    if (environ != NULL)
+        return;
+    if (strcmp(what, "malloc") == 0)
+        free(malloc(100));
+    else if (strcmp(what, "sysconf") == 0 && sysconf(_SC_NPROCESSORS_ONLN) < 1)
+        abort();
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const first)(int, char **) = begin;

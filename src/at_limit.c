@@ -32,7 +32,7 @@ static void hold_back(uint32_t seen, uint64_t at_most_ns)
 {
     uint64_t start = sys_now_ns();
     (void)sys_futex_wait(&at_limit.progress, seen, at_most_ns);
-    counter_add(&counters.throttle_ns, sys_now_ns() - start);
+    counter_add(PAGE_THROTTLE, sys_now_ns() - start);
 }
 
 void at_limit_progress(void)
@@ -131,7 +131,7 @@ bool at_limit_admit(size_t size, struct governor_decision *d)
         if (!d->no_room || large == 0 ||
             (d->hold_ns > 0 && !try_last_resort(large, &(struct governor_input){0})))
             return true;
-        counter_add(&counters.failed_requests, 1);
+        counter_add(PAGE_FAILED_REQUESTS, 1);
         return false;
     case ON_LIMIT_ABORT:
         if (d->no_room)

@@ -120,7 +120,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
     };
     look.limits = sample.limits;
     atomic_store_explicit(&look.used, sample.usage, memory_order_relaxed);
-    counter_add(&counters.looks, 1);
+    counter_add(PAGE_LOOKS, 1);
     atomic_store_explicit(&admit.looked_ns, now, memory_order_relaxed);
 }
 

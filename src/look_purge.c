@@ -10,9 +10,9 @@
 static void account_purge(uint64_t bytes, uint64_t cpu_ns)
 {
     governor_spend(&look.governor, cpu_ns);
-    counter_add(&counters.reclaim_cpu_ns, cpu_ns);
-    counter_add(&counters.purges, 1);
-    counter_add(&counters.purged_bytes, bytes);
+    counter_add(PAGE_RECLAIM_CPU, cpu_ns);
+    counter_add(PAGE_PURGES, 1);
+    counter_add(PAGE_PURGED, bytes);
 }
 
 uint64_t look_give_back(uint64_t bytes)

@@ -9,43 +9,26 @@
 #include "runtime.h"
 #include "watcher.h"
 
-struct counters counters;
-
-static uint64_t count(_Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
+_Atomic uint64_t counters[PAGE_FIELD_COUNT];
 
 void stats_fill(uint64_t values[PAGE_FIELD_COUNT])
 {
-    struct counters *c = &counters;
     struct arenas_pages pages;
     arenas_read(&pages);
-    const uint64_t now[PAGE_FIELD_COUNT] = {
-        [PAGE_UPDATED] = sys_now_ns(),
-        [PAGE_LEVEL] = atomic_load_explicit(&look.level, memory_order_relaxed),
-        [PAGE_CANNOT_MEET] = atomic_load_explicit(&look.cannot_meet, memory_order_relaxed),
-        [PAGE_USAGE] = look_usage(),
-        [PAGE_CPUS] = capacity_known_cpus(),
-        [PAGE_COMMITTED] = pages.committed,
-        [PAGE_ACTIVE] = pages.active,
-        [PAGE_DIRTY] = pages.dirty,
-        [PAGE_PEAK_COMMITTED] = (uint64_t)atomic_load_explicit(&account.peak, memory_order_relaxed),
-        [PAGE_LOOKS] = count(&c->looks),
-        [PAGE_PURGES] = count(&c->purges),
-        [PAGE_PURGED] = count(&c->purged_bytes),
-        [PAGE_RECLAIMER_CALLS] = count(&c->reclaimer_calls),
-        [PAGE_RECLAIMER_ASKED] = count(&c->reclaimer_asked),
-        [PAGE_RECLAIMER_FREED] = count(&c->reclaimer_freed),
-        [PAGE_RECLAIM_CPU] = count(&c->reclaim_cpu_ns),
-        [PAGE_THROTTLE] = count(&c->throttle_ns),
-        [PAGE_FAILED_REQUESTS] = count(&c->failed_requests),
-        [PAGE_WAKEUPS] = count(&c->wakeups),
-        [PAGE_WATCHER] = watcher_runs(),
-        [PAGE_PASS] = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst),
-    };
     for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
-        values[i] = now[i];
+        values[i] = atomic_load_explicit(&counters[i], memory_order_relaxed);
+    values[PAGE_UPDATED] = sys_now_ns();
+    values[PAGE_LEVEL] = atomic_load_explicit(&look.level, memory_order_relaxed);
+    values[PAGE_CANNOT_MEET] = atomic_load_explicit(&look.cannot_meet, memory_order_relaxed);
+    values[PAGE_USAGE] = look_usage();
+    values[PAGE_CPUS] = capacity_known_cpus();
+    values[PAGE_COMMITTED] = pages.committed;
+    values[PAGE_ACTIVE] = pages.active;
+    values[PAGE_DIRTY] = pages.dirty;
+    values[PAGE_PEAK_COMMITTED] =
+        (uint64_t)atomic_load_explicit(&account.peak, memory_order_relaxed);
+    values[PAGE_WATCHER] = watcher_runs();
+    values[PAGE_PASS] = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst);
 }
 
 void stats_publish(const struct governor_input *in, uint64_t granted)
@@ -86,5 +69,6 @@ void stats_publish(const struct governor_input *in, uint64_t granted)
 
 void stats_fork_child(void)
 {
-    counters = (struct counters){0};
+    for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
+        atomic_store_explicit(&counters[i], 0, memory_order_relaxed);
 }

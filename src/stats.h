@@ -7,18 +7,13 @@
 #include "governor.h"
 #include "stats_page.h"
 
-/* Written by whoever does the work, relaxed: only statistics. */
-struct counters {
-    _Atomic uint64_t looks, purges, purged_bytes;
-    _Atomic uint64_t reclaimer_calls, reclaimer_asked, reclaimer_freed;
-    _Atomic uint64_t reclaim_cpu_ns, throttle_ns, failed_requests, wakeups;
-};
+/* What PAGE_COUNTER fields have come to; of others nothing is counted. Written by whoever does the
+ * work, relaxed: only statistics. */
+extern _Atomic uint64_t counters[PAGE_FIELD_COUNT] PLIM_HIDDEN;
 
-extern struct counters counters PLIM_HIDDEN;
-
-static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+static inline void counter_add(enum page_field counter, uint64_t n)
 {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters[counter], n, memory_order_relaxed);
 }
 
 /* Everything that stats_page.h lists but the limits, which only a look knows, and its peaks. Call

@@ -64,10 +64,10 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
 {
     struct governor_input in;
     struct governor_decision d;
-    counter_add(&counters.reclaimer_calls, result->calls);
-    counter_add(&counters.reclaimer_asked, result->asked);
-    counter_add(&counters.reclaimer_freed, result->freed);
-    counter_add(&counters.reclaim_cpu_ns, cpu_ns);
+    counter_add(PAGE_RECLAIMER_CALLS, result->calls);
+    counter_add(PAGE_RECLAIMER_ASKED, result->asked);
+    counter_add(PAGE_RECLAIMER_FREED, result->freed);
+    counter_add(PAGE_RECLAIM_CPU, cpu_ns);
     /* Whether or not the lock can be had: the next look that does so may be far. */
     arenas_flush_thread_cache();
     struct look_turn turn = look_begin(look_wait_ns);
@@ -178,7 +178,7 @@ uint64_t watcher_look(uint32_t turn)
 {
     struct watch w;
     struct watcher *self = &watcher;
-    counter_add(&counters.wakeups, 1);
+    counter_add(PAGE_WAKEUPS, 1);
     uint32_t requests = atomic_load_explicit(&self->requests, memory_order_seq_cst);
     report_long_pass();
     if (!watch_look(&w))

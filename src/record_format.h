@@ -15,28 +15,29 @@
 /* In place of a number: no limit, or not known. */
 #define RECORD_NO_NUMBER "-"
 
-/* The numbers of a "sample" line, in their order: those of struct page_sample. Sizes in bytes. */
+/* X(name, unpack): the numbers of a "sample" line, in their order: those of struct page_sample, and
+ * what makes bytes of them, if they are sizes. */
 #define RECORD_SAMPLE(X)                                                                           \
-    X(at_ns)                                                                                       \
-    X(span_us)                                                                                     \
-    X(usage)                                                                                       \
-    X(committed)                                                                                   \
-    X(active)                                                                                      \
-    X(dirty)                                                                                       \
-    X(soft)                                                                                        \
-    X(hard)                                                                                        \
-    X(purged)                                                                                      \
-    X(asked)                                                                                       \
-    X(freed)                                                                                       \
-    X(request)                                                                                     \
-    X(throttle_us)                                                                                 \
-    X(looks)                                                                                       \
-    X(level)                                                                                       \
-    X(events)                                                                                      \
-    X(cpu_us)
+    X(at_ns, )                                                                                     \
+    X(span_us, )                                                                                   \
+    X(usage, page_unpack)                                                                          \
+    X(committed, page_unpack)                                                                      \
+    X(active, page_unpack)                                                                         \
+    X(dirty, page_unpack)                                                                          \
+    X(soft, page_unpack)                                                                           \
+    X(hard, page_unpack)                                                                           \
+    X(purged, page_unpack)                                                                         \
+    X(asked, page_unpack)                                                                          \
+    X(freed, page_unpack)                                                                          \
+    X(request, page_unpack)                                                                        \
+    X(throttle_us, )                                                                               \
+    X(looks, )                                                                                     \
+    X(level, )                                                                                     \
+    X(events, )                                                                                    \
+    X(cpu_us, )
 
 struct record_sample {
-#define X(name) uint64_t name;
+#define X(name, unpack) uint64_t name;
     RECORD_SAMPLE(X)
 #undef X
 };
@@ -45,18 +46,18 @@ struct page_sample;
 /* The same in bytes. */
 void record_sample_unpack(const struct page_sample *from, struct record_sample *ret);
 
-/* The numbers of the "resident" line, in their order, from /proc/self/status. Bytes, but for the
- * last. */
+/* X(name, key, unit): the numbers of the "resident" line, in their order; their keys in
+ * /proc/self/status, and what those count. Bytes, but for the last. */
 #define RECORD_RESIDENT(X)                                                                         \
-    X(anonymous)                                                                                   \
-    X(file)                                                                                        \
-    X(shared)                                                                                      \
-    X(swap)                                                                                        \
-    X(page_tables)                                                                                 \
-    X(threads)
+    X(anonymous, "RssAnon", KiB)                                                                   \
+    X(file, "RssFile", KiB)                                                                        \
+    X(shared, "RssShmem", KiB)                                                                     \
+    X(swap, "VmSwap", KiB)                                                                         \
+    X(page_tables, "VmPTE", KiB)                                                                   \
+    X(threads, "Threads", 1)
 
 struct record_resident {
-#define X(name) uint64_t name;
+#define X(name, key, unit) uint64_t name;
     RECORD_RESIDENT(X)
 #undef X
 };

@@ -66,21 +66,17 @@ static size_t take_lines(char *buf, size_t len, enum record_map *kind, struct re
 
 bool record_resident(struct record_scratch *scratch, struct record_resident *ret)
 {
-    static const char *const keys[] = {"RssAnon", "RssFile", "RssShmem",
-                                       "VmPTE",   "VmSwap",  "Threads"};
-    uint64_t values[ARRAY_LEN(keys)] = {0};
+#define X(name, key, unit) key,
+    static const char *const keys[] = {RECORD_RESIDENT(X)};
+#undef X
+    uint64_t values[ARRAY_LEN(keys)] = {0}, *value = values;
     *ret = (struct record_resident){0};
     if (sys_read_file(SYS_OWN_FILE("status"), scratch->bytes, sizeof(scratch->bytes)) < 0)
         return false;
     (void)fmt_scan_keys(scratch->bytes, keys, values, ARRAY_LEN(keys));
-    *ret = (struct record_resident){
-        .anonymous = values[0] * KiB,
-        .file = values[1] * KiB,
-        .shared = values[2] * KiB,
-        .page_tables = values[3] * KiB,
-        .swap = values[4] * KiB,
-        .threads = values[5],
-    };
+#define X(name, key, unit) ret->name = *value++ * (unit);
+    RECORD_RESIDENT(X)
+#undef X
     return true;
 }
 

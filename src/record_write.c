@@ -58,7 +58,7 @@ void record_write_samples(struct record_out *o, const struct page_view *view)
         struct record_sample s;
         record_sample_unpack(&packed, &s);
         record_line(o, "sample");
-#define X(field) record_number(o, s.field);
+#define X(field, ...) record_number(o, s.field);
         RECORD_SAMPLE(X)
 #undef X
         record_line_end(o);
@@ -86,7 +86,7 @@ void record_write_resident(struct record_out *o, struct record_resident *ret)
     if (!record_resident(&o->scratch, ret))
         return;
     record_line(o, "resident");
-#define X(name) record_number(o, ret->name);
+#define X(name, ...) record_number(o, ret->name);
     RECORD_RESIDENT(X)
 #undef X
     record_line_end(o);

@@ -57,7 +57,7 @@ static json_t *samples_json(const struct flight *f)
     for (unsigned i = 0; i < f->sample_count; i++) {
         const struct record_sample *s = &f->samples[i];
         json_t *o = json_object();
-#define X(name) set(o, #name, json_known(s->name));
+#define X(name, ...) set(o, #name, json_known(s->name));
         RECORD_SAMPLE(X)
 #undef X
         json_array_append_new(list, o);
@@ -83,7 +83,7 @@ static json_t *reclaimers_json(const struct flight *f)
 static json_t *resident_json(const struct flight *f)
 {
     json_t *o = json_object();
-#define X(name) set(o, #name, json_known(f->resident.name));
+#define X(name, ...) set(o, #name, json_known(f->resident.name));
     RECORD_RESIDENT(X)
 #undef X
     return o;

@@ -87,25 +87,17 @@ __attribute__((constructor(101))) static void find_next(void)
 }
 #endif
 
-/* Pages of the host; those of the group where they are fewer. -1 stays what it is. */
-static long phys_pages(long host_pages)
+/* Pages of the host, in all or free; those of the group where they are fewer. -1 stays what it is.
+ */
+static long least_pages(long host_pages, bool only_free)
 {
-    struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+    struct memory_size group;
     if (host_pages < 0 || !capacity_reports_memory(&group))
         return host_pages;
-    uint64_t page = sys_page_size();
-    host.ram = (uint64_t)host_pages * page;
-    return (long)(limits_memory(&host, &group).ram / page);
-}
-
-static long avphys_pages(long host_pages)
-{
-    struct memory_size group, host = {UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
-    if (host_pages < 0 || !capacity_reports_memory(&group))
-        return host_pages;
-    uint64_t page = sys_page_size();
-    host.free = (uint64_t)host_pages * page;
-    return (long)(limits_memory(&host, &group).free / page);
+    const uint64_t page = sys_page_size(), bytes = (uint64_t)host_pages * page;
+    const struct memory_size host = {.ram = bytes, .free = bytes};
+    const struct memory_size seen = limits_memory(&host, &group);
+    return (long)((only_free ? seen.free : seen.ram) / page);
 }
 
 PLIM_EXPORT long sysconf(int name)
@@ -115,9 +107,9 @@ PLIM_EXPORT long sysconf(int name)
     case _SC_NPROCESSORS_ONLN:
         return capacity_reports_cpus() ? (long)capacity_cpus() : NEXT(sysconf)(name);
     case _SC_PHYS_PAGES:
-        return phys_pages(NEXT(sysconf)(name));
+        return least_pages(NEXT(sysconf)(name), false);
     case _SC_AVPHYS_PAGES:
-        return avphys_pages(NEXT(sysconf)(name));
+        return least_pages(NEXT(sysconf)(name), true);
     default:
         return NEXT(sysconf)(name);
     }
@@ -135,12 +127,12 @@ PLIM_EXPORT int get_nprocs_conf(void)
 
 PLIM_EXPORT long get_phys_pages(void)
 {
-    return phys_pages(NEXT(phys_pages)());
+    return least_pages(NEXT(phys_pages)(), false);
 }
 
 PLIM_EXPORT long get_avphys_pages(void)
 {
-    return avphys_pages(NEXT(avphys_pages)());
+    return least_pages(NEXT(avphys_pages)(), true);
 }
 
 /* Page cache counts as free here, so it is not shown as buffers; of shared memory the host's number

@@ -38,37 +38,19 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
     g->budget_ns = governor_budget_most(g);
 }
 
-static uint64_t level_begin(const struct limits *l, enum plim_level level)
-{
-    switch (level) {
-    case PLIM_CRITICAL:
-        return l->critical;
-    case PLIM_MEDIUM:
-        return l->soft;
-    case PLIM_LOW:
-        return l->low;
-    case PLIM_NORMAL:
-        break;
-    }
-    return 0;
-}
-
 /* What was said of another limit, changed since or of another cgroup, does not hold for this one.
  */
 static enum plim_level next_level(const struct governor *g, const struct limits *l, uint64_t usage)
 {
+    const uint64_t begins[] = {
+        [PLIM_LOW] = l->low, [PLIM_MEDIUM] = l->soft, [PLIM_CRITICAL] = l->critical};
     uint64_t slack = u64_min(percent(l->hard, hysteresis_percent), percent(l->soft, 10));
     if (g->hard != l->hard)
         slack = 0;
-    enum plim_level level = PLIM_NORMAL;
-    for (enum plim_level at = PLIM_CRITICAL; at > PLIM_NORMAL; at--) {
-        uint64_t begin = level_begin(l, at);
-        if (usage >= (at <= g->level ? u64_less(begin, slack) : begin)) {
-            level = at;
-            break;
-        }
-    }
-    return level;
+    enum plim_level at = PLIM_CRITICAL;
+    while (at > PLIM_NORMAL && usage < u64_less(begins[at], at <= g->level ? slack : 0))
+        at--;
+    return at;
 }
 
 /* What threads cache is in use for the kernel. Emptying it costs each thread some microseconds and

@@ -1,19 +1,9 @@
 /* Thresholds from what was found, see limits.h. */
 #include "limits.h"
 
-/* Percent of the hard limit below the soft one where purging starts, by profile. */
-static uint64_t low_points(enum profile profile)
-{
-    switch (profile) {
-    case PROFILE_RELAXED:
-        return 2;
-    case PROFILE_TIGHT:
-        return 15;
-    case PROFILE_BALANCED:
-        break;
-    }
-    return 5;
-}
+/* Percent of the hard limit below the soft one where purging starts. */
+static const uint64_t low_points[] = {
+    [PROFILE_RELAXED] = 2, [PROFILE_BALANCED] = 5, [PROFILE_TIGHT] = 15};
 
 static uint64_t percent_of(uint64_t whole, uint64_t milli_percent)
 {
@@ -35,7 +25,7 @@ struct limits limits_from_hard(enum limits_source source, uint64_t hard,
         .source = source,
         .hard = hard,
         .soft = soft,
-        .low = soft - u64_min(percent_of(hard, low_points(wish->profile) * 1000), soft / 4),
+        .low = soft - u64_min(percent_of(hard, low_points[wish->profile] * 1000), soft / 4),
         .critical = soft + (hard - soft) / 2,
     };
 }

@@ -5,6 +5,8 @@
 static const uint64_t low_points[] = {
     [PROFILE_RELAXED] = 2, [PROFILE_BALANCED] = 5, [PROFILE_TIGHT] = 15};
 
+const struct limits limits_none = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
+
 static uint64_t percent_of(uint64_t whole, uint64_t milli_percent)
 {
     return u64_share(whole, milli_percent, 100 * 1000);
@@ -13,9 +15,8 @@ static uint64_t percent_of(uint64_t whole, uint64_t milli_percent)
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
                                const struct limit_wish *wish)
 {
-    const struct limits none = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED};
     if (hard == UNLIMITED || source == LIMITS_NONE || wish->kind == LIMIT_OFF)
-        return none;
+        return limits_none;
     /* Room that must stay between the soft limit and the kernel's: a look comes only after some
      * growth, and the kernel counts in batches. */
     uint64_t soft_max = percent_of(hard, LIMITS_SOFT_MOST_PERCENT * 1000);

@@ -26,7 +26,9 @@ struct limits {
     uint64_t critical;
 };
 
-/* Thresholds under `hard` bytes. hard UNLIMITED or the option off: LIMITS_NONE, all UNLIMITED. */
+extern const struct limits limits_none; /* LIMITS_NONE, all UNLIMITED */
+
+/* Thresholds under `hard` bytes. hard UNLIMITED or the option off: limits_none. */
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
                                const struct limit_wish *wish);
 /* Those of a cgroup level; `nearest`: none with a limit is nearer to the process. For that one

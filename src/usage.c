@@ -131,46 +131,44 @@ void usage_open_alone(struct usage *u)
 }
 
 /* Where it cannot be read, the heap alone. */
-static void read_process(struct usage *u, uint64_t committed, struct usage_sample *ret)
+static uint64_t process_usage(struct usage *u, uint64_t committed)
 {
     /* size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
     uint64_t resident, shared;
     char text[128];
     const char *at = text;
-    ret->usage = committed;
     usage_open_alone(u);
     if (sys_file_read(&u->alone_file, process_file, text, sizeof(text)) < 0)
-        return;
+        return committed;
     if (text[0] == '0') /* see sys_first_thread_gone() */
         (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));
     if (fmt_parse_u64(text, &at, &resident) == 0 && fmt_parse_u64(at + 1, &at, &resident) == 0 &&
         fmt_parse_u64(at + 1, NULL, &shared) == 0)
-        ret->usage = u64_less(resident, shared) * sys_page_size();
+        return u64_less(resident, shared) * sys_page_size();
+    return committed;
 }
 
-static bool read_alone(struct usage *u, uint64_t committed, struct usage_sample *ret)
+/* *ret stays where neither limits, or nothing can be read of the machine. */
+static void read_alone(struct usage *u, uint64_t committed, struct usage_sample *ret)
 {
     static const char *const keys[] = {"MemTotal", "MemAvailable"};
+    uint64_t kib[ARRAY_LEN(keys)] = {0};
     char text[1024];
-    *ret = (struct usage_sample){.limits = u->alone, .usage = 0};
-    if (u->alone.source == LIMITS_MACHINE) {
-        if (sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) < 0)
-            return false;
-        uint64_t kib[ARRAY_LEN(keys)] = {0};
+    if (u->alone.source == LIMITS_PROCESS) {
+        ret->usage = process_usage(u, committed);
+        ret->limits = u->alone;
+    } else if (u->alone.source == LIMITS_MACHINE &&
+               sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) >= 0) {
         (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
-        return true;
+        ret->limits = u->alone;
     }
-    if (u->alone.source != LIMITS_PROCESS)
-        return false;
-    read_process(u, committed, ret);
-    return true;
 }
 
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret)
 {
-    struct usage_sample best = {.limits.source = LIMITS_NONE}, s;
+    struct usage_sample best = {.limits = limits_none, .usage = UNLIMITED}, s;
     uint64_t room = UNLIMITED;
     if (may_block && u->level_count > 0 && !u->read_ahead_known) {
         u->read_ahead = read_ahead_largest();
@@ -191,10 +189,7 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
         best.usage + u64_min(request, best.limits.hard) >= best.limits.critical)
         best.swap_room = swap_room(u);
     best.nearer = u64_less(u64_less(best.limits.hard, best.usage), room);
-    if (best.limits.source == LIMITS_NONE && !read_alone(u, committed, &best))
-        best = (struct usage_sample){
-            .limits = {LIMITS_NONE, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED},
-            .usage = UNLIMITED,
-        };
+    if (best.limits.source == LIMITS_NONE)
+        read_alone(u, committed, &best);
     *ret = best;
 }

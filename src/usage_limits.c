@@ -41,9 +41,7 @@ static void derive_limits(struct usage *u)
         struct usage_level *level = &u->levels[n];
         if (n >= u->level_count || level->path_len != from->path_len) {
             close_level(level);
-            level->reclaimable = level->on_the_way = level->stat_cost_ns = 0;
-            level->limit_seen = from->hard;
-            level->charge = level->charge_committed = 0;
+            *level = (struct usage_level){.limit_seen = from->hard};
         }
         level->path_len = from->path_len;
         level->hard = hard;

@@ -124,11 +124,9 @@ int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, 
 /* Reads a whole file at a level, through a held one unless that is NULL; likewise. */
 int level_read_file(const char *root, const struct cgroup_dir *dir, size_t path_len,
                     const char *name, struct sys_file *file, char *buf, size_t len);
-/* 0, or why the process's own directory is gone or cannot be read now; `rc` is what reading a file
- * of it gave. */
-int own_gone(const char *root, const struct cgroup_dir *dir, int rc);
-/* The same for a directory further up: that cannot go while the own one is there. */
-int level_gone(int rc);
+/* 0, or why the level is gone or cannot be read now; `rc` is what reading a file of it gave. Only
+ * the process's own directory can be missing: those further up are there as long as it is. */
+int level_gone(const char *root, const struct cgroup_dir *dir, size_t path_len, int rc);
 
 /* Reads the numbers behind up to 32 keys of memory.stat at a level: values[i], where bit i of
  * *ret_found is set. file: held, or NULL. */

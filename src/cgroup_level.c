@@ -56,25 +56,22 @@ int level_read_file(const char *root, const struct cgroup_dir *dir, size_t path_
     return got < 0 ? (int)got : 0;
 }
 
-/* Not inline, or its path would stay on the stack. */
-PLIM_COLD int own_gone(const char *root, const struct cgroup_dir *dir, int rc)
+/* Not inline, or its path would stay on the stack. Controllers need not be enabled here, and the
+ * hierarchy's root has no limits. */
+static PLIM_COLD bool own_is_missing(const char *root, const struct cgroup_dir *dir)
 {
     char path[CGROUP_PATH_MAX];
-    if (sys_error_passes(rc))
-        return rc;
-    if (rc != -ENOENT && rc != -ENODEV)
-        return 0;
-    /* Controllers need not be enabled here, and the hierarchy's root has no limits. */
-    if (rc == -ENODEV ||
-        cgroup_level_file(root, dir, strlen(dir->path), "", path, sizeof(path)) < 0)
-        return rc;
+    if (cgroup_level_file(root, dir, strlen(dir->path), "", path, sizeof(path)) < 0)
+        return true;
     int fd = sys_open(path, O_RDONLY | O_DIRECTORY);
     if (fd >= 0)
         sys_close(fd);
-    return fd == -ENOENT ? -ENOENT : 0;
+    return fd == -ENOENT;
 }
 
-int level_gone(int rc)
+int level_gone(const char *root, const struct cgroup_dir *dir, size_t path_len, int rc)
 {
-    return sys_error_passes(rc) || rc == -ENODEV ? rc : 0;
+    if (sys_error_passes(rc) || rc == -ENODEV)
+        return rc;
+    return rc == -ENOENT && dir->path[path_len] == '\0' && own_is_missing(root, dir) ? rc : 0;
 }

@@ -63,29 +63,32 @@ static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t ha
     last->high = u64_min(last->high, high);
 }
 
+/* The level's own limit. Returns 0, or why it is gone. */
+static int read_hard(const char *root, const struct cgroup_dir *dir, size_t path_len,
+                     const char *name, struct cgroup_memory *memory, uint64_t *ret)
+{
+    int rc = read_limit(root, dir, path_len, name, ret);
+    if (dir->path[path_len] == '\0')
+        memory->denied = rc == -EACCES || rc == -EPERM;
+    return level_gone(root, dir, path_len, rc);
+}
+
 static int read_memory_v2(const char *root, const struct cgroup_dir *dir,
                           struct cgroup_memory *memory)
 {
     size_t len = strlen(dir->path);
     uint64_t hard, high, swap;
-    int rc = read_limit(root, dir, len, "memory.max", &hard);
-    memory->denied = rc == -EACCES || rc == -EPERM;
-    rc = own_gone(root, dir, rc);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        rc = level_gone(read_limit(root, dir, len, "memory.high", &high));
+    do {
+        int rc = read_hard(root, dir, len, "memory.max", memory, &hard);
+        if (rc >= 0)
+            rc = level_gone(root, dir, len, read_limit(root, dir, len, "memory.high", &high));
         if (rc < 0)
             return rc;
         add_level(memory, len, hard, high);
         read_limit(root, dir, len, "memory.swap.max", &swap);
         memory->swap = u64_min(memory->swap, swap);
-        if (!cgroup_level_up(dir, &len))
-            return 0;
-        rc = level_gone(read_limit(root, dir, len, "memory.max", &hard));
-        if (rc < 0)
-            return rc;
-    }
+    } while (cgroup_level_up(dir, &len));
+    return 0;
 }
 
 /* Before Linux 5.11 a cgroup was charged for its children only if its use_hierarchy said so, and
@@ -107,7 +110,7 @@ static int read_hierarchical(const char *root, const struct cgroup_dir *dir, uin
     do {
         unsigned found;
         int rc = level_stat(root, dir, len, NULL, keys, values, 2, &found);
-        if (level_gone(rc) < 0)
+        if (level_gone(root, dir, len, rc) < 0)
             return rc;
         if (rc < 0)
             continue;
@@ -133,14 +136,8 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
 {
     size_t own = strlen(dir->path), len = own;
     uint64_t hard, memsw, memsw_min = UNLIMITED;
-    int rc = read_limit(root, dir, len, "memory.limit_in_bytes", &hard);
-    memory->denied = rc == -EACCES || rc == -EPERM;
-    rc = own_gone(root, dir, rc);
-    if (rc < 0)
-        return rc;
     do {
-        if (len != own)
-            rc = level_gone(read_limit(root, dir, len, "memory.limit_in_bytes", &hard));
+        int rc = read_hard(root, dir, len, "memory.limit_in_bytes", memory, &hard);
         if (rc < 0)
             return rc;
         if (hard == UNLIMITED) /* and so is the larger one, on memory and swap together */
@@ -152,7 +149,7 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
         memsw_min = u64_min(memsw_min, memsw);
     } while (cgroup_level_up(dir, &len));
     if (!top_is_root(root, dir)) {
-        rc = read_hierarchical(root, dir, &hard, &memsw);
+        int rc = read_hierarchical(root, dir, &hard, &memsw);
         if (rc < 0)
             return rc;
         if (hard < memory->hard)
@@ -201,7 +198,7 @@ int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *re
 {
     bool v1 = dir->version == 1;
     const char *name = v1 ? "cpu.cfs_quota_us" : "cpu.max";
-    size_t len = strlen(dir->path), own = len;
+    size_t len = strlen(dir->path);
     uint64_t least = UNLIMITED;
     char quota[64], period[64];
     if (len == 0 || dir->version == 0) {
@@ -210,9 +207,8 @@ int cgroup_read_cpu(const char *root, const struct cgroup_dir *dir, uint64_t *re
     }
     do {
         int rc = level_read(root, dir, len, name, quota, sizeof(quota));
-        int gone = len == own ? own_gone(root, dir, rc) : level_gone(rc);
-        if (gone < 0)
-            return gone;
+        if (level_gone(root, dir, len, rc) < 0)
+            return rc;
         if (rc < 0)
             continue;
         period[0] = '\0';

@@ -49,23 +49,13 @@ static bool can_go_by_pieces(void *block, size_t size)
              sys_shares_pages(block, size));
 }
 
-/* What may be there twice just now, bytes: blocks near LOW that move at once. Relaxed: only a
- * count. */
+/* What may be there twice just now, bytes: blocks near LOW that move at once. Only a
+ * count: in no order. */
 static _Atomic uint64_t doubled;
 
 void moves_fork_child(void)
 {
     atomic_store_explicit(&doubled, 0, memory_order_relaxed);
-}
-
-/* Stays 0 where it is: a handler may have forked meanwhile. */
-static void no_more_doubled(uint64_t bytes)
-{
-    uint64_t now = atomic_load_explicit(&doubled, memory_order_relaxed);
-    while (bytes > 0 &&
-           !atomic_compare_exchange_weak_explicit(&doubled, &now, u64_less(now, bytes),
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
 }
 
 struct way {
@@ -86,7 +76,7 @@ static struct way choose(void *block, size_t old_size, size_t size)
     inside_leave(was_inside);
     if (!by_pieces)
         return (struct way){false, size};
-    no_more_doubled(size);
+    count_down(&doubled, size);
     return (struct way){true, 0};
 }
 
@@ -106,7 +96,7 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
         p = je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
         thread_state.by_pieces = false;
     }
-    no_more_doubled(way.doubled);
+    count_down(&doubled, way.doubled);
     return p;
 }
 

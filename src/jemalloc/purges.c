@@ -19,14 +19,14 @@ void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bo
     INSTEAD(pac_decay_all);
 
 /* Sequentially consistent: of a purge and a fork that begin at once, one sees the other. */
-static _Atomic uint32_t purges, forks;
+static _Atomic uint64_t purges, forks;
 /* Of this thread, which a signal handler may have interrupted to fork. */
 static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
 
 static void end(void)
 {
     own -= own > 0; /* a handler's child has reset it */
-    count_down(&purges);
+    count_down(&purges, 1);
 }
 
 /* false: a fork is under way. The pages stay for the next time: what jemalloc has locked here, that
@@ -69,7 +69,7 @@ void purges_fork_prepare(uint64_t patience_ns)
 
 void purges_fork_parent(void)
 {
-    count_down(&forks); /* in a child that a handler forked while this fork waited, it is 0 */
+    count_down(&forks, 1); /* in a child that a handler forked while this fork waited, it is 0 */
 }
 
 void purges_fork_child(void)

@@ -17,7 +17,7 @@
  * beside the other; of the former there may be many at once.
  */
 static struct {
-    _Atomic uint32_t others;
+    _Atomic uint64_t others;
     _Atomic bool looked_at;
 } slabs;
 
@@ -30,7 +30,7 @@ void slabs_leave_alone(void)
 
 void slabs_go_on(void)
 {
-    count_down(&slabs.others);
+    count_down(&slabs.others, 1);
 }
 
 void slabs_fork_child(void)

@@ -161,8 +161,7 @@ void admit_freed(void)
     bool due = turn.had && freed_due();
     if (due)
         look_locked(0, false, &in, &d);
-    if (turn.had)
-        look_end(turn);
+    look_end(turn);
     if (due)
         after_look(&in, &d);
     visit_end(saved_errno);

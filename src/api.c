@@ -84,8 +84,7 @@ PLIM_EXPORT int plim_stats(struct plim_stats *s)
         return -ENOSYS;
     struct look_turn turn = look_begin_unless_own(look_wait_ns); /* an arena may be about to go */
     stats_fill(v);
-    if (turn.had)
-        look_end(turn);
+    look_end(turn);
     const struct plim_stats now = {
         .level = (enum plim_level)v[PAGE_LEVEL],
         .cannot_meet_limit = (uint32_t)v[PAGE_CANNOT_MEET],

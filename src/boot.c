@@ -234,6 +234,5 @@ __attribute__((destructor)) static void on_exit_(void)
     struct look_turn turn = look_begin_unless_own(NS_PER_S);
     if (lock_is_own(&look.lock))
         publish_end();
-    if (turn.had)
-        look_end(turn);
+    look_end(turn);
 }

@@ -133,10 +133,9 @@ bool capacity_reports_memory(struct memory_size *ret)
         return false;
     uint64_t next = atomic_load_explicit(&capacity.memory.next_ns, memory_order_relaxed);
     struct look_turn turn = begin_reading(sys_now_ns() >= next);
-    if (turn.had) {
+    if (turn.had)
         read_memory();
-        look_end(turn);
-    }
+    look_end(turn);
     *ret = (struct memory_size){
         .ram = atomic_load_explicit(&capacity.memory.ram, memory_order_relaxed),
         .free = atomic_load_explicit(&capacity.memory.free, memory_order_relaxed),

@@ -34,6 +34,8 @@ struct look_turn look_begin_unless_own(uint64_t within_ns)
 
 void look_end(struct look_turn turn)
 {
+    if (!turn.had)
+        return;
     lock_release(&look.lock);
     inside_leave(turn.was_inside);
 }

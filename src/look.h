@@ -48,7 +48,7 @@ struct look_turn {
 struct look_turn look_begin(uint64_t within_ns);
 /* None to be had at once where the thread has it: a signal handler came between. */
 struct look_turn look_begin_unless_own(uint64_t within_ns);
-/* Only of a turn that was had. */
+/* Nothing, where it was not had. */
 void look_end(struct look_turn turn);
 
 /* One look. `request` bytes are about to be allocated. Call with the lock held. */

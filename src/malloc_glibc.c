@@ -29,8 +29,7 @@ PLIM_EXPORT struct mallinfo2 mallinfo2(void)
         return (struct mallinfo2){0};
     struct look_turn turn = look_begin_unless_own(look_wait_ns); /* an arena may be about to go */
     arenas_read(&pages);
-    if (turn.had)
-        look_end(turn);
+    look_end(turn);
     uint64_t live = arenas_allocated();
     return (struct mallinfo2){
         .arena = pages.committed,

@@ -70,8 +70,7 @@ static int leave(struct entry e, int rc)
 {
     if (rc == 0 && e.ready)
         done(&e);
-    if (e.turn.had)
-        look_end(e.turn);
+    look_end(e.turn);
     inside_leave(e.was_inside);
     return rc;
 }

@@ -166,10 +166,9 @@ static bool pass_begin(struct watch *w)
         return false;
     atomic_store_explicit(&watcher.pass_tid, sys_tid(), memory_order_seq_cst);
     struct look_turn turn = look_begin(lock_wait_ns);
-    if (turn.had) {
+    if (turn.had)
         stats_publish(&w->in, 0);
-        look_end(turn);
-    }
+    look_end(turn);
     watcher_stand_by();
     return true;
 }
@@ -225,8 +224,7 @@ void watcher_hear_outside(void)
         return;
     (void)look_purge(UINT64_MAX);
     struct look_turn turn = look_begin(NS_PER_S);
-    if (!turn.had)
-        return;
-    notify_relay(sys_now_ns());
+    if (turn.had)
+        notify_relay(sys_now_ns());
     look_end(turn);
 }

@@ -15,12 +15,6 @@ static struct {
     size_t active_at; /* in what inside_arena() gives */
 } arenas;
 
-int mib_find(const char *name, struct mib *ret)
-{
-    ret->len = MIB_MAX;
-    return -je_mallctlnametomib(name, ret->at, &ret->len);
-}
-
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len)
 {
     size_t at[MIB_MAX];
@@ -39,23 +33,33 @@ int control_read(const char *name, void *ret, size_t len)
     return -je_mallctl(name, ret, &len, NULL, 0);
 }
 
-static uint64_t statistic(unsigned arena, const char *name)
+int arena_control(const char *prefix, unsigned arena, const char *suffix, void *ret, size_t len,
+                  const void *value)
 {
-    char path[64];
-    size_t value = 0;
-    struct fmt f = FMT_INIT(path);
-    fmt_str(&f, "stats.arenas.");
+    char name[64];
+    struct fmt f = FMT_INIT(name);
+    fmt_str(&f, prefix);
     fmt_u64(&f, arena);
-    fmt_str(&f, name);
-    (void)control_read(path, &value, sizeof(value));
+    fmt_str(&f, suffix);
+    return ret != NULL ? control_read(name, ret, len)
+                       : -je_mallctl(name, NULL, NULL, (void *)(uintptr_t)value, len);
+}
+
+size_t arena_statistic(unsigned arena, const char *name)
+{
+    size_t value = 0;
+    (void)arena_control("stats.arenas.", arena, name, &value, sizeof(value), NULL);
     return value;
 }
 
 int mibs_find(const struct mib_name *names, size_t count)
 {
     int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = mib_find(names[i].name, names[i].ret);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct mib *m = names[i].ret;
+        m->len = MIB_MAX;
+        rc = -je_mallctlnametomib(names[i].name, m->at, &m->len);
+    }
     return rc;
 }
 
@@ -72,8 +76,7 @@ static int find_controls(void)
     return mibs_find(names, ARRAY_LEN(names));
 }
 
-/* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
-static void refresh(void)
+void arenas_refresh(void)
 {
     uint64_t epoch = 1;
     (void)je_mallctlbymib(arenas.epoch.at, arenas.epoch.len, NULL, NULL, &epoch, sizeof(epoch));
@@ -84,9 +87,7 @@ static void refresh(void)
  * and more gives all back at once. */
 static void purge_eagerly_from(unsigned arena, size_t bytes)
 {
-    struct mib m;
-    if (mib_find("arena.0.oversize_threshold", &m) == 0)
-        (void)mib_write(&m, arena, &bytes, sizeof(bytes));
+    (void)arena_control("arena.", arena, ".oversize_threshold", NULL, sizeof(bytes), &bytes);
 }
 
 static const size_t *known_active_pages(unsigned arena)
@@ -108,7 +109,7 @@ static const size_t *ask_active_pages(unsigned arena)
     const size_t *active = known_active_pages(arena);
     if (active != NULL)
         return active;
-    refresh();
+    arenas_refresh();
     return known_active_pages(arena);
 }
 
@@ -129,7 +130,7 @@ int arenas_init(void)
     if (rc == 0)
         rc = decay_init(arenas.automatic);
     if (rc == 0 && JE_NEEDS_HOOKS)
-        rc = hooks_install();
+        rc = arenas_install_hooks(arenas.page);
     learn_layout();
     return rc;
 }
@@ -181,23 +182,19 @@ uint64_t arenas_free(void)
 /* Bytes in pages that jemalloc holds there, in use or free. */
 static uint64_t held(unsigned arena)
 {
-    return (statistic(arena, ".pactive") + statistic(arena, ".pdirty") +
-            statistic(arena, ".pmuzzy")) *
+    return (arena_statistic(arena, ".pactive") + arena_statistic(arena, ".pdirty") +
+            arena_statistic(arena, ".pmuzzy")) *
            arenas.page;
 }
 
 void arenas_hooks_set(unsigned arena)
 {
-    char name[40];
     const struct je_extent_hooks *now = NULL;
-    struct fmt f = FMT_INIT(name);
-    fmt_str(&f, "arena.");
-    fmt_u64(&f, arena);
-    fmt_str(&f, ".extent_hooks");
-    if (arena >= ACCOUNT_ARENAS || control_read(name, &now, sizeof(now)) != 0 ||
+    if (arena >= ACCOUNT_ARENAS ||
+        arena_control("arena.", arena, ".extent_hooks", &now, sizeof(now), NULL) != 0 ||
         hooks_count(now) == arena_is_counted(arena))
         return;
-    refresh();
+    arenas_refresh();
     if (!hooks_count(now)) {
         atomic_store_explicit(&account_active_pages[arena], NULL, memory_order_relaxed);
         account_add(-(int64_t)held(arena));
@@ -205,13 +202,13 @@ void arenas_hooks_set(unsigned arena)
     }
     /* Of its reserve it is not known which is committed: all, so that giving it back is counted. */
     account_arena_made(arena);
-    account_add((int64_t)(held(arena) + statistic(arena, ".retained")));
+    account_add((int64_t)(held(arena) + arena_statistic(arena, ".retained")));
 }
 
 uint64_t arenas_allocated(void)
 {
     size_t allocated = 0;
-    refresh();
+    arenas_refresh();
     (void)mib_read(&arenas.allocated, &allocated, sizeof(allocated));
     return allocated;
 }

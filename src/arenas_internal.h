@@ -1,4 +1,4 @@
-/* What arenas.c and arenas_decay.c share: jemalloc's controls as numbers. */
+/* What arenas*.c share: jemalloc's controls by name, and as numbers. */
 #ifndef PLIM_ARENAS_INTERNAL_H
 #define PLIM_ARENAS_INTERNAL_H
 
@@ -16,7 +16,9 @@ struct mib {
 
 /* All: 0 or -errno. */
 int control_read(const char *name, void *ret, size_t len);
-int mib_find(const char *name, struct mib *ret);
+/* "PREFIX<arena>SUFFIX": reads it, or where ret is NULL calls an action or writes a value. */
+int arena_control(const char *prefix, unsigned arena, const char *suffix, void *ret, size_t len,
+                  const void *value);
 /* The first that is not to be had ends it. */
 struct mib_name {
     const char *name;
@@ -26,6 +28,15 @@ int mibs_find(const struct mib_name *names, size_t count);
 /* Calls an action or writes a value; the index, where there is one, is the mib's second part. */
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len);
 int mib_read(const struct mib *m, void *ret, size_t len);
+
+/* "stats.arenas.<arena>NAME"; 0 if it is not to be had. */
+size_t arena_statistic(unsigned arena, const char *name);
+/* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
+void arenas_refresh(void);
+
+/* Gives all automatic arenas our hooks, where they need them. What the first one took before counts
+ * as committed, or giving it back later would be counted and taking it would not. 0 or -errno. */
+int arenas_install_hooks(size_t page);
 
 /* After jemalloc has been told how many arenas threads share. 0 or -errno. */
 int decay_init(unsigned automatic);

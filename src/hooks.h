@@ -22,8 +22,4 @@ struct hooks_end {
 struct hooks_end hooks_arena_ends(unsigned arena);
 void hooks_arena_ended(const struct hooks_end *end);
 
-/* Gives all automatic arenas the hooks. What the first one took before counts as committed, or
- * giving it back later would be counted and taking it would not. 0 or -errno. */
-int hooks_install(void);
-
 #endif

@@ -118,6 +118,10 @@ int mounts_find(struct resolution *res, enum controller controller, int version,
 /* Finds the directory for a place that is RELATION_DEEPER; its path without root, in ret. */
 int search_by_pid(struct resolution *res, char *ret, size_t len);
 
+/* The next word of *text, which moves behind it: a number, or UNLIMITED for "max", a negative
+ * number and one past what v1 writes for none. -EINVAL: *ret is untouched. */
+int limit_parse(const char **text, uint64_t *ret);
+
 /* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len);

@@ -9,8 +9,7 @@
  */
 static const uint64_t limit_none = (uint64_t)1 << 62;
 
-/* The next word: a number, or UNLIMITED for "max", a negative number and one past the sentinels. */
-static int parse_limit(const char **text, uint64_t *ret)
+int limit_parse(const char **text, uint64_t *ret)
 {
     const char *s = *text + strspn(*text, " \t");
     bool negative = *s == '-';
@@ -42,7 +41,7 @@ static int read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
     const char *text = buf;
     *ret = UNLIMITED;
     int rc = level_read(root, dir, path_len, name, buf, sizeof(buf));
-    return rc < 0 ? rc : parse_limit(&text, ret);
+    return rc < 0 ? rc : limit_parse(&text, ret);
 }
 
 static void add_level(struct cgroup_memory *memory, size_t path_len, uint64_t hard, uint64_t high)
@@ -181,11 +180,11 @@ int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cg
 static uint64_t to_millicpus(const char *text, const char *period_text)
 {
     uint64_t quota, period = 100000; /* the kernel's default */
-    if (parse_limit(&text, &quota) < 0 || quota == UNLIMITED || quota == 0)
+    if (limit_parse(&text, &quota) < 0 || quota == UNLIMITED || quota == 0)
         return UNLIMITED;
     const char *rest = period_text != NULL ? period_text : text;
     if (rest[strspn(rest, " \t\r\n")] != '\0' &&
-        (parse_limit(&rest, &period) < 0 || period == 0 || period == UNLIMITED))
+        (limit_parse(&rest, &period) < 0 || period == 0 || period == UNLIMITED))
         return UNLIMITED;
     unsigned __int128 scaled = (unsigned __int128)quota * 1000;
     uint64_t down = (uint64_t)(scaled / period);

@@ -19,21 +19,14 @@ int level_stat(const char *root, const struct cgroup_dir *dir, size_t path_len,
     return 0;
 }
 
-/* One number, through a held file unless that is NULL; "max" and one that is too large are
- * UNLIMITED. */
+/* One number, through a held file unless that is NULL. */
 static int read_number(const char *root, const struct cgroup_dir *dir, size_t path_len,
                        const char *name, struct sys_file *file, uint64_t *ret)
 {
     char text[64];
+    const char *at = text;
     int rc = level_read_file(root, dir, path_len, name, file, text, sizeof(text));
-    if (rc < 0)
-        return rc;
-    rc = fmt_parse_u64(text, NULL, ret);
-    if (rc == -EINVAL && strncmp(text, "max", 3) != 0)
-        return rc;
-    if (rc < 0)
-        *ret = UNLIMITED;
-    return 0;
+    return rc < 0 ? rc : limit_parse(&at, ret);
 }
 
 int cgroup_read_usage(const char *root, const struct cgroup_dir *dir, size_t path_len,

@@ -1,5 +1,4 @@
-/* What an allocating thread meets where there is no room left: it waits, is refused, or ends the
- * program, see at_limit.h. */
+/* No room left, see at_limit.h. */
 #include "at_limit.h"
 
 #include "admit.h"
@@ -112,8 +111,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
     thread_state.held--;
 }
 
-/* There is no room, or nearly none. false: refuse the request. A reclaimer that allocates would
- * wait for itself, and may be about to free some. */
+/* A reclaimer that allocates would wait for itself, and may be about to free some. */
 bool at_limit_admit(size_t size, struct governor_decision *d)
 {
     if (reclaimers_inside() && runtime.options.on_limit != ON_LIMIT_FAIL)

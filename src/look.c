@@ -65,7 +65,6 @@ static void set_level(enum plim_level level)
     }
 }
 
-/* What a large request will have committed shows in no count before it is served. */
 void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
 {
     uint64_t granted = now - look.granted_ns < granted_for_ns ? look.granted : 0;

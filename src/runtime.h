@@ -6,17 +6,6 @@
  *   conf.c       jemalloc's settings
  *   fork.c       before a fork and after it
  *   namespaces.c unshare() and setns(), which the watcher would be in the way of
- *
- * At work, each with a header of its own:
- *
- *   admit        where the gate stops an allocating thread
- *   look         acquire, decide, act: one look at a time, on an allocating thread or the watcher
- *   at_limit     no room left: wait, refuse, abort
- *   watcher      the thread that looks when nobody allocates, and runs reclaimers
- *   capacity     how many CPUs and how much memory there are for this process
- *   stats        the numbers for plim_stats() and for the stats page
- *   control      what other processes ask for by the stats page (plimsoll ctl)
- *   pressure_fd  who waits for the level to change
  */
 #ifndef PLIM_RUNTIME_H
 #define PLIM_RUNTIME_H

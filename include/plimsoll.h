@@ -51,7 +51,7 @@ struct plim_pressure {
         usage; /* what the kernel counts against the limit; from LOW on less what it drops itself */
     uint64_t soft_limit;
     uint64_t hard_limit;
-    uint64_t target; /* bytes asked of this call */
+    uint64_t target; /* bytes asked of this call; UINT64_MAX, of plim_reclaim(), asks for all */
 };
 
 /* Lets go of about p->target bytes and returns how many bytes it let go. Runs on the library's

@@ -51,6 +51,45 @@ class Cache(Example):
         assert alone or got.get("relieved", 1) > 0, out
 
 
+# In the midst of a query: of another thread, as the mutex is recursive.
+ALL_OF_SQLITE = """#define main example_main
+#include "sqlite_cache.c"
+#undef main
+#include <pthread.h>
+static void *ask(void *db)
+{
+    const struct plim_pressure all = {.size = sizeof(all), .target = UINT64_MAX};
+    return release_cache(&all, db) == 0 && sqlite3_soft_heap_limit64(-1) == 1 ? db : NULL;
+}
+int main(void)
+{
+    sqlite3 *db;
+    pthread_t thread;
+    void *done = NULL;
+    if (sqlite3_open(":memory:", &db) != SQLITE_OK)
+        return 1;
+    sqlite3_mutex_enter(sqlite3_db_mutex(db));
+    return pthread_create(&thread, NULL, ask, db) == 0 && pthread_join(thread, &done) == 0 && done ? 0 : 1;
+}
+"""
+
+ALL_OF_GO = """package main
+
+import (
+    "math"
+    "testing"
+)
+
+func TestAll(t *testing.T) {
+    for i := 0; i < 3; i++ {
+        shared.add()
+    }
+    if freed := shared.shrink(math.MaxUint64); freed != 3*entrySize || shared.len() != 0 {
+        t.Errorf("freed %d", freed)
+    }
+}
+"""
+
 EXAMPLES = [
     Sqlite("c/sqlite_cache.c", flags=C_FLAGS),
     Cache("cxx/lru_cache.cpp", "cached_mib", 381, 50, flags="-Wall -Wextra -Wshadow -Werror"),
@@ -119,7 +158,20 @@ def runs_switched_off(example):
         example.sees(out, alone=True)
 
 
+def gives_all_that_it_has(name, tool, text, line):
+    if not shutil.which(tool, path=f"/usr/bin:/bin:{os.environ['PATH']}"):
+        raise Skip(f"{tool} is not installed")
+    with Workplace(os.path.dirname(name)) as place:
+        with open(f"{place.work}/all_test{os.path.splitext(name)[1]}", "w", encoding="utf-8") as file:
+            file.write(text)
+        place.must(line)
+
+
 def cases():
+    for name, *how in (
+            ("c/sqlite_cache.c", "cc", ALL_OF_SQLITE, "cc -pthread -o all all_test.c -lsqlite3 && ./all"),
+            ("go/cache.go", "go", ALL_OF_GO, "go test .")):
+        yield f"{name} takes a target without a bound", gives_all_that_it_has, name, *how
     for example in EXAMPLES:
         yield f"{example.main} lives within its limit", lives, example
         yield f"{example.main} is killed without its reclaimer", is_killed, example

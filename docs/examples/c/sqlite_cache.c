@@ -50,7 +50,9 @@ static int try_for_a_moment(sqlite3_mutex *mutex)
 static size_t release_cache(const struct plim_pressure *p, void *arg)
 {
     sqlite3 *db = arg;
-    sqlite3_int64 before = sqlite3_memory_used(), target = (sqlite3_int64)p->target;
+    sqlite3_int64 before = sqlite3_memory_used();
+    /* UINT64_MAX asks for all. */
+    sqlite3_int64 target = p->target < INT64_MAX ? (sqlite3_int64)p->target : INT64_MAX;
     sqlite3_mutex *mutex = sqlite3_db_mutex(db);
     if (!try_for_a_moment(mutex)) {
         /* 0 would mean no limit. */

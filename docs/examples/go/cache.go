@@ -62,7 +62,7 @@ func (c *cache) add() {
 	c.lock.Unlock()
 }
 
-func (c *cache) shrink(target int) (freed int) {
+func (c *cache) shrink(target uint64) (freed uint64) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for freed < target && len(c.entries) > 0 {
@@ -86,7 +86,7 @@ var shared cache
 //
 //export shrinkCache
 func shrinkCache(p *C.struct_plim_pressure, _ unsafe.Pointer) C.size_t {
-	return C.size_t(shared.shrink(int(p.target)))
+	return C.size_t(shared.shrink(uint64(p.target)))
 }
 
 // Calls relieve when memory gets short, and every second for as long as it is: the fd tells when the

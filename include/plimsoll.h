@@ -104,9 +104,9 @@ struct plim_limits {
     size_t size;             /* set by the caller */
     uint32_t cgroup_version; /* of the memory controller: 1, 2, or 0 */
     uint32_t cpus;           /* as plim_cpus() */
-    uint64_t hard;           /* memory.max or its like, the smallest over all levels */
+    uint64_t hard;           /* memory.max or its like, the smallest from the own cgroup up */
     uint64_t high;           /* memory.high, likewise */
-    uint64_t soft;           /* what is aimed at, for the level that binds */
+    uint64_t soft;           /* what is aimed at, for what binds */
     char path[256];          /* own memory cgroup as a directory, cut if longer; "" if none */
 };
 PLIM_API int plim_limits(struct plim_limits *l);

@@ -7,7 +7,7 @@
 //
 // Plimsoll governs C's heap and sees Go's in the usage only. GOMEMLIMIT (here: SetMemoryLimit) does
 // the same for Go's, and does not see C's. So Go gets a share of the limit. Under pressure the cache in
-// C's heap shrinks: by a callback, which C code that allocates waits for. And the pressure fd has Go
+// C's heap shrinks: by a reclaimer, which C code that allocates waits for. And the pressure fd has Go
 // give back what it has free.
 package main
 

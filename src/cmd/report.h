@@ -27,6 +27,14 @@ enum report_end {
     REPORT_UNTOLD,   /* a page of another pid namespace: it may run */
 };
 
+/* A request that there was no room for, by the samples. Bytes. */
+struct report_request {
+    uint64_t size;   /* 0: there is none */
+    uint64_t room;   /* what was left when it was asked for, free pages of the heap included */
+    uint64_t before; /* in use then */
+    bool refused;
+};
+
 /* Bytes and nanoseconds; UNLIMITED where not known. */
 struct verdict {
     enum report_cause cause;
@@ -38,10 +46,11 @@ struct verdict {
     uint64_t rise_ns;
     int64_t rise_usage, rise_active, rise_dirty, rise_outside;
     /* Of it, the part below the soft limit, where nothing held the program back. */
-    uint64_t rate;      /* bytes a second */
-    bool still_rising;  /* at its end as fast as over all of it, or nearly */
-    uint64_t request;   /* the largest single one in the last seconds */
-    uint64_t dirty_end; /* free pages at the end */
+    uint64_t rate;                 /* bytes a second */
+    bool still_rising;             /* at its end as fast as over all of it, or nearly */
+    uint64_t largest_request;      /* in the last seconds */
+    struct report_request request; /* of these, which ended it, perhaps */
+    uint64_t dirty_end;            /* free pages at the end */
     /* What was done, over the samples. */
     unsigned purges, passes, refusals;
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;

@@ -52,8 +52,9 @@ static void why(const struct verdict *v, char *to, size_t size)
 {
     bool limited = v->hard != UNLIMITED;
     if (v->cause == REPORT_REQUEST)
-        (void)snprintf(to, size, ": it asked for %s at once, more than the %s that were left.",
-                       words_bytes(v->request), words_bytes(u64_less(v->hard, v->usage)));
+        (void)snprintf(to, size,
+                       ": it asked for up to %s at once, more than the %s that were left.",
+                       words_bytes(v->request.size), words_bytes(v->request.room));
     else if (v->cause == REPORT_UNKNOWN)
         (void)snprintf(to, size,
                        v->peak == UNLIMITED ? ". Its usage is not known."

@@ -102,8 +102,9 @@ static void facts_rise(const struct report_sink *to, const struct verdict *v)
     fact(to, "free pages of the heap", "%s", words_change(v->rise_dirty));
     fact(to, "outside the heap", "%s", words_change(v->rise_outside));
     fact(to, "Trend", v->still_rising ? "it was still rising" : "it was rising less and less");
-    if (v->request > 0)
-        fact(to, "Largest single request", "%s, in the last seconds", words_bytes(v->request));
+    if (v->largest_request > 0)
+        fact(to, "Largest single request", "%s, in the last seconds",
+             words_bytes(v->largest_request));
 }
 
 static void facts_tried(const struct report_sink *to, const struct flight *f,

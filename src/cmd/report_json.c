@@ -36,7 +36,7 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "reclaimer_asked_bytes", json_known(v->asked));
     set(o, "reclaimer_freed_bytes", json_known(v->freed));
     set(o, "throttle_seconds", json_seconds(v->throttle_ns));
-    set(o, "largest_request_bytes", json_known(v->request));
+    set(o, "largest_request_bytes", json_known(v->largest_request));
     set(o, "needed_bytes", json_known(v->needed));
     set(o, "needed_limit_bytes", json_known(v->needed_limit));
     return o;

@@ -1,35 +1,24 @@
 /* What samples mean, see report.h. Pure. */
-#include "report.h"
+#include "report_internal.h"
 
 #include "../options.h"
 
 #include <string.h>
 
-/* A request this long before the end may be what ended it. */
-static const uint64_t request_counts_ns = 5 * NS_PER_S;
-/* A rise that is less than this is none. */
-static const uint64_t rise_min = 1 * MiB;
-
-/* 0 for what is not known; no more than what sums and differences have room for. */
-static uint64_t known(uint64_t bytes)
-{
-    return bytes == UNLIMITED ? 0 : u64_min(bytes, (uint64_t)1 << 60);
-}
-
 /* Usage that is not the heap's. */
 static int64_t outside(const struct record_sample *s)
 {
-    return (int64_t)known(s->usage) - (int64_t)known(s->committed);
+    return (int64_t)report_known(s->usage) - (int64_t)report_known(s->committed);
 }
 
 static int64_t difference(uint64_t to, uint64_t from)
 {
-    return (int64_t)known(to) - (int64_t)known(from);
+    return (int64_t)report_known(to) - (int64_t)report_known(from);
 }
 
 static void add(uint64_t *to, uint64_t more)
 {
-    *to = u64_min(*to + known(more), (uint64_t)1 << 60);
+    *to = u64_min(*to + report_known(more), (uint64_t)1 << 60);
 }
 
 static void sum_up(const struct flight *f, struct verdict *v)
@@ -45,14 +34,14 @@ static void sum_up(const struct flight *f, struct verdict *v)
         add(&v->freed, s->freed);
         add(&v->throttle_ns, u64_min(s->throttle_us, UINT32_MAX) * 1000);
         add(&v->cpu_ns, u64_min(s->cpu_us, UINT32_MAX) * 1000);
-        v->peak = u64_max(v->peak, known(s->usage));
-        v->needed = u64_max(v->needed, u64_less(known(s->usage), known(s->dirty)));
-        if (last->at_ns - s->at_ns <= request_counts_ns)
-            v->request = u64_max(v->request, known(s->request));
+        v->peak = u64_max(v->peak, report_known(s->usage));
+        v->needed = u64_max(v->needed, report_in_use(s));
+        if (last->at_ns - s->at_ns <= report_request_counts_ns)
+            v->largest_request = u64_max(v->largest_request, report_known(s->request));
     }
     v->span_ns = last->at_ns - f->samples[0].at_ns;
     v->usage = last->usage;
-    v->dirty_end = known(last->dirty);
+    v->dirty_end = report_known(last->dirty);
     v->soft = last->soft;
     v->hard = last->hard;
 }
@@ -63,10 +52,10 @@ static unsigned rise_begin(const struct flight *f, unsigned top)
 {
     uint64_t low = UNLIMITED;
     for (unsigned i = 0; i <= top; i++)
-        low = u64_min(low, known(f->samples[i].usage));
-    uint64_t mark = low + (known(f->samples[top].usage) - low) / 10;
+        low = u64_min(low, report_known(f->samples[i].usage));
+    uint64_t mark = low + (report_known(f->samples[top].usage) - low) / 10;
     unsigned begin = top;
-    while (begin > 0 && known(f->samples[begin].usage) > mark)
+    while (begin > 0 && report_known(f->samples[begin].usage) > mark)
         begin--;
     return begin;
 }
@@ -76,7 +65,7 @@ static unsigned highest(const struct flight *f)
 {
     unsigned top = 0;
     for (unsigned i = 1; i < f->sample_count; i++)
-        if (known(f->samples[i].usage) >= known(f->samples[top].usage))
+        if (report_known(f->samples[i].usage) >= report_known(f->samples[top].usage))
             top = i;
     return top;
 }
@@ -84,7 +73,7 @@ static unsigned highest(const struct flight *f)
 /* When its usage was seen, which is that of its highest look: the last one, where usage rises. */
 static uint64_t seen_ns(const struct record_sample *s)
 {
-    return known(s->at_ns) + u64_min(s->span_us, UINT32_MAX) * 1000;
+    return report_known(s->at_ns) + u64_min(s->span_us, UINT32_MAX) * 1000;
 }
 
 static uint64_t seen_apart(const struct record_sample *from, const struct record_sample *to)
@@ -108,7 +97,7 @@ static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int6
 static unsigned free_top(const struct flight *f, unsigned begin, unsigned top)
 {
     unsigned i = begin;
-    while (i < top && known(f->samples[i].usage) < f->samples[i].soft)
+    while (i < top && report_known(f->samples[i].usage) < f->samples[i].soft)
         i++;
     return i > begin ? i : top;
 }
@@ -117,7 +106,7 @@ static void judge_rate(const struct flight *f, unsigned begin, unsigned top, str
 {
     int64_t rise = difference(f->samples[top].usage, f->samples[begin].usage);
     uint64_t ns = seen_apart(&f->samples[begin], &f->samples[top]);
-    if (rise < (int64_t)rise_min || ns == 0)
+    if (rise < REPORT_RISE_MIN || ns == 0)
         return;
     v->still_rising = is_steady(f, begin, top, rise);
     /* A broken record may tell of exabytes a nanosecond. */
@@ -127,10 +116,9 @@ static void judge_rate(const struct flight *f, unsigned begin, unsigned top, str
 
 static enum report_cause cause_of(const struct verdict *v)
 {
-    if (v->usage != UNLIMITED && v->request > u64_less(v->hard, v->usage) &&
-        v->request > v->hard / 16)
+    if (v->request.size > 0)
         return REPORT_REQUEST;
-    if (v->rise_usage < (int64_t)rise_min)
+    if (v->rise_usage < REPORT_RISE_MIN)
         return REPORT_UNKNOWN;
     if (v->rise_outside > v->rise_active && v->rise_outside > v->rise_dirty)
         return REPORT_OUTSIDE;
@@ -179,21 +167,23 @@ static uint64_t limit_for(uint64_t needed, const struct verdict *v)
 void report_judge(const struct flight *f, struct verdict *ret)
 {
     *ret = (struct verdict){.usage = f->values[PAGE_USAGE],
-                            .peak = known(f->values[PAGE_PEAK_USAGE]),
+                            .peak = report_known(f->values[PAGE_PEAK_USAGE]),
                             .soft = f->values[PAGE_SOFT],
                             .hard = f->values[PAGE_HARD],
-                            .dirty_end = known(f->values[PAGE_DIRTY])};
-    ret->needed = u64_less(known(ret->usage), ret->dirty_end);
+                            .dirty_end = report_known(f->values[PAGE_DIRTY])};
+    ret->needed = u64_less(report_known(ret->usage), ret->dirty_end);
     if (f->sample_count > 0) {
         sum_up(f, ret);
+        report_find_request(f, &ret->request);
         judge_rise(f, ret);
     }
     ret->cannot_meet = f->values[PAGE_CANNOT_MEET] == 1;
-    if (ret->cause == REPORT_REQUEST) /* it would have come on top */
-        add(&ret->needed, ret->request);
+    if (ret->cause == REPORT_REQUEST)
+        ret->needed = u64_max(ret->needed, ret->request.before + ret->request.size);
     ret->needed_limit = limit_for(ret->needed, ret);
     if (ret->peak == 0) /* no usage is ever that low: it was never known */
         ret->peak = ret->needed = ret->needed_limit = UNLIMITED;
-    ret->at_limit = ret->hard != UNLIMITED && known(ret->usage) >= u64_share(ret->hard, 9, 10);
+    ret->at_limit =
+        ret->hard != UNLIMITED && report_known(ret->usage) >= u64_share(ret->hard, 9, 10);
     ret->end = end_of(f, ret);
 }

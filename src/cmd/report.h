@@ -45,12 +45,14 @@ struct verdict {
     /* The last rise: from the last time that usage was near its lowest, to its end. */
     uint64_t rise_ns;
     int64_t rise_usage, rise_active, rise_dirty, rise_outside;
+    int64_t rise_untouched; /* of the heap, at least */
     /* Of it, the part below the soft limit, where nothing held the program back. */
     uint64_t rate;                 /* bytes a second */
     bool still_rising;             /* at its end as fast as over all of it, or nearly */
     uint64_t largest_request;      /* in the last seconds */
     struct report_request request; /* of these, which ended it, perhaps */
     uint64_t dirty_end;            /* free pages at the end */
+    uint64_t untouched_end; /* pages that the heap has taken and nobody has touched, at least */
     /* What was done, over the samples. */
     unsigned purges, passes, refusals;
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;

@@ -167,7 +167,7 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
     case REPORT_REQUEST:
         say(ret,
             "PLIMSOLL_ON_LIMIT=fail makes malloc return NULL for such a request in place of "
-            "the kill. To serve it, a limit of about %s is needed.",
+            "the kill. To serve it, a limit of up to %s is needed.",
             words_bytes(v->needed_limit));
         break;
     case REPORT_UNKNOWN:

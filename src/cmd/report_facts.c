@@ -80,7 +80,9 @@ static void facts_memory(const struct report_sink *to, const struct flight *f,
     fact(to, "Highest", "%s", bytes_if_known(v->peak));
     fact(to, "Heap in use", "%s", words_bytes(active));
     fact(to, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
-    if (v->usage != UNLIMITED)
+    if (v->untouched_end > 0)
+        fact(to, "Of the heap, not touched", "at least %s", words_bytes(v->untouched_end));
+    else if (v->usage != UNLIMITED)
         fact(to, "Outside the heap", "%s%s", words_bytes(u64_less(v->usage, committed)),
              f->values[PAGE_SOURCE] == LIMITS_CGROUP
                  ? ": of other processes of the cgroup, or not from malloc"
@@ -100,7 +102,10 @@ static void facts_rise(const struct report_sink *to, const struct verdict *v)
          words_span(v->rise_ns), words_bytes(v->rate));
     fact(to, "of this, heap in use", "%s", words_change(v->rise_active));
     fact(to, "free pages of the heap", "%s", words_change(v->rise_dirty));
-    fact(to, "outside the heap", "%s", words_change(v->rise_outside));
+    if (v->rise_untouched != 0)
+        fact(to, "of the heap, not touched", "at least %s", words_change(v->rise_untouched));
+    else
+        fact(to, "outside the heap", "%s", words_change(v->rise_outside));
     fact(to, "Trend", v->still_rising ? "it was still rising" : "it was rising less and less");
     if (v->largest_request > 0)
         fact(to, "Largest single request", "%s, in the last seconds",
@@ -143,10 +148,11 @@ static void facts_needed(const struct report_sink *to, const struct verdict *v)
     if (v->needed == UNLIMITED)
         return;
     group(to, "What would have been needed");
-    fact(to, "In use at most", "%s, without the free pages of this heap", words_bytes(v->needed));
+    fact(to, v->cause == REPORT_REQUEST ? "With that request" : "In use at most",
+         "%s, without the free pages of this heap", words_bytes(v->needed));
     fact(to, "So at least a limit of", "%s, which has its soft limit there",
          words_bytes(v->needed_limit));
-    if (v->still_rising && v->rate >= 1)
+    if (v->still_rising && v->rate >= 1 && v->cause != REPORT_REQUEST)
         fact(to, "But it was still rising", "each 100 MiB more last another %s at that rate",
              words_span(100 * MiB * NS_PER_S / v->rate));
 }
@@ -157,8 +163,14 @@ static void facts_resident(const struct report_sink *to, const struct flight *f)
     if (!f->resident_known)
         return;
     group(to, "Resident memory of this process");
-    fact(to, "Anonymous", "%s; the heap is %s of it", words_bytes(r->anonymous),
-         words_bytes(f->values[PAGE_COMMITTED]));
+    uint64_t committed = f->values[PAGE_COMMITTED];
+    if (committed > r->anonymous)
+        fact(to, "Anonymous", "%s; the heap has taken %s, and at least %s of that is not in memory",
+             words_bytes(r->anonymous), words_bytes(committed),
+             words_bytes(committed - r->anonymous));
+    else
+        fact(to, "Anonymous", "%s; the heap is up to %s of it", words_bytes(r->anonymous),
+             words_bytes(committed));
     fact(to, "Shared", "%s: /dev/shm, memfd, System V", words_bytes(r->shared));
     fact(to, "Files", "%s: the program, libraries, mapped files", words_bytes(r->file));
     fact(to, "Page tables", "%s", words_bytes(r->page_tables));

@@ -29,6 +29,7 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "rise_heap_in_use_bytes", json_integer(v->rise_active));
     set(o, "rise_free_pages_bytes", json_integer(v->rise_dirty));
     set(o, "rise_outside_heap_bytes", json_integer(v->rise_outside));
+    set(o, "rise_heap_untouched_bytes", json_integer(v->rise_untouched));
     set(o, "rise_seconds", json_seconds(v->rise_ns));
     set(o, "rise_bytes_per_second", json_number(v->rate));
     set(o, "still_rising", json_boolean(v->still_rising));

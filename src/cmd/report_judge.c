@@ -5,10 +5,17 @@
 
 #include <string.h>
 
-/* Usage that is not the heap's. */
-static int64_t outside(const struct record_sample *s)
+/* Usage that is not the heap's. No less than none: pages that the heap has taken show in the usage
+ * only as they are touched. */
+static uint64_t outside(const struct record_sample *s)
 {
-    return (int64_t)report_known(s->usage) - (int64_t)report_known(s->committed);
+    return u64_less(report_known(s->usage), report_known(s->committed));
+}
+
+/* Of the heap, at least: it is more where there is usage outside. */
+static uint64_t untouched(const struct record_sample *s)
+{
+    return s->usage == UNLIMITED ? 0 : u64_less(report_known(s->committed), s->usage);
 }
 
 static int64_t difference(uint64_t to, uint64_t from)
@@ -42,6 +49,7 @@ static void sum_up(const struct flight *f, struct verdict *v)
     v->span_ns = last->at_ns - f->samples[0].at_ns;
     v->usage = last->usage;
     v->dirty_end = report_known(last->dirty);
+    v->untouched_end = untouched(last);
     v->soft = last->soft;
     v->hard = last->hard;
 }
@@ -133,7 +141,8 @@ static void judge_rise(const struct flight *f, struct verdict *v)
     v->rise_usage = difference(to->usage, from->usage);
     v->rise_active = difference(to->active, from->active);
     v->rise_dirty = difference(to->dirty, from->dirty);
-    v->rise_outside = outside(to) - outside(from);
+    v->rise_outside = difference(outside(to), outside(from));
+    v->rise_untouched = difference(untouched(to), untouched(from));
     judge_rate(f, begin, free_top(f, begin, top), v);
     v->cause = cause_of(v);
 }

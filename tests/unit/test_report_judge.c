@@ -183,3 +183,16 @@ Test(report_judge, needed_is_the_highest_in_use_where_that_is_more)
     add(98, 105, 0);
     expect_request(35, 30, 105);
 }
+
+Test(report_judge, pages_that_are_taken_and_not_touched_make_no_usage_outside_the_heap_negative)
+{
+    add(30, 20, 0); /* 10 MiB outside */
+    add(60, 50, 0);
+    add(90, 150, 0);
+    report_judge(&flight, &verdict);
+    cr_expect_eq(verdict.rise_usage, (int64_t)(60 * MiB));
+    cr_expect_eq(verdict.rise_active, (int64_t)(130 * MiB));
+    cr_expect_eq(verdict.rise_untouched, (int64_t)(60 * MiB));
+    cr_expect_eq(verdict.rise_outside, -(int64_t)(10 * MiB));
+    cr_expect_eq(verdict.untouched_end, 60 * MiB);
+}

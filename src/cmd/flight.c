@@ -37,6 +37,14 @@ static void copy_text(char *to, size_t size, const char *from)
     clean_text(to);
 }
 
+/* Of a page of the dead. */
+static bool is_replaced(const struct page_view *view)
+{
+    uint64_t start;
+    return view->pid > 0 && view->pid <= INT32_MAX &&
+           page_start_time((uint32_t)view->pid, &start) == 0 && start == view->start_time;
+}
+
 static int parse_page(const struct page_view *view, struct flight *ret)
 {
     ret->from_page = ret->complete = true;
@@ -53,6 +61,7 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     ret->taken_ns = ret->values[PAGE_UPDATED];
     ret->taken_at = page_written_at(view);
     ret->life = page_life(view);
+    ret->replaced = ret->life == PAGE_DEAD && is_replaced(view);
     for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
         struct page_sample packed = page_sample_at(view, i);
         struct record_sample sample;

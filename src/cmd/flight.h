@@ -26,6 +26,7 @@ struct flight {
     bool from_page;      /* else from a record */
     bool complete;       /* the record has its last line; a page is complete */
     enum page_life life; /* of a page's process; a record does not tell */
+    bool replaced;       /* it is PAGE_DEAD since its process runs another program now (exec) */
     unsigned bad_lines;
     uint64_t pid, start_time, uid;
     uint64_t created_ns, created_at; /* monotonic and wall clock, nanoseconds */

@@ -21,10 +21,12 @@ enum report_cause {
 /* How it ended, as far as can be told. */
 enum report_end {
     REPORT_GOING_ON, /* a record, or a page whose process runs */
-    REPORT_KILLED,   /* a page left behind at level critical and near the limit: by the kernel */
+    REPORT_AT_LIMIT, /* a page left behind near a cgroup's limit: the kernel killed it, or it
+                        ended abruptly, which leaves the same */
     REPORT_GONE,     /* a page that was left behind otherwise: killed, or _exit */
     REPORT_REFUSED,  /* a record from just before PLIMSOLL_ON_LIMIT=abort ended the program */
     REPORT_UNTOLD,   /* a page of another pid namespace: it may run */
+    REPORT_REPLACED, /* a page from before an exec: the process runs another program now */
 };
 
 /* A request that there was no room for, by the samples. Bytes. */

@@ -12,8 +12,8 @@
 static const char *what_ended(const struct flight *f, const struct verdict *v)
 {
     switch (v->end) {
-    case REPORT_KILLED:
-        return "was most probably killed by the kernel at its memory limit";
+    case REPORT_AT_LIMIT:
+        return "was at its memory limit and is gone (killed by the kernel, or ended abruptly)";
     case REPORT_GONE:
         return "ended without cleaning up (killed, or _exit)";
     case REPORT_REFUSED:
@@ -23,6 +23,8 @@ static const char *what_ended(const struct flight *f, const struct verdict *v)
                              "here; it was at its memory limit when last seen"
                            : "runs in another pid namespace or is gone, which cannot be told from "
                              "here";
+    case REPORT_REPLACED:
+        return "runs another program now (exec); this is what it was before";
     case REPORT_GOING_ON:
         break;
     }
@@ -171,7 +173,7 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
             words_bytes(v->needed_limit));
         break;
     case REPORT_UNKNOWN:
-        if (v->end != REPORT_KILLED && v->end != REPORT_GONE)
+        if (v->end != REPORT_AT_LIMIT && v->end != REPORT_GONE)
             say(ret, "Nothing here says that memory was what went wrong.");
         break;
     }

@@ -46,9 +46,10 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
     if (f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(to, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
     fact(to, "Read from", "%s",
-         f->from_page  ? pages[f->life]
-         : f->complete ? "a flight record"
-                       : "a flight record that was cut short");
+         f->replaced    ? "the stats page from before it ran another program"
+         : f->from_page ? pages[f->life]
+         : f->complete  ? "a flight record"
+                        : "a flight record that was cut short");
     fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
     if (f->on_limit[0] != '\0')
         fact(to, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);

@@ -96,7 +96,8 @@ static void print_head(const struct flight *f, const struct verdict *v, FILE *to
     escape(to, f->comm);
     fprintf(to, " %llu: memory report</title>\n<style>\n%s</style>\n</head>\n<body>\n",
             (unsigned long long)f->pid, style);
-    bool calm = v->end == REPORT_GONE || (v->end == REPORT_UNTOLD && !v->at_limit) ||
+    bool calm = v->end == REPORT_GONE || v->end == REPORT_REPLACED ||
+                (v->end == REPORT_UNTOLD && !v->at_limit) ||
                 (v->end == REPORT_GOING_ON && f->from_page);
     fprintf(to, "<div class=\"%s\">\n<h1>", calm ? "calm" : "end");
     escape(to, headline);

@@ -13,7 +13,8 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
 {
     static const char *const causes[] = {"unknown", "live_memory", "free_pages", "outside_heap",
                                          "large_request"};
-    static const char *const ends[] = {"going_on", "killed", "gone", "aborted", "unknown"};
+    static const char *const ends[] = {"going_on", "at_limit", "gone",
+                                       "aborted",  "unknown",  "replaced"};
     char headline[REPORT_LINE_MAX];
     struct advice advice;
     json_t *o = json_object(), *lines = json_array();

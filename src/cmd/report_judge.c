@@ -1,6 +1,7 @@
 /* What samples mean, see report.h. Pure. */
 #include "report_internal.h"
 
+#include "../limits.h"
 #include "../options.h"
 
 #include <string.h>
@@ -147,6 +148,17 @@ static void judge_rise(const struct flight *f, struct verdict *v)
     v->cause = cause_of(v);
 }
 
+/* Where the kernel kills: not at PLIMSOLL_LIMIT's bytes, which usage may pass, nor at memory.high.
+ */
+static bool was_at_hard_limit(const struct flight *f, const struct verdict *v)
+{
+    const uint64_t *values = f->values;
+    bool stalls = values[PAGE_CGROUP_HIGH] == values[PAGE_HARD] &&
+                  values[PAGE_CGROUP_MAX] > values[PAGE_HARD];
+    return v->at_limit && values[PAGE_SOURCE] == LIMITS_CGROUP && !stalls &&
+           report_known(v->usage) <= v->hard && values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL;
+}
+
 static enum report_end end_of(const struct flight *f, const struct verdict *v)
 {
     if (!f->from_page)
@@ -159,8 +171,9 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
     case PAGE_DEAD:
         break;
     }
-    return v->at_limit && f->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL ? REPORT_KILLED
-                                                                       : REPORT_GONE;
+    if (f->replaced)
+        return REPORT_REPLACED;
+    return was_at_hard_limit(f, v) ? REPORT_AT_LIMIT : REPORT_GONE;
 }
 
 /* The limit that has its soft limit at `needed`, by the share that the soft limit has now. */

@@ -1,5 +1,6 @@
 /* plimsoll report's judge: what made-up samples mean. Figures in MiB under a limit of 100. */
 #include "../../src/cmd/report.h"
+#include "../../src/limits.h"
 
 #include <criterion/criterion.h>
 
@@ -12,7 +13,10 @@ static struct verdict verdict;
 static void begin(void)
 {
     flight = (struct flight){.samples = samples, .from_page = true, .life = PAGE_DEAD};
-    flight.values[PAGE_SOURCE] = 1;
+    flight.values[PAGE_SOURCE] = LIMITS_CGROUP;
+    flight.values[PAGE_LEVEL] = PAGE_LEVEL_CRITICAL;
+    flight.values[PAGE_HARD] = flight.values[PAGE_CGROUP_MAX] = HARD * MiB;
+    flight.values[PAGE_CGROUP_HIGH] = UNLIMITED;
 }
 
 TestSuite(report_judge, .init = begin);
@@ -195,4 +199,52 @@ Test(report_judge, pages_that_are_taken_and_not_touched_make_no_usage_outside_th
     cr_expect_eq(verdict.rise_untouched, (int64_t)(60 * MiB));
     cr_expect_eq(verdict.rise_outside, -(int64_t)(10 * MiB));
     cr_expect_eq(verdict.untouched_end, 60 * MiB);
+}
+
+/* --- how it ended --- */
+
+static void expect_end(enum report_end end)
+{
+    report_judge(&flight, &verdict);
+    cr_expect_eq(verdict.end, end, "%d", (int)verdict.end);
+}
+
+Test(report_judge, process_that_was_at_a_limit_where_the_kernel_kills_may_have_been_killed)
+{
+    grow(20, 100, 10);
+    expect_end(REPORT_AT_LIMIT);
+    flight.values[PAGE_LEVEL]--;
+    expect_end(REPORT_GONE);
+}
+
+Test(report_judge, no_kernel_kills_at_a_limit_that_no_cgroup_sets)
+{
+    grow(20, 100, 10);
+    flight.values[PAGE_SOURCE] = LIMITS_PROCESS;
+    expect_end(REPORT_GONE);
+    flight.values[PAGE_SOURCE] = LIMITS_MACHINE;
+    expect_end(REPORT_GONE);
+}
+
+Test(report_judge, nor_where_usage_may_pass_the_limit)
+{
+    grow(20, 100, 10);
+    add(119, 119, 0);
+    expect_end(REPORT_GONE);
+}
+
+Test(report_judge, nor_at_memory_high)
+{
+    grow(20, 100, 10);
+    flight.values[PAGE_CGROUP_HIGH] = HARD * MiB;
+    expect_end(REPORT_AT_LIMIT);
+    flight.values[PAGE_CGROUP_MAX] = (HARD + 20) * MiB;
+    expect_end(REPORT_GONE);
+}
+
+Test(report_judge, process_that_runs_another_program_has_not_ended)
+{
+    grow(20, 100, 10);
+    flight.replaced = true;
+    expect_end(REPORT_REPLACED);
 }

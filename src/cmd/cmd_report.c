@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum flag { FLAG_TEXT, FLAG_HTML, FLAG_JSON };
@@ -28,6 +29,26 @@ struct wish {
     bool text, json;
     const char *html; /* NULL: no page */
 };
+
+/* What must not be written over: what the report is made from, and any other record or page. A page
+ * that is being made is known by its name only. */
+static bool is_evidence(const char *path, const char *input)
+{
+    struct stat to, from;
+    struct page_name name;
+    char begin[sizeof(RECORD_FIRST_WORDS)];
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &to) < 0 || !S_ISREG(to.st_mode))
+        return false;
+    if (page_name_parse(slash != NULL ? slash + 1 : path, &name) ||
+        (stat(input, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino))
+        return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, begin, sizeof(begin));
+    if (fd >= 0)
+        (void)close(fd);
+    return len > 0 && flight_is_evidence(begin, (size_t)len);
+}
 
 /* -errno. */
 static int create(const char *path, FILE **ret)
@@ -86,6 +107,9 @@ static int show(const char *path, const struct wish *wish)
 {
     struct flight flight;
     struct verdict verdict;
+    if (wish->html != NULL && is_evidence(wish->html, path))
+        return cmd_bad_value(&verb_report, "--html", wish->html,
+                             "a file that is no flight record or stats page; nothing is written");
     int code = EXIT_OK, rc = flight_load(path, &flight);
     if (rc < 0) {
         cmd_say("report: cannot read %s: %s", path,

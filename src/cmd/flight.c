@@ -83,6 +83,13 @@ int flight_parse(const void *data, size_t len, struct flight *ret)
     return rc < 0 ? rc : parse_page(&view, ret);
 }
 
+bool flight_is_evidence(const void *data, size_t len)
+{
+    static const char record[] = RECORD_FIRST_WORDS;
+    return (len >= sizeof(record) - 1 && memcmp(data, record, sizeof(record) - 1) == 0) ||
+           (len >= sizeof(PAGE_MAGIC) - 1 && memcmp(data, PAGE_MAGIC, sizeof(PAGE_MAGIC) - 1) == 0);
+}
+
 /* All of a file of up to file_max bytes; *ret is to be freed. */
 static int read_all(int fd, char **ret, size_t *ret_len)
 {

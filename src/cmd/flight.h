@@ -11,6 +11,9 @@
 #include "../stats_page_file.h"
 #include "../record_format.h"
 
+/* A number follows, that of the format. */
+#define RECORD_FIRST_WORDS "plimsoll record "
+
 enum {
     FLIGHT_SAMPLES_MAX = 16384,
     FLIGHT_RECLAIMERS_MAX = 64,
@@ -51,6 +54,8 @@ struct flight {
 /* Takes a record or a page apart. 0, -EBADMSG: neither of them, -ENOMEM. flight_free() it in any
  * case. */
 int flight_parse(const void *data, size_t len, struct flight *ret);
+/* Begins as a record or a page does, of whatever version. */
+bool flight_is_evidence(const void *data, size_t len);
 /* From a file. -errno, -EFBIG for one that is too large for either. */
 int flight_load(const char *path, struct flight *ret);
 void flight_free(struct flight *flight);

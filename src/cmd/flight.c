@@ -47,7 +47,8 @@ static bool is_replaced(const struct page_view *view)
 
 static int parse_page(const struct page_view *view, struct flight *ret)
 {
-    ret->from_page = ret->complete = true;
+    ret->from_page = true;
+    ret->complete = view->ring != NULL;
     ret->pid = view->pid;
     ret->start_time = view->start_time;
     ret->uid = view->uid;

@@ -27,7 +27,7 @@ struct flight_reclaimer {
 
 struct flight {
     bool from_page;      /* else from a record */
-    bool complete;       /* the record has its last line; a page is complete */
+    bool complete;       /* the record has its last line; the page has its samples */
     enum page_life life; /* of a page's process; a record does not tell */
     bool replaced;       /* it is PAGE_DEAD since its process runs another program now (exec) */
     unsigned bad_lines;

@@ -50,7 +50,7 @@ static const char *what_grew(enum report_cause cause)
 }
 
 /* Goes on behind what_ended(). */
-static void why(const struct verdict *v, char *to, size_t size)
+static void why(const struct flight *f, const struct verdict *v, char *to, size_t size)
 {
     bool limited = v->hard != UNLIMITED;
     if (v->cause == REPORT_REQUEST)
@@ -59,8 +59,9 @@ static void why(const struct verdict *v, char *to, size_t size)
                        words_bytes(v->request.size), words_bytes(v->request.room));
     else if (v->cause == REPORT_UNKNOWN)
         (void)snprintf(to, size,
-                       v->peak == UNLIMITED ? ". Its usage is not known."
-                                            : ". Usage did not rise in the time that is known.");
+                       v->peak == UNLIMITED  ? ". Its usage is not known."
+                       : f->sample_count < 2 ? ". Whether its usage rose is not known."
+                                             : ". Usage did not rise in the time that is known.");
     else
         (void)snprintf(to, size, ". What grew: %s; usage rose by %s in %s to %s%s%s.",
                        what_grew(v->cause), words_bytes((uint64_t)v->rise_usage),
@@ -72,7 +73,7 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
 {
     char reason[REPORT_LINE_MAX];
     bool gone = v->end == REPORT_GONE;
-    why(v, reason, sizeof(reason));
+    why(f, v, reason, sizeof(reason));
     (void)snprintf(to, size, "%s (pid %" PRIu64 ") %s%s%s%s",
                    f->comm[0] != '\0' ? f->comm : "The process", f->pid, what_ended(f, v),
                    gone ? "; when last seen it was at level " : "",
@@ -183,6 +184,9 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
                  "status know.");
     if (v->hard != UNLIMITED && v->dirty_end > v->hard / 10 && v->cause != REPORT_FREE)
         say(ret, "At the end %s of free pages had not been given back.", words_bytes(v->dirty_end));
-    if (!f->from_page && !f->complete)
-        say(ret, "The record was cut short: the process ended while it was being written.");
+    if (f->from_page && !f->complete)
+        say(ret, "The page was cut short: the samples of the time before the end are missing.");
+    else if (!f->complete)
+        say(ret, "The record was cut short: the process ended, or there was no room, while it was "
+                 "being written.");
 }

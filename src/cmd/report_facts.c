@@ -45,11 +45,13 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
          (unsigned long long)f->pid, (unsigned long long)f->uid);
     if (f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(to, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
-    fact(to, "Read from", "%s",
+    fact(to, "Read from", "%s%s",
          f->replaced    ? "the stats page from before it ran another program"
          : f->from_page ? pages[f->life]
-         : f->complete  ? "a flight record"
-                        : "a flight record that was cut short");
+                        : "a flight record",
+         f->complete    ? ""
+         : f->from_page ? ", cut short: its samples are missing"
+                        : " that was cut short");
     fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
     if (f->on_limit[0] != '\0')
         fact(to, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
@@ -90,11 +92,16 @@ static void facts_memory(const struct report_sink *to, const struct flight *f,
                  : "");
 }
 
-static void facts_rise(const struct report_sink *to, const struct verdict *v)
+static void facts_rise(const struct report_sink *to, const struct flight *f,
+                       const struct verdict *v)
 {
     if (v->peak == UNLIMITED)
         return;
     group(to, "What grew");
+    if (f->sample_count < 2) {
+        fact(to, "Usage", "not known: there are no samples of the time before the end");
+        return;
+    }
     if (v->rise_usage <= 0 || v->rise_ns == 0) {
         fact(to, "Usage", "did not rise in the %s that are known", words_span(v->span_ns));
         return;
@@ -116,6 +123,8 @@ static void facts_rise(const struct report_sink *to, const struct verdict *v)
 static void facts_tried(const struct report_sink *to, const struct flight *f,
                         const struct verdict *v)
 {
+    if (f->sample_count == 0)
+        return;
     group(to, "What was tried");
     fact(to, "Purges of free pages", "%u, which gave back %s", v->purges, words_bytes(v->purged));
     if (v->passes > 0)
@@ -197,7 +206,7 @@ void report_facts(const struct flight *f, const struct verdict *v, const struct 
 {
     facts_process(sink, f);
     facts_memory(sink, f, v);
-    facts_rise(sink, v);
+    facts_rise(sink, f, v);
     facts_tried(sink, f, v);
     facts_needed(sink, v);
     facts_resident(sink, f);

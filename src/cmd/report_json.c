@@ -9,6 +9,15 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
+/* What samples tell; null where there are too few of them. */
+static json_t *seen(const struct flight *f, unsigned least, json_t *value)
+{
+    if (f->sample_count >= least)
+        return value;
+    json_decref(value);
+    return json_null();
+}
+
 static json_t *verdict_json(const struct flight *f, const struct verdict *v)
 {
     static const char *const causes[] = {"unknown", "live_memory", "free_pages", "outside_heap",
@@ -26,19 +35,19 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
     set(o, "advice", lines);
     set(o, "cause", json_string(causes[v->cause]));
     set(o, "end", json_string(ends[v->end]));
-    set(o, "rise_bytes", json_integer(v->rise_usage));
-    set(o, "rise_heap_in_use_bytes", json_integer(v->rise_active));
-    set(o, "rise_free_pages_bytes", json_integer(v->rise_dirty));
-    set(o, "rise_outside_heap_bytes", json_integer(v->rise_outside));
-    set(o, "rise_heap_untouched_bytes", json_integer(v->rise_untouched));
-    set(o, "rise_seconds", json_seconds(v->rise_ns));
-    set(o, "rise_bytes_per_second", json_number(v->rate));
-    set(o, "still_rising", json_boolean(v->still_rising));
-    set(o, "purged_bytes", json_known(v->purged));
-    set(o, "reclaimer_asked_bytes", json_known(v->asked));
-    set(o, "reclaimer_freed_bytes", json_known(v->freed));
-    set(o, "throttle_seconds", json_seconds(v->throttle_ns));
-    set(o, "largest_request_bytes", json_known(v->largest_request));
+    set(o, "rise_bytes", seen(f, 2, json_integer(v->rise_usage)));
+    set(o, "rise_heap_in_use_bytes", seen(f, 2, json_integer(v->rise_active)));
+    set(o, "rise_free_pages_bytes", seen(f, 2, json_integer(v->rise_dirty)));
+    set(o, "rise_outside_heap_bytes", seen(f, 2, json_integer(v->rise_outside)));
+    set(o, "rise_heap_untouched_bytes", seen(f, 2, json_integer(v->rise_untouched)));
+    set(o, "rise_seconds", seen(f, 2, json_seconds(v->rise_ns)));
+    set(o, "rise_bytes_per_second", seen(f, 2, json_number(v->rate)));
+    set(o, "still_rising", seen(f, 2, json_boolean(v->still_rising)));
+    set(o, "purged_bytes", seen(f, 1, json_known(v->purged)));
+    set(o, "reclaimer_asked_bytes", seen(f, 1, json_known(v->asked)));
+    set(o, "reclaimer_freed_bytes", seen(f, 1, json_known(v->freed)));
+    set(o, "throttle_seconds", seen(f, 1, json_seconds(v->throttle_ns)));
+    set(o, "largest_request_bytes", seen(f, 1, json_known(v->largest_request)));
     set(o, "needed_bytes", json_known(v->needed));
     set(o, "needed_limit_bytes", json_known(v->needed_limit));
     return o;

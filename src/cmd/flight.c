@@ -54,7 +54,8 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     ret->uid = view->uid;
     ret->created_ns = view->created_ns;
     ret->created_at = view->created_at;
-    ret->known = view->known;
+    for (unsigned i = 0; i < view->known; i++)
+        ret->have[i] = true;
     copy_text(ret->comm, sizeof(ret->comm), view->comm);
     copy_text(ret->version, sizeof(ret->version), view->version);
     copy_text(ret->cgroup_path, sizeof(ret->cgroup_path), view->cgroup_path);

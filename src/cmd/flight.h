@@ -31,13 +31,14 @@ struct flight {
     enum page_life life; /* of a page's process; a record does not tell */
     bool replaced;       /* it is PAGE_DEAD since its process runs another program now (exec) */
     unsigned bad_lines;
+    /* UNLIMITED where not known. */
     uint64_t pid, start_time, uid;
     uint64_t created_ns, created_at; /* monotonic and wall clock, nanoseconds */
     uint64_t taken_ns, taken_at;     /* of the record, or of the page's last update */
     char reason[32];                 /* why the record was written; of a page: "" */
     char comm[64], version[32], on_limit[16];
     char cgroup_path[FLIGHT_TEXT_MAX], profile[FLIGHT_TEXT_MAX];
-    unsigned known; /* of values */
+    bool have[PAGE_FIELD_COUNT]; /* of values: the others are 0 */
     uint64_t values[PAGE_FIELD_COUNT];
     unsigned sample_count;
     struct record_sample *samples; /* oldest first, times ascending */
@@ -50,6 +51,12 @@ struct flight {
     struct record_map_sum maps[RECORD_MAP_COUNT];
     char *jemalloc; /* its statistics as text; NULL: none */
 };
+
+/* UNLIMITED also where it is not known. */
+static inline uint64_t flight_value(const struct flight *flight, enum page_field field)
+{
+    return flight->have[field] ? flight->values[field] : UNLIMITED;
+}
 
 /* Takes a record or a page apart. 0, -EBADMSG: neither of them, -ENOMEM. flight_free() it in any
  * case. */

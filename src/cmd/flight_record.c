@@ -105,8 +105,8 @@ static bool take_value(const struct line *line, struct flight *f)
     for (unsigned i = 0; line->count >= 3 && i < PAGE_FIELD_COUNT; i++) {
         if (strcmp(page_fields[i].name, line->words[1]) != 0)
             continue;
-        f->known = f->known > i + 1 ? f->known : i + 1;
-        return number(line->words[2], &f->values[i]);
+        f->have[i] = number(line->words[2], &f->values[i]);
+        return f->have[i];
     }
     return line->count >= 3; /* a later version's */
 }
@@ -212,6 +212,8 @@ int flight_parse_record(const char *data, size_t len, struct flight *ret)
     const char *end = data + len;
     size_t quoted = 0;
     int error = 0;
+    ret->pid = ret->start_time = ret->uid = UNLIMITED;
+    ret->created_ns = ret->created_at = ret->taken_ns = ret->taken_at = UNLIMITED;
     ret->jemalloc = calloc(1, len + 2);
     if (ret->jemalloc == NULL)
         return -ENOMEM;

@@ -42,6 +42,7 @@ struct verdict {
     enum report_cause cause;
     enum report_end end;
     uint64_t hard, soft; /* at the end */
+    bool limit_known;    /* else hard and soft are not known, which is not the same as no limit */
     uint64_t usage, peak;
     uint64_t span_ns; /* of all samples */
     /* The last rise: from the last time that usage was near its lowest, to its end. */
@@ -67,6 +68,9 @@ struct verdict {
 
 void report_judge(const struct flight *flight, struct verdict *ret);
 
+enum { REPORT_NAME_MAX = 96 };
+/* Of the process: its command and pid. */
+void report_name(const struct flight *flight, char *to, size_t size);
 /* One sentence that says what happened; and what to do about it, a few lines of their own. */
 void report_headline(const struct flight *flight, const struct verdict *v, char *to, size_t size);
 enum { REPORT_ADVICE_MAX = 8, REPORT_LINE_MAX = 400 };

@@ -69,13 +69,20 @@ static void why(const struct flight *f, const struct verdict *v, char *to, size_
                        limited ? words_bytes(v->hard) : "");
 }
 
+void report_name(const struct flight *f, char *to, size_t size)
+{
+    bool known = f->pid != UNLIMITED;
+    (void)snprintf(to, size, known ? "%s (pid %" PRIu64 ")" : "%s",
+                   f->comm[0] != '\0' ? f->comm : "The process", f->pid);
+}
+
 void report_headline(const struct flight *f, const struct verdict *v, char *to, size_t size)
 {
-    char reason[REPORT_LINE_MAX];
+    char reason[REPORT_LINE_MAX], name[REPORT_NAME_MAX];
     bool gone = v->end == REPORT_GONE;
     why(f, v, reason, sizeof(reason));
-    (void)snprintf(to, size, "%s (pid %" PRIu64 ") %s%s%s%s",
-                   f->comm[0] != '\0' ? f->comm : "The process", f->pid, what_ended(f, v),
+    report_name(f, name, sizeof(name));
+    (void)snprintf(to, size, "%s %s%s%s%s", name, what_ended(f, v),
                    gone ? "; when last seen it was at level " : "",
                    gone ? page_level_word(f->values[PAGE_LEVEL]) : "", reason);
 }
@@ -174,7 +181,7 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
             words_bytes(v->needed_limit));
         break;
     case REPORT_UNKNOWN:
-        if (v->end != REPORT_AT_LIMIT && v->end != REPORT_GONE)
+        if (f->sample_count > 1 && v->end != REPORT_AT_LIMIT && v->end != REPORT_GONE)
             say(ret, "Nothing here says that memory was what went wrong.");
         break;
     }
@@ -182,7 +189,8 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
         say(ret, "How it ended cannot be told from this: in a group the kernel may kill a process "
                  "that never saw level critical. Its log (dmesg, journalctl -k) and the exit "
                  "status know.");
-    if (v->hard != UNLIMITED && v->dirty_end > v->hard / 10 && v->cause != REPORT_FREE)
+    if (v->hard != UNLIMITED && v->dirty_end != UNLIMITED && v->dirty_end > v->hard / 10 &&
+        v->cause != REPORT_FREE)
         say(ret, "At the end %s of free pages had not been given back.", words_bytes(v->dirty_end));
     if (f->from_page && !f->complete)
         say(ret, "The page was cut short: the samples of the time before the end are missing.");

@@ -39,11 +39,12 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
         [PAGE_DEAD] = "the stats page that it left behind",
         [PAGE_ELSEWHERE] = "the stats page of a process in another pid namespace",
     };
-    uint64_t source = f->values[PAGE_SOURCE];
+    uint64_t source = flight_value(f, PAGE_SOURCE);
     group(to, "The process");
-    fact(to, "Program", "%s, pid %llu, user %llu", f->comm[0] != '\0' ? f->comm : "?",
-         (unsigned long long)f->pid, (unsigned long long)f->uid);
-    if (f->taken_ns > f->created_ns && f->created_ns > 0)
+    fact(to, "Program", "%s, pid %s, user %s", f->comm[0] != '\0' ? f->comm : "?",
+         f->pid != UNLIMITED ? words_number(f->pid) : "?",
+         f->uid != UNLIMITED ? words_number(f->uid) : "?");
+    if (f->taken_ns != UNLIMITED && f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(to, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
     fact(to, "Read from", "%s%s",
          f->replaced    ? "the stats page from before it ran another program"
@@ -52,7 +53,7 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
          f->complete    ? ""
          : f->from_page ? ", cut short: its samples are missing"
                         : " that was cut short");
-    fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "?");
+    fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "not known");
     if (f->on_limit[0] != '\0')
         fact(to, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
     if (f->bad_lines > 0)
@@ -64,28 +65,35 @@ static const char *bytes_if_known(uint64_t n)
     return n == UNLIMITED ? "not known" : words_bytes(n);
 }
 
+static void facts_usage(const struct report_sink *to, const struct verdict *v)
+{
+    if (!v->limit_known)
+        fact(to, "Usage", "%s; the limit is not known", bytes_if_known(v->usage));
+    else if (v->hard == UNLIMITED)
+        fact(to, "Usage", "%s; no limit", bytes_if_known(v->usage));
+    else if (v->usage == UNLIMITED)
+        fact(to, "Usage", "not known; the limit is %s, the soft limit %s", words_bytes(v->hard),
+             words_bytes(v->soft));
+    else
+        fact(to, "Usage", "%s of %s (%.0f %%); the soft limit is %s", words_bytes(v->usage),
+             words_bytes(v->hard), percent(v->usage, v->hard), words_bytes(v->soft));
+}
+
 static void facts_memory(const struct report_sink *to, const struct flight *f,
                          const struct verdict *v)
 {
     const struct record_sample *last =
         f->sample_count > 0 ? &f->samples[f->sample_count - 1] : NULL;
-    uint64_t committed = last != NULL ? last->committed : f->values[PAGE_COMMITTED];
-    uint64_t active = last != NULL ? last->active : f->values[PAGE_ACTIVE];
+    uint64_t committed = last != NULL ? last->committed : flight_value(f, PAGE_COMMITTED);
+    uint64_t active = last != NULL ? last->active : flight_value(f, PAGE_ACTIVE);
     group(to, "Memory at the end");
-    if (v->hard != UNLIMITED && v->usage == UNLIMITED)
-        fact(to, "Usage", "not known; the limit is %s, the soft limit %s", words_bytes(v->hard),
-             words_bytes(v->soft));
-    else if (v->hard != UNLIMITED)
-        fact(to, "Usage", "%s of %s (%.0f %%); the soft limit is %s", words_bytes(v->usage),
-             words_bytes(v->hard), percent(v->usage, v->hard), words_bytes(v->soft));
-    else
-        fact(to, "Usage", "%s; no limit", bytes_if_known(v->usage));
+    facts_usage(to, v);
     fact(to, "Highest", "%s", bytes_if_known(v->peak));
-    fact(to, "Heap in use", "%s", words_bytes(active));
-    fact(to, "Free pages of the heap", "%s", words_bytes(v->dirty_end));
+    fact(to, "Heap in use", "%s", bytes_if_known(active));
+    fact(to, "Free pages of the heap", "%s", bytes_if_known(v->dirty_end));
     if (v->untouched_end > 0)
         fact(to, "Of the heap, not touched", "at least %s", words_bytes(v->untouched_end));
-    else if (v->usage != UNLIMITED)
+    else if (v->usage != UNLIMITED && committed != UNLIMITED)
         fact(to, "Outside the heap", "%s%s", words_bytes(u64_less(v->usage, committed)),
              f->values[PAGE_SOURCE] == LIMITS_CGROUP
                  ? ": of other processes of the cgroup, or not from malloc"
@@ -123,10 +131,13 @@ static void facts_rise(const struct report_sink *to, const struct flight *f,
 static void facts_tried(const struct report_sink *to, const struct flight *f,
                         const struct verdict *v)
 {
-    if (f->sample_count == 0)
+    bool seen = f->sample_count > 0;
+    if (!seen && f->reclaimer_count == 0)
         return;
     group(to, "What was tried");
-    fact(to, "Purges of free pages", "%u, which gave back %s", v->purges, words_bytes(v->purged));
+    if (seen)
+        fact(to, "Purges of free pages", "%u, which gave back %s", v->purges,
+             words_bytes(v->purged));
     if (v->passes > 0)
         fact(to, "Reclaimers (callbacks)", "%u passes, asked for %s, gave %s", v->passes,
              words_bytes(v->asked), words_bytes(v->freed));
@@ -134,14 +145,15 @@ static void facts_tried(const struct report_sink *to, const struct flight *f,
         fact(to, "Reclaimers (callbacks)", "not called in this time");
     else if (f->reclaimers_known && f->reclaimer_count == 0)
         fact(to, "Reclaimers (callbacks)", "none registered");
-    else
+    else if (seen)
         fact(to, "Reclaimers (callbacks)", "none called");
     if (v->throttle_ns > 0)
         fact(to, "Threads held back", "for %s in all", words_span(v->throttle_ns));
     if (v->refusals > 0)
         fact(to, "Requests refused", "%llu since it started",
              (unsigned long long)f->values[PAGE_FAILED_REQUESTS]);
-    fact(to, "CPU time spent on it", "%s of %s", words_span(v->cpu_ns), words_span(v->span_ns));
+    if (seen)
+        fact(to, "CPU time spent on it", "%s of %s", words_span(v->cpu_ns), words_span(v->span_ns));
     if (v->cannot_meet)
         fact(to, "Given up", "\"cannot meet the limit\": what is left is in use");
     for (unsigned i = 0; i < f->reclaimer_count; i++) {
@@ -173,8 +185,10 @@ static void facts_resident(const struct report_sink *to, const struct flight *f)
     if (!f->resident_known)
         return;
     group(to, "Resident memory of this process");
-    uint64_t committed = f->values[PAGE_COMMITTED];
-    if (committed > r->anonymous)
+    uint64_t committed = flight_value(f, PAGE_COMMITTED);
+    if (committed == UNLIMITED)
+        fact(to, "Anonymous", "%s", words_bytes(r->anonymous));
+    else if (committed > r->anonymous)
         fact(to, "Anonymous", "%s; the heap has taken %s, and at least %s of that is not in memory",
              words_bytes(r->anonymous), words_bytes(committed),
              words_bytes(committed - r->anonymous));

@@ -86,16 +86,16 @@ static void print_plots(const struct report_plots *plots, FILE *to)
 
 static void print_head(const struct flight *f, const struct verdict *v, FILE *to)
 {
-    char headline[REPORT_LINE_MAX];
+    char headline[REPORT_LINE_MAX], name[REPORT_NAME_MAX];
     struct advice advice;
     report_headline(f, v, headline, sizeof(headline));
     report_advise(f, v, &advice);
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
           to);
-    escape(to, f->comm);
-    fprintf(to, " %llu: memory report</title>\n<style>\n%s</style>\n</head>\n<body>\n",
-            (unsigned long long)f->pid, style);
+    report_name(f, name, sizeof(name));
+    escape(to, name);
+    fprintf(to, ": memory report</title>\n<style>\n%s</style>\n</head>\n<body>\n", style);
     bool calm = v->end == REPORT_GONE || v->end == REPORT_REPLACED ||
                 (v->end == REPORT_UNTOLD && !v->at_limit) ||
                 (v->end == REPORT_GOING_ON && f->from_page);

@@ -9,6 +9,11 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
+static json_t *seconds(uint64_t ns)
+{
+    return ns == UNLIMITED ? json_null() : json_seconds(ns);
+}
+
 /* What samples tell; null where there are too few of them. */
 static json_t *seen(const struct flight *f, unsigned least, json_t *value)
 {
@@ -56,9 +61,10 @@ static json_t *verdict_json(const struct flight *f, const struct verdict *v)
 static json_t *values_json(const struct flight *f)
 {
     json_t *o = json_object();
-    for (unsigned i = 0; i < f->known; i++)
+    for (unsigned i = 0; i < PAGE_FIELD_COUNT; i++)
         set(o, page_fields[i].name,
-            page_fields[i].unit == PAGE_NS ? json_seconds(f->values[i]) : json_known(f->values[i]));
+            page_fields[i].unit == PAGE_NS ? seconds(flight_value(f, i))
+                                           : json_known(flight_value(f, i)));
     return o;
 }
 
@@ -130,8 +136,8 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     set(o, "command", json_text(f->comm));
     set(o, "version", json_text(f->version));
     set(o, "cgroup_path", json_text(f->cgroup_path));
-    set(o, "created_at", json_seconds(f->created_at));
-    set(o, "taken_at", json_seconds(f->taken_at));
+    set(o, "created_at", seconds(f->created_at));
+    set(o, "taken_at", seconds(f->taken_at));
     set(o, "heap_profile", f->profile[0] != '\0' ? json_text(f->profile) : json_null());
     set(o, "verdict", verdict_json(f, v));
     set(o, "values", values_json(f));

@@ -49,7 +49,7 @@ static void sum_up(const struct flight *f, struct verdict *v)
     }
     v->span_ns = last->at_ns - f->samples[0].at_ns;
     v->usage = last->usage;
-    v->dirty_end = report_known(last->dirty);
+    v->dirty_end = last->dirty;
     v->untouched_end = untouched(last);
     v->soft = last->soft;
     v->hard = last->hard;
@@ -188,12 +188,13 @@ static uint64_t limit_for(uint64_t needed, const struct verdict *v)
 
 void report_judge(const struct flight *f, struct verdict *ret)
 {
-    *ret = (struct verdict){.usage = f->values[PAGE_USAGE],
-                            .peak = report_known(f->values[PAGE_PEAK_USAGE]),
-                            .soft = f->values[PAGE_SOFT],
-                            .hard = f->values[PAGE_HARD],
-                            .dirty_end = report_known(f->values[PAGE_DIRTY])};
-    ret->needed = u64_less(report_known(ret->usage), ret->dirty_end);
+    *ret = (struct verdict){.usage = flight_value(f, PAGE_USAGE),
+                            .soft = flight_value(f, PAGE_SOFT),
+                            .hard = flight_value(f, PAGE_HARD),
+                            .limit_known = f->have[PAGE_HARD] || f->sample_count > 0,
+                            .dirty_end = flight_value(f, PAGE_DIRTY)};
+    ret->peak = u64_max(report_known(flight_value(f, PAGE_PEAK_USAGE)), report_known(ret->usage));
+    ret->needed = u64_less(report_known(ret->usage), report_known(ret->dirty_end));
     if (f->sample_count > 0) {
         sum_up(f, ret);
         report_find_request(f, &ret->request);

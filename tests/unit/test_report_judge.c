@@ -10,13 +10,20 @@ static struct record_sample samples[SAMPLES];
 static struct flight flight;
 static struct verdict verdict;
 
+static void set(enum page_field field, uint64_t value)
+{
+    flight.values[field] = value;
+    flight.have[field] = true;
+}
+
 static void begin(void)
 {
     flight = (struct flight){.samples = samples, .from_page = true, .life = PAGE_DEAD};
-    flight.values[PAGE_SOURCE] = LIMITS_CGROUP;
-    flight.values[PAGE_LEVEL] = PAGE_LEVEL_CRITICAL;
-    flight.values[PAGE_HARD] = flight.values[PAGE_CGROUP_MAX] = HARD * MiB;
-    flight.values[PAGE_CGROUP_HIGH] = UNLIMITED;
+    set(PAGE_SOURCE, LIMITS_CGROUP);
+    set(PAGE_LEVEL, PAGE_LEVEL_CRITICAL);
+    set(PAGE_HARD, HARD * MiB);
+    set(PAGE_CGROUP_MAX, HARD * MiB);
+    set(PAGE_CGROUP_HIGH, UNLIMITED);
 }
 
 TestSuite(report_judge, .init = begin);
@@ -220,9 +227,9 @@ Test(report_judge, process_that_was_at_a_limit_where_the_kernel_kills_may_have_b
 Test(report_judge, no_kernel_kills_at_a_limit_that_no_cgroup_sets)
 {
     grow(20, 100, 10);
-    flight.values[PAGE_SOURCE] = LIMITS_PROCESS;
+    set(PAGE_SOURCE, LIMITS_PROCESS);
     expect_end(REPORT_GONE);
-    flight.values[PAGE_SOURCE] = LIMITS_MACHINE;
+    set(PAGE_SOURCE, LIMITS_MACHINE);
     expect_end(REPORT_GONE);
 }
 
@@ -236,9 +243,9 @@ Test(report_judge, nor_where_usage_may_pass_the_limit)
 Test(report_judge, nor_at_memory_high)
 {
     grow(20, 100, 10);
-    flight.values[PAGE_CGROUP_HIGH] = HARD * MiB;
+    set(PAGE_CGROUP_HIGH, HARD * MiB);
     expect_end(REPORT_AT_LIMIT);
-    flight.values[PAGE_CGROUP_MAX] = (HARD + 20) * MiB;
+    set(PAGE_CGROUP_MAX, (HARD + 20) * MiB);
     expect_end(REPORT_GONE);
 }
 
@@ -247,4 +254,20 @@ Test(report_judge, process_that_runs_another_program_has_not_ended)
     grow(20, 100, 10);
     flight.replaced = true;
     expect_end(REPORT_REPLACED);
+}
+
+Test(report_judge, what_is_not_known_is_no_figure)
+{
+    flight = (struct flight){0};
+    report_judge(&flight, &verdict);
+    cr_expect_eq(verdict.usage, UNLIMITED);
+    cr_expect_eq(verdict.peak, UNLIMITED);
+    cr_expect_eq(verdict.needed_limit, UNLIMITED);
+    cr_expect_eq(verdict.dirty_end, UNLIMITED);
+    cr_expect_not(verdict.limit_known);
+    set(PAGE_USAGE, 7 * MiB);
+    set(PAGE_HARD, UNLIMITED);
+    report_judge(&flight, &verdict);
+    cr_expect_eq(verdict.peak, 7 * MiB);
+    cr_expect(verdict.limit_known);
 }

@@ -55,8 +55,9 @@ static void why(const struct flight *f, const struct verdict *v, char *to, size_
     bool limited = v->hard != UNLIMITED;
     if (v->cause == REPORT_REQUEST)
         (void)snprintf(to, size,
-                       ": it asked for up to %s at once, more than the %s that were left.",
-                       words_bytes(v->request.size), words_bytes(v->request.room));
+                       ": it asked for up to %s at once, more than the %s that were left%s.",
+                       words_bytes(v->request.size), words_bytes(v->request.room),
+                       v->request.refused ? ", and was refused" : "");
     else if (v->cause == REPORT_UNKNOWN)
         (void)snprintf(to, size,
                        v->peak == UNLIMITED  ? ". Its usage is not known."
@@ -67,6 +68,17 @@ static void why(const struct flight *f, const struct verdict *v, char *to, size_
                        what_grew(v->cause), words_bytes((uint64_t)v->rise_usage),
                        words_span(v->rise_ns), words_bytes(v->peak), limited ? " of " : "",
                        limited ? words_bytes(v->hard) : "");
+}
+
+/* Of requests that what is said so far does not name. */
+static void add_refused(const struct flight *f, const struct verdict *v, char *to, size_t size)
+{
+    uint64_t n = f->values[PAGE_FAILED_REQUESTS];
+    if (n == 0 || (v->cause == REPORT_REQUEST && v->request.refused))
+        return;
+    size_t len = strlen(to);
+    (void)snprintf(to + len, size - len, " PLIMSOLL_ON_LIMIT=fail refused %" PRIu64 " %s.", n,
+                   n == 1 ? "request" : "requests");
 }
 
 void report_name(const struct flight *f, char *to, size_t size)
@@ -81,6 +93,7 @@ void report_headline(const struct flight *f, const struct verdict *v, char *to, 
     char reason[REPORT_LINE_MAX], name[REPORT_NAME_MAX];
     bool gone = v->end == REPORT_GONE;
     why(f, v, reason, sizeof(reason));
+    add_refused(f, v, reason, sizeof(reason));
     report_name(f, name, sizeof(name));
     (void)snprintf(to, size, "%s %s%s%s%s", name, what_ended(f, v),
                    gone ? "; when last seen it was at level " : "",
@@ -160,6 +173,17 @@ static void advise_outside(const struct flight *f, struct advice *a)
                "files in a tmpfs.");
 }
 
+static void advise_request(const struct flight *f, const struct verdict *v, struct advice *a)
+{
+    if (v->request.refused)
+        say(a, "It was PLIMSOLL_ON_LIMIT=fail that refused it: what the program does when malloc "
+               "returns NULL is its own affair.");
+    else if (f->values[PAGE_FAILED_REQUESTS] == 0 && strcmp(f->on_limit, "fail") != 0)
+        say(a, "%sPLIMSOLL_ON_LIMIT=fail makes malloc return NULL for such a request.",
+            f->on_limit[0] == '\0' ? "Unless it was set already, " : "");
+    say(a, "To serve it, a limit of up to %s is needed.", words_bytes(v->needed_limit));
+}
+
 void report_advise(const struct flight *f, const struct verdict *v, struct advice *ret)
 {
     ret->count = 0;
@@ -175,10 +199,7 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
                  "PLIMSOLL_RECLAIM_CPU allows it more time.");
         break;
     case REPORT_REQUEST:
-        say(ret,
-            "PLIMSOLL_ON_LIMIT=fail makes malloc return NULL for such a request in place of "
-            "the kill. To serve it, a limit of up to %s is needed.",
-            words_bytes(v->needed_limit));
+        advise_request(f, v, ret);
         break;
     case REPORT_UNKNOWN:
         if (f->sample_count > 1 && v->end != REPORT_AT_LIMIT && v->end != REPORT_GONE)

@@ -149,7 +149,7 @@ static void facts_tried(const struct report_sink *to, const struct flight *f,
         fact(to, "Reclaimers (callbacks)", "none called");
     if (v->throttle_ns > 0)
         fact(to, "Threads held back", "for %s in all", words_span(v->throttle_ns));
-    if (v->refusals > 0)
+    if (f->values[PAGE_FAILED_REQUESTS] > 0)
         fact(to, "Requests refused", "%llu since it started",
              (unsigned long long)f->values[PAGE_FAILED_REQUESTS]);
     if (seen)

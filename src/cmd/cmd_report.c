@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,8 +21,8 @@ static const struct cmd_flag flags[] = {
 
 static const char details[] =
     "FILE is a flight record (see PLIMSOLL_RECORD) or a stats page, also one that a process\n"
-    "left behind when it was killed (see PLIMSOLL_STATS). Plots take gnuplot; without it the\n"
-    "page has none.\n\n"
+    "left behind when it was killed (see PLIMSOLL_STATS); - reads standard input. Plots take\n"
+    "gnuplot; without it the page has none.\n\n"
     "The exit code is 0 if there was something to report, and 1 if FILE cannot be read or is\n"
     "neither of the two.";
 
@@ -36,7 +37,7 @@ static bool is_evidence(const char *path, const char *input)
 {
     struct stat to, from;
     struct page_name name;
-    char begin[sizeof(RECORD_FIRST_WORDS)];
+    char begin[FLIGHT_BEGIN];
     const char *slash = strrchr(path, '/');
     if (stat(path, &to) < 0 || !S_ISREG(to.st_mode))
         return false;
@@ -103,6 +104,19 @@ static int write_page(const struct flight *f, const struct verdict *v, const cha
     return EXIT_OK;
 }
 
+static void complain(const char *path, int rc, const struct flight *f)
+{
+    if (rc == -EPROTONOSUPPORT)
+        cmd_say("report: cannot read %s: it is a %s of format %" PRIu64
+                ", this plimsoll reads %" PRIu64,
+                path, f->from_page ? "stats page" : "flight record", f->format, f->reads);
+    else
+        cmd_say("report: cannot read %s: %s", path,
+                rc == -EBADMSG  ? "it is neither a flight record nor a stats page"
+                : rc == -EINVAL ? "it is neither a file nor a pipe"
+                                : strerror(-rc));
+}
+
 static int show(const char *path, const struct wish *wish)
 {
     struct flight flight;
@@ -112,8 +126,7 @@ static int show(const char *path, const struct wish *wish)
                              "a file that is no flight record or stats page; nothing is written");
     int code = EXIT_OK, rc = flight_load(path, &flight);
     if (rc < 0) {
-        cmd_say("report: cannot read %s: %s", path,
-                rc == -EBADMSG ? "it is neither a flight record nor a stats page" : strerror(-rc));
+        complain(path, rc, &flight);
         flight_free(&flight);
         return EXIT_PROBLEM;
     }

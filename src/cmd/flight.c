@@ -75,21 +75,49 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     return 0;
 }
 
+/* 0: its major version is the one that is read here, or it is no page. */
+static uint64_t other_page_format(const void *data, size_t len)
+{
+    uint32_t major;
+    const size_t at = offsetof(struct page_header, major);
+    if (len < at + sizeof(major) || memcmp(data, PAGE_MAGIC, sizeof(PAGE_MAGIC) - 1) != 0)
+        return 0;
+    memcpy(&major, (const char *)data + at, sizeof(major));
+    return major != PAGE_MAJOR ? major : 0;
+}
+
+static int parse_record(const void *data, size_t len, uint64_t format, struct flight *ret)
+{
+    uint64_t ours = 0;
+    (void)flight_record_format(RECORD_FIRST_LINE, sizeof(RECORD_FIRST_LINE) - 1, &ours);
+    if (format == ours)
+        return flight_parse_record(data, len, ret);
+    ret->format = format;
+    ret->reads = ours;
+    return -EPROTONOSUPPORT;
+}
+
 int flight_parse(const void *data, size_t len, struct flight *ret)
 {
     struct page_view view;
+    uint64_t format;
     *ret = (struct flight){0};
-    if (flight_is_record(data, len))
-        return flight_parse_record(data, len, ret);
+    if (flight_record_format(data, len, &format))
+        return parse_record(data, len, format, ret);
+    format = other_page_format(data, len);
+    if (format != 0) {
+        *ret = (struct flight){.from_page = true, .format = format, .reads = PAGE_MAJOR};
+        return -EPROTONOSUPPORT;
+    }
     int rc = page_parse(data, len, &view);
     return rc < 0 ? rc : parse_page(&view, ret);
 }
 
 bool flight_is_evidence(const void *data, size_t len)
 {
-    static const char record[] = RECORD_FIRST_WORDS;
-    return (len >= sizeof(record) - 1 && memcmp(data, record, sizeof(record) - 1) == 0) ||
-           (len >= sizeof(PAGE_MAGIC) - 1 && memcmp(data, PAGE_MAGIC, sizeof(PAGE_MAGIC) - 1) == 0);
+    const size_t words = FLIGHT_BEGIN - 1, magic = sizeof(PAGE_MAGIC) - 1;
+    return (len >= words && memcmp(data, RECORD_FIRST_LINE, words) == 0) ||
+           (len >= magic && memcmp(data, PAGE_MAGIC, magic) == 0);
 }
 
 /* All of a file of up to file_max bytes; *ret is to be freed. */
@@ -123,20 +151,32 @@ static int read_all(int fd, char **ret, size_t *ret_len)
     return -ENOMEM;
 }
 
+/* A pipe is waited for as by any reader, until its writer is done. One that nobody writes to is
+ * empty: so it is opened without waiting. */
+static int open_file(const char *path, int *ret)
+{
+    struct stat st;
+    bool is_input = strcmp(path, "-") == 0;
+    *ret = is_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                    : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*ret < 0 || fstat(*ret, &st) < 0)
+        return -errno;
+    if (S_ISREG(st.st_mode) || (is_input && S_ISSOCK(st.st_mode)))
+        return 0;
+    if (S_ISFIFO(st.st_mode))
+        return !is_input && fcntl(*ret, F_SETFL, 0) < 0 ? -errno : 0;
+    return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+}
+
 int flight_load(const char *path, struct flight *ret)
 {
     char *data = NULL;
     size_t len = 0;
-    struct stat st;
     *ret = (struct flight){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    int rc = fstat(fd, &st) < 0     ? -errno
-             : S_ISDIR(st.st_mode)  ? -EISDIR
-             : !S_ISREG(st.st_mode) ? -EBADMSG
-                                    : read_all(fd, &data, &len);
-    (void)close(fd);
+    int fd, rc = open_file(path, &fd);
+    rc = rc < 0 ? rc : read_all(fd, &data, &len);
+    if (fd >= 0)
+        (void)close(fd);
     if (rc < 0)
         return rc;
     rc = flight_parse(data, len, ret);

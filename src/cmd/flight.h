@@ -11,10 +11,8 @@
 #include "../stats_page_file.h"
 #include "../record_format.h"
 
-/* A number follows, that of the format. */
-#define RECORD_FIRST_WORDS "plimsoll record "
-
 enum {
+    FLIGHT_BEGIN = sizeof(RECORD_FIRST_LINE) - 1, /* bytes that tell what it is */
     FLIGHT_SAMPLES_MAX = 16384,
     FLIGHT_RECLAIMERS_MAX = 64,
     FLIGHT_TEXT_MAX = 256, /* a path, a name */
@@ -26,11 +24,15 @@ struct flight_reclaimer {
 };
 
 struct flight {
-    bool from_page;      /* else from a record */
-    bool complete;       /* the record has its last line; the page has its samples */
+    bool from_page; /* else from a record */
+    bool complete;  /* the record has its last line; the page has its samples */
+    bool replaced;  /* it is PAGE_DEAD since its process runs another program now (exec) */
+    bool have[PAGE_FIELD_COUNT]; /* of values: the others are 0 */
+    bool reclaimers_known;       /* a page does not tell */
+    bool resident_known, maps_known, maps_cut;
     enum page_life life; /* of a page's process; a record does not tell */
-    bool replaced;       /* it is PAGE_DEAD since its process runs another program now (exec) */
     unsigned bad_lines;
+    uint64_t format, reads; /* where it is of another format: of which, and which is read here */
     /* UNLIMITED where not known. */
     uint64_t pid, start_time, uid;
     uint64_t created_ns, created_at; /* monotonic and wall clock, nanoseconds */
@@ -38,16 +40,11 @@ struct flight {
     char reason[32];                 /* why the record was written; of a page: "" */
     char comm[64], version[32], on_limit[16];
     char cgroup_path[FLIGHT_TEXT_MAX], profile[FLIGHT_TEXT_MAX];
-    bool have[PAGE_FIELD_COUNT]; /* of values: the others are 0 */
     uint64_t values[PAGE_FIELD_COUNT];
-    unsigned sample_count;
+    unsigned sample_count, reclaimer_count;
     struct record_sample *samples; /* oldest first, times ascending */
-    bool reclaimers_known;         /* a page does not tell */
-    unsigned reclaimer_count;
     struct flight_reclaimer reclaimers[FLIGHT_RECLAIMERS_MAX];
-    bool resident_known;
     struct record_resident resident;
-    bool maps_known, maps_cut;
     struct record_map_sum maps[RECORD_MAP_COUNT];
     char *jemalloc; /* its statistics as text; NULL: none */
 };
@@ -58,17 +55,19 @@ static inline uint64_t flight_value(const struct flight *flight, enum page_field
     return flight->have[field] ? flight->values[field] : UNLIMITED;
 }
 
-/* Takes a record or a page apart. 0, -EBADMSG: neither of them, -ENOMEM. flight_free() it in any
- * case. */
+/* Takes a record or a page apart. 0, -EBADMSG: neither of them, -EPROTONOSUPPORT: of another
+ * format, see ret->format, -ENOMEM. flight_free() it in any case. */
 int flight_parse(const void *data, size_t len, struct flight *ret);
 /* Begins as a record or a page does, of whatever version. */
 bool flight_is_evidence(const void *data, size_t len);
-/* From a file. -errno, -EFBIG for one that is too large for either. */
+/* From a file or a pipe; "-": standard input. -errno, -EFBIG for one that is too large for either,
+ * -EINVAL for what is no such file. */
 int flight_load(const char *path, struct flight *ret);
 void flight_free(struct flight *flight);
 
 /* The two forms: flight_record.c, flight.c. */
-bool flight_is_record(const char *data, size_t len);
+/* Of any format, which is in *ret. */
+bool flight_record_format(const char *data, size_t len, uint64_t *ret);
 int flight_parse_record(const char *data, size_t len, struct flight *ret);
 /* Appends, unless it is out of order or there are too many; 0 or -ENOMEM. */
 int flight_add_sample(struct flight *flight, const struct record_sample *sample);

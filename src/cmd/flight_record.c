@@ -18,11 +18,24 @@ struct line {
     char *words[WORDS_MAX];
 };
 
-bool flight_is_record(const char *data, size_t len)
+/* Without what editors and mail leave at its end. */
+static size_t line_len(const char *at, size_t len)
+{
+    return len > 0 && at[len - 1] == '\r' ? len - 1 : len;
+}
+
+bool flight_record_format(const char *data, size_t len, uint64_t *ret)
 {
     static const char first[] = RECORD_FIRST_LINE;
-    return len >= sizeof(first) - 1 && memcmp(data, first, sizeof(first) - 1) == 0 &&
-           (len == sizeof(first) - 1 || data[sizeof(first) - 1] == '\n');
+    const size_t skip = sizeof(first) - 2; /* its number is one digit */
+    char digits[24];
+    const char *end, *stop = memchr(data, '\n', len);
+    size_t n = line_len(data, stop != NULL ? (size_t)(stop - data) : len);
+    if (n <= skip || n - skip >= sizeof(digits) || memcmp(data, first, skip) != 0)
+        return false;
+    memcpy(digits, data + skip, n - skip);
+    digits[n - skip] = '\0';
+    return fmt_parse_u64(digits, &end, ret) == 0 && *end == '\0';
 }
 
 static bool number(const char *word, uint64_t *ret)
@@ -219,7 +232,7 @@ int flight_parse_record(const char *data, size_t len, struct flight *ret)
         return -ENOMEM;
     for (const char *at = data; at < end && error == 0;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
-        size_t n = (size_t)((stop != NULL ? stop : end) - at);
+        size_t n = line_len(at, (size_t)((stop != NULL ? stop : end) - at));
         struct line line;
         char text[LINE_MAX_LEN];
         if (*at == RECORD_QUOTE[0]) {

@@ -202,9 +202,21 @@ static void facts_resident(const struct report_sink *to, const struct flight *f)
     fact(to, "Threads", "%llu", (unsigned long long)r->threads);
 }
 
+/* Sums over the first mappings tell nothing unless they are most of what is resident. */
+static bool maps_tell(const struct flight *f)
+{
+    const struct record_resident *r = &f->resident;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < RECORD_MAP_COUNT; i++)
+        sum = u64_add(sum, f->maps[i].rss);
+    return f->maps_known &&
+           (!f->maps_cut ||
+            (f->resident_known && sum >= u64_add(u64_add(r->anonymous, r->file), r->shared) / 2));
+}
+
 static void facts_maps(const struct report_sink *to, const struct flight *f)
 {
-    if (!f->maps_known)
+    if (!maps_tell(f))
         return;
     group(to, f->maps_cut ? "Mapped memory (the first part of it)" : "Mapped memory");
     for (unsigned i = 0; i < RECORD_MAP_COUNT; i++) {

@@ -91,14 +91,33 @@ static bool judge(const struct flight *f, unsigned i, struct report_request *ret
            fate != FATE_FREED && !others_grew(last, &b, ret);
 }
 
+/* One as large had been served and freed before: what has changed is the room that other memory
+ * left for it. */
+static bool was_served_before(const struct flight *f, unsigned i)
+{
+    uint64_t request = report_known(f->samples[i].request);
+    for (unsigned j = 0; j < i; j++) {
+        const struct record_sample *s = &f->samples[j];
+        struct before b = before_request(j > 0 ? s - 1 : NULL, s);
+        if (report_known(s->request) >= request - request / 8 && fate_of(f, j, &b) == FATE_FREED)
+            return true;
+    }
+    return false;
+}
+
 void report_find_request(const struct flight *f, struct report_request *ret)
 {
     uint64_t end_ns = f->samples[f->sample_count - 1].at_ns;
+    unsigned which = 0;
     *ret = (struct report_request){0};
     for (unsigned i = 0; i < f->sample_count; i++) {
         struct report_request r;
-        if (end_ns - f->samples[i].at_ns <= report_request_counts_ns &&
-            report_known(f->samples[i].request) >= u64_max(ret->size, 1) && judge(f, i, &r))
-            *ret = r;
+        if (end_ns - f->samples[i].at_ns > report_request_counts_ns ||
+            report_known(f->samples[i].request) < u64_max(ret->size, 1) || !judge(f, i, &r))
+            continue;
+        *ret = r;
+        which = i;
     }
+    if (ret->size > 0 && !ret->refused && was_served_before(f, which))
+        *ret = (struct report_request){0};
 }

@@ -169,6 +169,17 @@ Test(report_judge, temporary_buffer_beside_a_leak_is_measured_against_the_room_w
     expect_live();
 }
 
+Test(report_judge, buffer_that_was_served_before_no_longer_fits_because_of_what_grew)
+{
+    add(20, 20, 20);
+    add(40, 40, 0);
+    for (uint64_t mib = 22; mib <= 78; mib += 8)
+        add(mib, mib, 0);
+    add(82, 82, 20);
+    add(99, 102, 0);
+    expect_live();
+}
+
 Test(report_judge, refused_request_is_the_cause_unless_other_memory_grew)
 {
     grow(20, 60, 10);

@@ -207,9 +207,12 @@ void report_advise(const struct flight *f, const struct verdict *v, struct advic
         break;
     }
     if (v->end == REPORT_GONE)
-        say(ret, "How it ended cannot be told from this: in a group the kernel may kill a process "
-                 "that never saw level critical. Its log (dmesg, journalctl -k) and the exit "
-                 "status know.");
+        say(ret,
+            "How it ended cannot be told from this%s. The kernel's log (dmesg, journalctl -k) and "
+            "the exit status know.",
+            f->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL
+                ? ""
+                : ": in a group the kernel may kill a process that never saw level critical");
     if (v->hard != UNLIMITED && v->dirty_end != UNLIMITED && v->dirty_end > v->hard / 10 &&
         v->cause != REPORT_FREE)
         say(ret, "At the end %s of free pages had not been given back.", words_bytes(v->dirty_end));

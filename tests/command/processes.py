@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from tap import LIBRARY, environment
+from tap import LIBRARY, Skip, environment
 
 # One that other users may execute as well.
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
@@ -87,3 +87,22 @@ def directory(mode=0o700):
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+
+
+@contextlib.contextmanager
+def tmpfs(options):
+    need_root()
+    with directory() as where:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "plim", where], check=False,
+                              stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise Skip(f"nothing can be mounted: {done.stderr.strip()}")
+        try:
+            yield where
+        finally:
+            subprocess.run(["umount", where], check=True)

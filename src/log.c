@@ -43,7 +43,7 @@ void log_line(enum log_level level, const char *text)
         sys_write_gently(2, line, f.len);
 }
 
-static const char *reason(int rc)
+const char *log_reason(int rc)
 {
     switch (-rc) {
     case ENOENT:
@@ -62,6 +62,10 @@ static const char *reason(int rc)
         return "files may not be that large";
     case EEXIST:
         return "somebody else's file has the name";
+    case EBADF:
+        return "the program closed its descriptor";
+    case EIO:
+        return "an error of the device";
     case EMFILE:
     case ENFILE:
         return "no descriptor left";
@@ -78,7 +82,7 @@ void log_bad_directory(const char *name, const char *dir, int rc, const char *in
     fmt_str(&f, ": bad value \"");
     fmt_str(&f, dir);
     fmt_str(&f, "\" (");
-    fmt_str(&f, reason(rc));
+    fmt_str(&f, log_reason(rc));
     fmt_str(&f, "), expected a directory to write to; ");
     fmt_str(&f, instead);
     log_line(LOG_WARN, line);

@@ -16,6 +16,8 @@ void log_set_level(enum log_level level);
 bool log_wanted(enum log_level level);
 /* Only to what stderr was at log_begin(), or what looks as if somebody made it stderr since. */
 void log_line(enum log_level level, const char *text);
+/* Why a file could not be made or written, in a few words. rc: -errno. */
+const char *log_reason(int rc);
 /* A directory that the user named cannot be used: "NAME: bad value "DIR" (why), expected a
  * directory to write to; <instead>". rc: -errno. */
 void log_bad_directory(const char *name, const char *dir, int rc, const char *instead);

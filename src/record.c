@@ -8,56 +8,69 @@
 /* All but the heap profile. */
 static const uint64_t work_ns = 100 * NS_PER_MS;
 static const uint64_t first_wait_ns = 60 * NS_PER_S;
+/* Where one could not be written. */
+static const uint64_t retry_ns = NS_PER_S;
 /* Where two threads are about to abort, the second one waits so long for the first. */
 static const uint64_t last_wait_ns = NS_PER_S;
 static const uint64_t longest_wait_ns = 3600 * NS_PER_S;
+
+/* What comes the first time at once, later 1, 2, 4... minutes apart. Relaxed: only times. */
+struct pace {
+    _Atomic uint32_t count;
+    _Atomic uint64_t last_ns;
+};
 
 struct record {
     struct lock lock; /* held from begin() to end(): guards the rest */
     struct record_out out;
     char path[RECORD_PATH_MAX];
-    uint64_t spent_ns; /* on what must not be lost */
+    char cut_path[RECORD_PATH_MAX]; /* what an attempt that failed left; "": nothing */
+    int said;                       /* of a failure since the last one that succeeded */
+    uint64_t spent_ns;              /* on what must not be lost */
+    /* Written by who holds the lock, read by all. Relaxed: whether one is due is asked again with
+     * the lock held. */
+    struct pace written;
+    _Atomic uint64_t failed_ns; /* when, most lately; 0: not since one was written */
 };
 /* Those at level critical, and the one before the program aborts: a reclaimer that never returns
  * keeps the first for ever. */
 static struct record usual, last;
-static _Atomic uint32_t written;
-static _Atomic uint64_t written_ns; /* when, most lately */
 
 void record_check(const struct options *options)
 {
-    int rc = options->record_dir[0] == '\0' ? 0 : sys_may_write(options->record_dir);
+    if (options->record_dir[0] == '\0')
+        return;
+    int rc = sys_may_write(options->record_dir);
     if (rc < 0)
         log_bad_directory("PLIMSOLL_RECORD", options->record_dir, rc,
                           "no record unless that changes");
 }
 
-bool record_due(const struct options *options, enum plim_level level, uint64_t now_ns)
+static bool pace_due(const struct pace *p, uint64_t now_ns)
 {
-    uint32_t n = atomic_load_explicit(&written, memory_order_relaxed);
-    if (options->record_dir[0] == '\0' || level < PLIM_CRITICAL || n >= RECORD_PROCESS_MAX)
-        return false;
+    uint32_t n = atomic_load_explicit(&p->count, memory_order_relaxed);
     uint64_t wait = n == 0 ? 0 : u64_min(first_wait_ns << (n - 1), longest_wait_ns);
     /* The look that asks may be older than the last record. */
-    return u64_less(now_ns, atomic_load_explicit(&written_ns, memory_order_relaxed)) >= wait;
+    return n < RECORD_PROCESS_MAX &&
+           u64_less(now_ns, atomic_load_explicit(&p->last_ns, memory_order_relaxed)) >= wait;
 }
 
-static void complain(const struct record_job *job, int rc)
+static void pace_step(struct pace *p, uint64_t now_ns)
 {
-    log_bad_directory("PLIMSOLL_RECORD", job->options->record_dir, rc, "no record");
+    atomic_store_explicit(&p->last_ns, now_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->count, 1, memory_order_relaxed);
 }
 
-static void say_done(const struct record *r, const struct record_job *job, uint64_t took_ns)
+static bool due(const struct record *r, uint64_t now_ns)
 {
-    char line[RECORD_PATH_MAX + 128];
-    struct fmt f = FMT_INIT(line);
-    fmt_str(&f, job->reason);
-    fmt_str(&f, ": flight record ");
-    fmt_str(&f, r->path);
-    fmt_str(&f, " (");
-    fmt_u64(&f, took_ns / NS_PER_MS);
-    fmt_str(&f, " ms)");
-    log_line(LOG_WARN, line);
+    uint64_t failed_ns = atomic_load_explicit(&r->failed_ns, memory_order_relaxed);
+    return pace_due(&r->written, now_ns) &&
+           (failed_ns == 0 || u64_less(now_ns, failed_ns) >= retry_ns);
+}
+
+bool record_due(const struct options *options, enum plim_level level, uint64_t now_ns)
+{
+    return options->record_dir[0] != '\0' && level >= PLIM_CRITICAL && due(&usual, now_ns);
 }
 
 /* The stats page between two looks: other threads may be at it. false: none has been filled yet. */
@@ -83,9 +96,11 @@ static int write_first(struct record *r, const struct record_job *job, const str
 {
     struct record_out *o = &r->out;
     uint64_t wall_ns = sys_wall_ns(), start_ns = sys_now_ns();
-    int fd = record_make(job->options->record_dir, wall_ns, &o->scratch, r->path);
-    if (fd < 0)
+    int fd = record_make(job->options->record_dir, wall_ns, r->path);
+    if (fd < 0) {
+        r->path[0] = '\0';
         return fd;
+    }
     o->f = (struct fmt)FMT_INIT(o->buf);
     o->error = sys_file_adopt(&o->file, fd);
     if (o->error == 0) {
@@ -98,21 +113,73 @@ static int write_first(struct record *r, const struct record_job *job, const str
     return o->error;
 }
 
-static bool begin(struct record *r, const struct record_job *job, uint64_t within_ns)
+/* Others go only now that there is one to have in their place: what an earlier attempt left, and
+ * the oldest in the directory. */
+static void succeed(struct record *r, const struct record_job *job)
+{
+    pace_step(&r->written, job->now_ns);
+    atomic_store_explicit(&r->failed_ns, 0, memory_order_relaxed);
+    r->said = 0;
+    if (r->cut_path[0] != '\0')
+        (void)sys_unlink(r->cut_path);
+    r->cut_path[0] = '\0';
+    record_make_room(job->options->record_dir, r->path, &r->out.scratch);
+}
+
+/* Whether what the attempt left is kept: not if that is nothing, nor if an earlier one did. */
+static bool keep_cut(struct record *r)
+{
+    char first[2];
+    if (r->path[0] == '\0')
+        return false;
+    if (r->cut_path[0] != '\0' || sys_read_file(r->path, first, sizeof(first)) == 0) {
+        (void)sys_unlink(r->path);
+        return false;
+    }
+    memcpy(r->cut_path, r->path, sizeof(r->cut_path));
+    return true;
+}
+
+/* Said once, and again if the reason changes: the next attempt is soon. */
+static void fail(struct record *r, const struct record_job *job, int rc)
+{
+    bool cut = keep_cut(r), said = rc == r->said;
+    sys_file_close(&r->out.file);
+    atomic_store_explicit(&r->failed_ns, job->now_ns, memory_order_relaxed);
+    r->said = rc;
+    if (cut)
+        record_say_cut(job, r->path, rc);
+    else if (!said)
+        record_say_none(job, rc);
+}
+
+/* The lock held. A signal handler may fork meanwhile: then the child has no file, and the parent's
+ * is not its own to remove. */
+static bool begin_locked(struct record *r, const struct record_job *job,
+                         const struct page_view *view)
+{
+    uint32_t pid = sys_pid();
+    int rc = write_first(r, job, view);
+    if (sys_pid() != pid && r->out.file.fd_plus_1 == 0)
+        return false;
+    if (rc == 0)
+        succeed(r, job);
+    else
+        fail(r, job, rc);
+    return rc == 0;
+}
+
+static bool begin(struct record *r, const struct record_job *job, uint64_t within_ns, bool if_due)
 {
     struct page_view view;
-    if (job->options->record_dir[0] == '\0' || !view_page(&view) ||
-        !lock_take_within(&r->lock, within_ns))
+    if (job->options->record_dir[0] == '\0' || (if_due && !due(r, job->now_ns)) ||
+        !view_page(&view) || !lock_take_within(&r->lock, within_ns))
         return false;
-    atomic_fetch_add_explicit(&written, 1, memory_order_relaxed);
-    atomic_store_explicit(&written_ns, job->now_ns, memory_order_relaxed);
-    int rc = write_first(r, job, &view);
-    if (rc < 0) {
-        complain(job, rc);
-        sys_file_close(&r->out.file);
+    /* Another thread may have written it since. */
+    bool begun = (!if_due || due(r, job->now_ns)) && begin_locked(r, job, &view);
+    if (!begun)
         lock_release(&r->lock);
-    }
-    return rc == 0;
+    return begun;
 }
 
 static void end(struct record *r, const struct record_job *job)
@@ -135,16 +202,16 @@ static void end(struct record *r, const struct record_job *job)
     record_line_end(o);
     record_flush(o);
     if (o->error < 0)
-        complain(job, o->error);
+        record_say_cut(job, r->path, o->error);
     else
-        say_done(r, job, r->spent_ns + sys_now_ns() - start_ns);
+        record_say_done(job, r->path, r->spent_ns + sys_now_ns() - start_ns);
     sys_file_close(&o->file);
     lock_release(&r->lock);
 }
 
 bool record_begin(const struct record_job *job)
 {
-    return record_due(job->options, PLIM_CRITICAL, job->now_ns) && begin(&usual, job, 0);
+    return begin(&usual, job, 0, true);
 }
 
 void record_end(const struct record_job *job)
@@ -168,7 +235,7 @@ void record_now(const struct options *options, uint64_t now_ns)
 static void write_last(void *arg)
 {
     const struct record_job *job = arg;
-    if (begin(&last, job, last_wait_ns))
+    if (begin(&last, job, last_wait_ns, false))
         end(&last, job);
 }
 
@@ -183,11 +250,14 @@ static void reset(struct record *r)
 {
     sys_file_close(&r->out.file);
     lock_reset(&r->lock);
+    r->cut_path[0] = '\0';
+    r->said = 0;
+    atomic_store_explicit(&r->written.count, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->failed_ns, 0, memory_order_relaxed);
 }
 
 void record_fork_child(void)
 {
     reset(&usual);
     reset(&last);
-    atomic_store_explicit(&written, 0, memory_order_relaxed);
 }

@@ -9,6 +9,7 @@
  *   record.c         when, and what it holds
  *   record_out.c     lines to the file
  *   record_files.c   the file's name, and how many are kept
+ *   record_say.c     what is said of it on stderr
  *   record_mapped.c  what of the process is resident, and what it has mapped
  */
 #ifndef PLIM_RECORD_H
@@ -33,8 +34,8 @@ struct record_job {
 
 /* Says so if the directory that the user named cannot be written to. */
 void record_check(const struct options *options);
-/* Whether it is time for one: at level critical at once, later ones 1, 2, 4... minutes apart. Any
- * thread; a hint, record_begin() decides. */
+/* Whether it is time for one: at level critical at once, later ones 1, 2, 4... minutes apart; a
+ * second after one that could not be written. Any thread; a hint, record_begin() decides. */
 bool record_due(const struct options *options, enum plim_level level, uint64_t now_ns);
 /* Writes what must not be lost: milliseconds. false: none is being written. */
 bool record_begin(const struct record_job *job);

@@ -65,8 +65,9 @@ static void remove_record(int dir, const char *name)
 
 /* Names begin with the time, so the first of them in order is the oldest. This user's only: with
  * others' the directory's owner has to deal. */
-static void make_room(const char *path, struct record_scratch *scratch)
+void record_make_room(const char *path, const char *kept_path, struct record_scratch *scratch)
 {
+    const char *kept = strrchr(kept_path, '/') + 1;
     char oldest[NAME_LEN_MAX] = "";
     unsigned records = 0;
     uint32_t owner;
@@ -74,8 +75,8 @@ static void make_room(const char *path, struct record_scratch *scratch)
     const struct dirent64 *entry;
     (void)sys_dir_open(&dir, path, scratch->bytes, sizeof(scratch->bytes));
     for (unsigned left = LOOK_AT; left > 0 && (entry = sys_dir_next(&dir)) != NULL; left--) {
-        if (!is_record_name(entry->d_name) || sys_owner_at(dir.fd, entry->d_name, &owner) < 0 ||
-            owner != sys_euid())
+        if (!is_record_name(entry->d_name) || strcmp(entry->d_name, kept) == 0 ||
+            sys_owner_at(dir.fd, entry->d_name, &owner) < 0 || owner != sys_euid())
             continue;
         records++;
         if (oldest[0] == '\0' || strcmp(entry->d_name, oldest) < 0)
@@ -103,11 +104,9 @@ static void print_path(const char *dir, uint64_t wall_ns, unsigned attempt, char
     fmt_str(&f, suffix);
 }
 
-int record_make(const char *dir, uint64_t wall_ns, struct record_scratch *scratch,
-                char ret_path[RECORD_PATH_MAX])
+int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX])
 {
     int fd = -EEXIST;
-    make_room(dir, scratch);
     for (unsigned attempt = 1; fd == -EEXIST && attempt <= 3; attempt++) {
         print_path(dir, wall_ns, attempt, ret_path);
         fd = sys_create(ret_path);

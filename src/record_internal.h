@@ -48,10 +48,18 @@ void record_write_jemalloc(struct record_out *o, uint64_t deadline_ns);
 /* Beside the record, under its name. */
 void record_write_profile(struct record_out *o, const char *record_path);
 
-/* Makes the file in dir; its path goes to *ret_path. Removes the oldest record if there are many.
- * A descriptor, or -errno. */
-int record_make(const char *dir, uint64_t wall_ns, struct record_scratch *scratch,
-                char ret_path[RECORD_PATH_MAX]);
+/* Makes the file in dir; its path goes to *ret_path. A descriptor, or -errno. */
+int record_make(const char *dir, uint64_t wall_ns, char ret_path[RECORD_PATH_MAX]);
+/* Removes the oldest record in dir if there are many besides the one that is kept, which is in that
+ * directory: only when that one is something to go by. */
+void record_make_room(const char *dir, const char *kept_path, struct record_scratch *scratch);
+
+/* Lines on stderr (record_say.c): none could be written, or not all of it, or all of it. rc:
+ * -errno.
+ */
+void record_say_none(const struct record_job *job, int rc);
+void record_say_cut(const struct record_job *job, const char *path, int rc);
+void record_say_done(const struct record_job *job, const char *path, uint64_t took_ns);
 
 /* false: it could not be read. */
 bool record_resident(struct record_scratch *scratch, struct record_resident *ret);

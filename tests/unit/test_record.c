@@ -55,7 +55,7 @@ static void assert_stamp(time_t seconds)
     gmtime_r(&seconds, &tm);
     strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm);
     snprintf(expected, sizeof(expected), "%s/plimsoll-%s-%d.record", dir, stamp, getpid());
-    int fd = record_make(dir, (uint64_t)seconds * NS_PER_S + 999999999, &scratch, path);
+    int fd = record_make(dir, (uint64_t)seconds * NS_PER_S + 999999999, path);
     cr_assert_geq(fd, 0);
     cr_expect_str_eq(path, expected);
     close(fd);
@@ -77,8 +77,8 @@ Test(record, second_one_of_a_second_gets_a_number)
 {
     char first[RECORD_PATH_MAX], second[RECORD_PATH_MAX];
     struct stat st;
-    int fd = record_make(dir, NS_PER_S, &scratch, first);
-    int other = record_make(dir, NS_PER_S, &scratch, second);
+    int fd = record_make(dir, NS_PER_S, first);
+    int other = record_make(dir, NS_PER_S, second);
     cr_assert(fd >= 0 && other >= 0);
     cr_expect_str_neq(first, second);
     cr_expect_not_null(strstr(second, "-2.record"));
@@ -89,7 +89,7 @@ Test(record, second_one_of_a_second_gets_a_number)
 Test(record, directory_that_is_not_there_is_an_error)
 {
     char path[RECORD_PATH_MAX];
-    cr_expect_eq(record_make("/nonexistent/records", NS_PER_S, &scratch, path), -ENOENT);
+    cr_expect_eq(record_make("/nonexistent/records", NS_PER_S, path), -ENOENT);
 }
 
 Test(record, oldest_goes_when_there_are_many_and_nothing_else)
@@ -108,13 +108,29 @@ Test(record, oldest_goes_when_there_are_many_and_nothing_else)
     }
     touch("plimsoll-20200101-000000-7.heap");
     touch("plimsoll-20200101-000001-7.heap");
-    cr_assert_geq(record_make(dir, 1795500000 * NS_PER_S, &scratch, path), 0);
+    cr_assert_geq(record_make(dir, 1795500000 * NS_PER_S, path), 0);
+    cr_expect(exists("plimsoll-20200101-000000-7.record"), "until the new one is written");
+    record_make_room(dir, path, &scratch);
     cr_expect_not(exists("plimsoll-20200101-000000-7.record"));
     cr_expect_not(exists("plimsoll-20200101-000000-7.heap"));
     cr_expect(exists("plimsoll-20200101-000001-7.record"));
     cr_expect(exists("plimsoll-20200101-000001-7.heap"));
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         cr_expect(exists(others[i]), "%s", others[i]);
+}
+
+Test(record, new_one_stays_however_wrong_the_clock_is)
+{
+    char path[RECORD_PATH_MAX], name[64];
+    for (int i = 0; i < RECORD_FILES_MAX; i++) {
+        snprintf(name, sizeof(name), "plimsoll-20200101-0000%02d-7.record", i);
+        touch(name);
+    }
+    cr_assert_geq(record_make(dir, NS_PER_S, path), 0);
+    record_make_room(dir, path, &scratch);
+    cr_expect_eq(access(path, F_OK), 0);
+    cr_expect_not(exists("plimsoll-20200101-000000-7.record"));
+    cr_expect(exists("plimsoll-20200101-000001-7.record"));
 }
 
 /* --- lines --- */
@@ -124,7 +140,7 @@ static char out_path[RECORD_PATH_MAX];
 
 static void out_open(void)
 {
-    int fd = record_make(dir, NS_PER_S, &scratch, out_path);
+    int fd = record_make(dir, NS_PER_S, out_path);
     cr_assert_geq(fd, 0);
     out.f = (struct fmt)FMT_INIT(out.buf);
     cr_assert_eq(sys_file_adopt(&out.file, fd), 0);

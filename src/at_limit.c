@@ -81,6 +81,27 @@ static void abort_at_limit(uint64_t request)
     abort();
 }
 
+/* The program may end by it. A look first, so that page and record know of it. Not in a child of
+ * vfork, which has its parent's memory. */
+static void tell_of_refusal(uint64_t request)
+{
+    char text[200];
+    struct fmt f = FMT_INIT(text);
+    struct governor_input in;
+    struct governor_decision d;
+    uint64_t now = sys_now_ns();
+    if (!runtime_is_ours())
+        return;
+    if (record_refusal_is_news(now) && look_once(look_wait_ns, request, &in, &d)) {
+        fmt_str(&f, "refused a request for ");
+        fmt_bytes(&f, request);
+        fmt_str(&f, " (PLIMSOLL_ON_LIMIT=fail): ");
+        look_fmt_standing(&f, &in.limits);
+        log_line(LOG_WARN, text);
+    }
+    record_refused(&runtime.options, now);
+}
+
 /* A reclaimer that sleeps for as long as this thread waits for it may wait for this thread: for a
  * lock that it holds, an interpreter's perhaps. It gets on when this one does. */
 static bool was_in_vain(uint64_t waited_ns)
@@ -130,6 +151,7 @@ bool at_limit_admit(size_t size, struct governor_decision *d)
             (d->hold_ns > 0 && !try_last_resort(large, &(struct governor_input){0})))
             return true;
         counter_add(PAGE_FAILED_REQUESTS, 1);
+        tell_of_refusal(large);
         return false;
     case ON_LIMIT_ABORT:
         if (d->no_room)

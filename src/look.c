@@ -40,14 +40,14 @@ void look_end(struct look_turn turn)
     inside_leave(turn.was_inside);
 }
 
-static void fmt_standing(struct fmt *f)
+void look_fmt_standing(struct fmt *f, const struct limits *limits)
 {
     fmt_str(f, "usage ");
     fmt_bytes(f, look_usage());
     fmt_str(f, ", soft limit ");
-    fmt_bytes(f, look.limits.soft);
+    fmt_bytes(f, limits->soft);
     fmt_str(f, ", hard limit ");
-    fmt_bytes(f, look.limits.hard);
+    fmt_bytes(f, limits->hard);
 }
 
 static void set_level(enum plim_level level)
@@ -60,7 +60,7 @@ static void set_level(enum plim_level level)
         fmt_str(&f, "level ");
         fmt_str(&f, page_level_word(level));
         fmt_str(&f, ": ");
-        fmt_standing(&f);
+        look_fmt_standing(&f, &look.limits);
         log_line(LOG_INFO, text);
     }
 }
@@ -245,7 +245,7 @@ void look_meets(const struct governor_input *in)
         return;
     atomic_store_explicit(&look.cannot_meet, meets == GOVERNOR_CANNOT, memory_order_relaxed);
     fmt_str(&f, meets == GOVERNOR_CANNOT ? "cannot meet the limit: " : "meets the limit again: ");
-    fmt_standing(&f);
+    look_fmt_standing(&f, &look.limits);
     if (meets == GOVERNOR_CANNOT)
         fmt_str(&f, "; what is left is in use");
     log_line(LOG_WARN, text);

@@ -8,6 +8,8 @@
 #include "lock.h"
 #include "usage.h"
 
+struct fmt;
+
 struct look {
     struct lock lock; /* see look_begin() */
     /* What it guards. */
@@ -66,6 +68,8 @@ void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
 /* Says so when the limit cannot be met, or can be again, as of that look. Call with the lock held.
  */
 void look_meets(const struct governor_input *in);
+/* "usage ..., soft limit ..., hard limit ...": usage as of the last look. */
+void look_fmt_standing(struct fmt *f, const struct limits *limits);
 /* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
 uint64_t look_purge(uint64_t bytes);
 

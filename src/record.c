@@ -32,9 +32,10 @@ struct record {
     struct pace written;
     _Atomic uint64_t failed_ns; /* when, most lately; 0: not since one was written */
 };
-/* Those at level critical, and the one before the program aborts: a reclaimer that never returns
- * keeps the first for ever. */
+/* Those at level critical, and those of requests that are refused or abort the program: a reclaimer
+ * that never returns keeps the first for ever. */
 static struct record usual, last;
+static struct pace refusals; /* told of on stderr */
 
 void record_check(const struct options *options)
 {
@@ -55,10 +56,15 @@ static bool pace_due(const struct pace *p, uint64_t now_ns)
            u64_less(now_ns, atomic_load_explicit(&p->last_ns, memory_order_relaxed)) >= wait;
 }
 
-static void pace_step(struct pace *p, uint64_t now_ns)
+/* One of several threads; the time first, so that none takes the next turn as well. */
+static bool pace_take(struct pace *p, uint64_t now_ns)
 {
+    uint32_t n = atomic_load_explicit(&p->count, memory_order_relaxed);
+    if (!pace_due(p, now_ns))
+        return false;
     atomic_store_explicit(&p->last_ns, now_ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->count, 1, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&p->count, &n, n + 1, memory_order_release,
+                                                   memory_order_relaxed);
 }
 
 static bool due(const struct record *r, uint64_t now_ns)
@@ -117,7 +123,7 @@ static int write_first(struct record *r, const struct record_job *job, const str
  * the oldest in the directory. */
 static void succeed(struct record *r, const struct record_job *job)
 {
-    pace_step(&r->written, job->now_ns);
+    (void)pace_take(&r->written, job->now_ns);
     atomic_store_explicit(&r->failed_ns, 0, memory_order_relaxed);
     r->said = 0;
     if (r->cut_path[0] != '\0')
@@ -232,6 +238,25 @@ void record_now(const struct options *options, uint64_t now_ns)
     sys_on_own_stack(write_now, &job);
 }
 
+bool record_refusal_is_news(uint64_t now_ns)
+{
+    return pace_take(&refusals, now_ns);
+}
+
+static void write_refused(void *arg)
+{
+    const struct record_job *job = arg;
+    if (begin(&last, job, 0, true))
+        end(&last, job);
+}
+
+void record_refused(const struct options *options, uint64_t now_ns)
+{
+    struct record_job job = {.options = options, .reason = "refused", .now_ns = now_ns};
+    if (options->record_dir[0] != '\0' && due(&last, now_ns))
+        sys_on_own_stack(write_refused, &job);
+}
+
 static void write_last(void *arg)
 {
     const struct record_job *job = arg;
@@ -260,4 +285,5 @@ void record_fork_child(void)
 {
     reset(&usual);
     reset(&last);
+    atomic_store_explicit(&refusals.count, 0, memory_order_relaxed);
 }

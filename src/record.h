@@ -21,7 +21,7 @@
 
 enum {
     RECORD_FILES_MAX = 64,   /* in the directory; the oldest one goes */
-    RECORD_PROCESS_MAX = 16, /* of one process */
+    RECORD_PROCESS_MAX = 16, /* of one process, at level critical, and as many of refusals */
 };
 
 /* What it tells besides the stats page. */
@@ -44,6 +44,11 @@ bool record_begin(const struct record_job *job);
 void record_end(const struct record_job *job);
 /* Both, where there is no watcher to do so; without a profile. */
 void record_now(const struct options *options, uint64_t now_ns);
+/* A request is refused, which may end the program: whether to tell of it, as rarely as records are
+ * written. */
+bool record_refusal_is_news(uint64_t now_ns);
+/* Both, of a refused request, if it is time for one; without a profile. Any thread. */
+void record_refused(const struct options *options, uint64_t now_ns);
 /* Both, at the very end of the program: whether or not one is due. */
 void record_last(const struct options *options, const char *reason);
 void record_fork_child(void);

@@ -286,6 +286,25 @@ Test(page_file, evidence_of_a_death_at_level_critical_is_kept_for_a_day)
     cr_expect_not(is_there(dead, 3));
 }
 
+/* Its level may be anything: what it asked for at once did not fit. */
+Test(page_file, evidence_of_refused_requests_is_kept_likewise)
+{
+    uint32_t dead = gone();
+    const uint64_t refused = 1;
+    for (unsigned start = 1; start <= 3; start++)
+        make(dead, start, page_pid_namespace(), 0, start == 2 ? 25 * 3600 : 60);
+    for (unsigned start = 1; start <= 2; start++) {
+        int fd = open(path_of(dead, start), O_WRONLY);
+        const off_t at = offsetof(struct page, snapshot.values[PAGE_FAILED_REQUESTS]);
+        cr_assert_eq(pwrite(fd, &refused, sizeof(refused), at), sizeof(refused));
+        close(fd);
+    }
+    page_sweep(dir, PAGE_SWEEP_ALL);
+    cr_expect(is_there(dead, 1));
+    cr_expect_not(is_there(dead, 2));
+    cr_expect_not(is_there(dead, 3));
+}
+
 Test(page_file, of_much_evidence_the_newest_stays)
 {
     uint32_t dead = gone();

@@ -24,6 +24,16 @@ static void line_text(struct record_out *o, const char *word, const char *text)
     record_line_end(o);
 }
 
+/* As it is now: programs change it after the page was made. */
+static void line_comm(struct record_out *o, const struct page_view *view)
+{
+    char comm[PAGE_COMM_MAX];
+    bool known = sys_read_file("/proc/self/comm", comm, sizeof(comm)) > 0;
+    if (known)
+        comm[strcspn(comm, "\n")] = '\0';
+    line_text(o, "comm", known ? comm : view->comm);
+}
+
 void record_write_head(struct record_out *o, const struct record_job *job,
                        const struct page_view *view, uint64_t wall_ns)
 {
@@ -35,7 +45,7 @@ void record_write_head(struct record_out *o, const struct record_job *job,
     line_number(o, "pid", view->pid);
     line_number(o, "start_time", view->start_time);
     line_number(o, "uid", view->uid);
-    line_text(o, "comm", view->comm);
+    line_comm(o, view);
     line_text(o, "version", view->version);
     line_text(o, "cgroup_path", view->cgroup_path);
     line_text(o, "on_limit", on_limit);

@@ -41,6 +41,9 @@ void record_check(const struct options *options)
 {
     if (options->record_dir[0] == '\0')
         return;
+    if (options->wish.kind == LIMIT_OFF)
+        log_line(LOG_WARN, "PLIMSOLL_RECORD: no level turns critical with PLIMSOLL_LIMIT=off, "
+                           "expected a limit; no record");
     int rc = sys_may_write(options->record_dir);
     if (rc < 0)
         log_bad_directory("PLIMSOLL_RECORD", options->record_dir, rc,

@@ -32,7 +32,7 @@ struct record_job {
     bool profile; /* a heap profile too, however long that takes */
 };
 
-/* Says so if the directory that the user named cannot be written to. */
+/* Says so if the directory that the user named cannot be written to, or there is to be no limit. */
 void record_check(const struct options *options);
 /* Whether it is time for one: at level critical at once, later ones 1, 2, 4... minutes apart; a
  * second after one that could not be written. Any thread; a hint, record_begin() decides. */

@@ -109,6 +109,17 @@ static bool was_in_vain(uint64_t waited_ns)
     return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_pass_sleeps();
 }
 
+/* The watcher may get no CPU before the kill where many threads want memory at once: who is to wait
+ * has some. Not where the watcher's tells more, of what reclaimers gave or in a heap profile; nor
+ * in a child of vfork. */
+static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
+{
+    const struct options *o = &runtime.options;
+    if (record_due(o, d->level, now_ns) && o->heap_profile == 0 &&
+        watcher_reclaimers(PLIM_CRITICAL) == 0 && runtime_is_ours())
+        record_now(o, now_ns);
+}
+
 /* Holds the calling thread back until there is room again or its time is up. */
 static void throttle(uint64_t request, struct governor_decision *d)
 {
@@ -117,6 +128,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
     uint32_t seen = progress_seen();
     thread_state.held++;
     atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
+    record_in_time(d, start);
     if (d->hold_ns > 0 && watcher_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {

@@ -42,7 +42,7 @@ bool record_begin(const struct record_job *job);
 /* After record_begin() said true, on the same thread: the rest, at most 100 ms but for the profile.
  */
 void record_end(const struct record_job *job);
-/* Both, where there is no watcher to do so; without a profile. */
+/* Both, where there is no watcher to do so, or it may come too late; without a profile. */
 void record_now(const struct options *options, uint64_t now_ns);
 /* A request is refused, which may end the program: whether to tell of it, as rarely as records are
  * written. */

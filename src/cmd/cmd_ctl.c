@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "json.h"
 #include "mailbox.h"
+#include "no_page.h"
 #include "words.h"
 
 #include "../fmt.h"
@@ -11,7 +12,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum flag { FLAG_JSON };
@@ -100,22 +100,6 @@ static int take_order(const struct cmd_verb *self, int count, char **words, stru
     r->command = PAGE_COMMAND_PROFILE;
     r->timeout_ms = PROFILE_TIMEOUT_MS;
     return take_path(self, ret->value, r->path);
-}
-
-static void say_no_page(uint64_t pid)
-{
-    char path[64];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "/proc/%llu", (unsigned long long)pid);
-    if (stat(path, &st) < 0)
-        cmd_say("ctl: there is no process %llu", (unsigned long long)pid);
-    else if (geteuid() != 0 && st.st_uid != geteuid())
-        cmd_say("ctl: process %llu belongs to user %u: only that user and root may",
-                (unsigned long long)pid, (unsigned)st.st_uid);
-    else
-        cmd_say("ctl: process %llu has no stats page: it does not run under Plimsoll, its heap is "
-                "below 2 MiB, or PLIMSOLL_STATS is off or another directory than here",
-                (unsigned long long)pid);
 }
 
 /* No answer came. */
@@ -213,7 +197,7 @@ static int carry_out(struct order *order, bool json)
         order->request.timeout_ms = NO_WATCHER_TIMEOUT_MS;
     int rc = p == NULL ? 0 : mailbox_ask(p, &order->request, &result);
     if (p == NULL) {
-        say_no_page(order->pid);
+        no_page_say("ctl", order->pid, &pages);
     } else if (rc < 0) {
         say_unanswered(p, order, rc);
     } else if (result < 0) {

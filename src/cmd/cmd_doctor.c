@@ -1,6 +1,7 @@
 /* plimsoll doctor: what Plimsoll sees of a process's limits, and what looks wrong. */
 #include "cmd.h"
 #include "doctor.h"
+#include "no_page.h"
 
 #include <limits.h>
 #include <string.h>
@@ -67,6 +68,15 @@ static int exit_code(const struct diagnosis *diagnosis)
     return EXIT_OK;
 }
 
+static int say_ended(int pid)
+{
+    struct pages pages;
+    (void)pages_read(false, &pages); /* none, where they cannot be read */
+    no_page_say("doctor", (uint64_t)pid, &pages);
+    pages_free(&pages);
+    return EXIT_PROBLEM;
+}
+
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     static struct diagnosis diagnosis; /* large */
@@ -82,6 +92,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (next != CMD_END)
         return cmd_flag_exit(next);
 
+    if (request.root[0] == '\0' && request.pid > 0 && process_has_ended((uint64_t)request.pid))
+        return say_ended(request.pid);
     int rc = doctor_gather(&request, &diagnosis);
     if (rc < 0) {
         cmd_say("doctor: cannot look at process %d: %s", request.pid, strerror(-rc));

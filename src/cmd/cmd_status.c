@@ -2,11 +2,11 @@
 #include "cmd.h"
 #include "figures.h"
 #include "json.h"
+#include "left_behind.h"
+#include "no_page.h"
 #include "recommend.h"
 #include "table.h"
 #include "words.h"
-
-#include "../sys.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -73,34 +73,6 @@ static void print_one(const struct process *p, uint64_t now_ns)
             print_field(&p->view, (enum page_field)i, now_ns);
 }
 
-/* How long ago a page was last written whose process does not live here: by the wall clock, as the
- * monotonic one began anew if it is from before a reboot or of another machine. */
-static const char *written_ago(const struct process *p)
-{
-    return words_span(u64_less(sys_wall_ns(), page_written_at(&p->view)));
-}
-
-static void print_dead(const struct pages *pages)
-{
-    if (pages->dead_count == 0)
-        return;
-    const struct process *newest = &pages->dead[0];
-    printf("%zu killed or ended abruptly at level critical; the last one: process %" PRIu64
-           " (%s), %s ago, page %s\n",
-           pages->dead_count, newest->view.pid, newest->comm, written_ago(newest), newest->path);
-}
-
-static void print_elsewhere(const struct pages *pages)
-{
-    const struct process *last = &pages->elsewhere;
-    if (pages->elsewhere_count == 0)
-        return;
-    printf("%zu stats %s of other pid namespaces (containers), where it cannot be told who runs; "
-           "the one written last: process %" PRIu64 " (%s), %s ago, page %s\n",
-           pages->elsewhere_count, pages->elsewhere_count == 1 ? "page is" : "pages are",
-           last->view.pid, last->comm, written_ago(last), last->path);
-}
-
 static void print_none(const struct pages *pages)
 {
     puts(pages->elsewhere_count == 0 ? "No process with a stats page."
@@ -113,8 +85,7 @@ static void print_all(struct pages *pages)
         print_none(pages);
     else
         table_print(pages, COLUMN_HEADROOM, COLUMN_COUNT);
-    print_dead(pages);
-    print_elsewhere(pages);
+    left_behind_print(pages);
 }
 
 static void print(const struct request *r, struct pages *pages)
@@ -137,19 +108,6 @@ static void print(const struct request *r, struct pages *pages)
     }
 }
 
-static void say_no_page(uint64_t pid, const struct pages *pages)
-{
-    for (size_t i = 0; i < pages->dead_count; i++)
-        if (pages->dead[i].view.pid == pid) {
-            cmd_say("status: process %" PRIu64 " is gone; what it left behind: plimsoll report %s",
-                    pid, pages->dead[i].path);
-            return;
-        }
-    cmd_say("status: no stats page of process %" PRIu64 ", expected a process under Plimsoll "
-            "with a heap of 2 MiB or more",
-            pid);
-}
-
 static int run(const struct cmd_verb *self, int argc, char **argv)
 {
     struct request request = {0};
@@ -169,7 +127,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
         rc = -ESRCH;
     if (rc == -ESRCH)
-        say_no_page(request.pid, &pages);
+        no_page_say(self->name, request.pid, &pages);
     else if (rc < 0)
         cmd_say("status: cannot read the stats pages: %s", strerror(-rc));
     else

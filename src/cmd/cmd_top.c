@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "figures.h"
 #include "json.h"
+#include "left_behind.h"
 #include "table.h"
 #include "top_screen.h"
 

@@ -86,12 +86,3 @@ json_t *process_json(const struct process *p, uint64_t now_ns)
     json_object_set_new(all, "page", json_text(p->path));
     return all;
 }
-
-json_t *processes_json(const struct pages *pages, process_json_fn *one)
-{
-    json_t *all = json_object(), *list = json_array();
-    for (size_t i = 0; i < pages->count; i++)
-        json_array_append_new(list, one(&pages->list[i], pages->now_ns));
-    json_object_set_new(all, "processes", list);
-    return all;
-}

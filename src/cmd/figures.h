@@ -26,7 +26,5 @@ const char *figure_bytes(enum page_field field, uint64_t bytes);
 typedef json_t *process_json_fn(const struct process *process, uint64_t now_ns);
 /* All of it, as a new JSON object. */
 process_json_fn process_json;
-/* What `one` tells of each that lives, as an array "processes" in a new JSON object. */
-json_t *processes_json(const struct pages *pages, process_json_fn *one);
 
 #endif

@@ -1,6 +1,7 @@
 /* Metrics as text, see metrics.h. */
 #include "figures.h"
 #include "json.h"
+#include "left_behind.h"
 #include "metrics.h"
 
 #include <inttypes.h>
@@ -111,6 +112,9 @@ static void write_info(const struct pages *pages, enum metrics_format format, FI
     }
     write_head("processes", "gauge", NULL, "How many processes have a stats page.", format, to);
     fprintf(to, "plimsoll_processes %zu\n", pages->count);
+    write_head("dead_processes", "gauge", NULL,
+               "How many died at level critical and have left their stats page.", format, to);
+    fprintf(to, "plimsoll_dead_processes %zu\n", pages->dead_count);
 }
 
 void metrics_write(const struct pages *pages, enum metrics_format format, FILE *to)
@@ -146,6 +150,28 @@ static json_t *history_json(const struct page_view *view, uint64_t now_ns)
     return list;
 }
 
+/* In compact form; `one` is freed. */
+static void dump(json_t *one, FILE *to)
+{
+    (void)json_dumpf(one, to,
+                     JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6) | JSON_ENCODE_ANY);
+    json_decref(one);
+}
+
+/* Behind another member. */
+static void write_left_json(const struct pages *pages, FILE *to)
+{
+    json_t *left = json_object(), *value;
+    const char *key;
+    left_behind_json(pages, left);
+    json_object_foreach(left, key, value)
+    {
+        fprintf(to, ",\"%s\":", key);
+        dump(json_incref(value), to);
+    }
+    json_decref(left);
+}
+
 /* One process at a time: a history takes ten times the memory before it is text. */
 void metrics_write_json(const struct pages *pages, FILE *to)
 {
@@ -154,8 +180,9 @@ void metrics_write_json(const struct pages *pages, FILE *to)
         json_t *one = process_json(&pages->list[i], pages->now_ns);
         json_object_set_new(one, "history", history_json(&pages->list[i].view, pages->now_ns));
         fputs(i > 0 ? "," : "", to);
-        (void)json_dumpf(one, to, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
-        json_decref(one);
+        dump(one, to);
     }
-    fputs("]}", to);
+    fputc(']', to);
+    write_left_json(pages, to);
+    fputc('}', to);
 }

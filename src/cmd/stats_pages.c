@@ -156,8 +156,11 @@ static int read_dir(struct pages *pages, const char *path, bool history)
     while (dir != NULL && rc == 0 && (entry = readdir(dir)) != NULL) {
         struct page_name name;
         struct process process;
-        if (page_name_parse(entry->d_name, &name) &&
-            process_read(dirfd(dir), &name, history, &process) == 0)
+        if (!page_name_parse(entry->d_name, &name))
+            continue;
+        int got = process_read(dirfd(dir), &name, history, &process);
+        pages->other_versions += got == -EPROTONOSUPPORT;
+        if (got == 0)
             rc = keep(pages, &process, path, entry->d_name);
     }
     if (dir != NULL)

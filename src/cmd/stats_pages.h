@@ -24,6 +24,7 @@ struct pages {
     size_t dead_count;
     size_t elsewhere_count;   /* of other pid namespaces: who knows whether those live */
     struct process elsewhere; /* of these the one written last, if there is any */
+    size_t other_versions;    /* major ones, that cannot be read */
     uint64_t now_ns;          /* monotonic clock, when they were read */
 };
 

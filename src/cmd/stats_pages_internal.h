@@ -5,7 +5,7 @@
 #include "stats_pages.h"
 
 /* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
- * it is of another process than its name says. */
+ * it is of another process than its name says, -EPROTONOSUPPORT: of another major version. */
 int process_read(int dir, const struct page_name *name, bool history, struct process *ret);
 
 #endif

@@ -34,6 +34,8 @@ static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, boo
     uint32_t before, after;
     if (pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
         return -EBADMSG;
+    if (memcmp(h.magic, PAGE_MAGIC, sizeof(h.magic)) == 0 && h.major != PAGE_MAJOR)
+        return -EPROTONOSUPPORT;
     int rc = read_sequence(fd, &h, &before);
     if (rc < 0)
         return rc;

@@ -1,0 +1,56 @@
+/* Why a process has no stats page, see no_page.h. */
+#include "no_page.h"
+
+#include "cmd.h"
+
+#include "../sys.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool process_has_ended(uint64_t pid)
+{
+    uint64_t start;
+    int rc = page_start_time((uint32_t)pid, &start);
+    return rc == -ESRCH || (rc < 0 && !sys_process_exists((uint32_t)pid));
+}
+
+static const struct process *find_dead(const struct pages *pages, uint64_t pid)
+{
+    for (size_t i = 0; i < pages->dead_count; i++)
+        if (pages->dead[i].view.pid == pid)
+            return &pages->dead[i];
+    return NULL;
+}
+
+static void say_ended(const char *verb, uint64_t pid, const struct pages *pages)
+{
+    const struct process *dead = find_dead(pages, pid);
+    if (dead != NULL)
+        cmd_say("%s: process %" PRIu64 " is gone; what it left behind: plimsoll report %s", verb,
+                pid, dead->path);
+    else if (sys_process_exists((uint32_t)pid))
+        cmd_say("%s: process %" PRIu64 " has ended", verb, pid);
+    else
+        cmd_say("%s: there is no process %" PRIu64, verb, pid);
+}
+
+void no_page_say(const char *verb, uint64_t pid, const struct pages *pages)
+{
+    char path[64];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64, pid);
+    if (process_has_ended(pid))
+        say_ended(verb, pid, pages);
+    else if (geteuid() != 0 && stat(path, &st) == 0 && st.st_uid != geteuid())
+        cmd_say("%s: process %" PRIu64 " belongs to user %u: only that user and root may", verb,
+                pid, (unsigned)st.st_uid);
+    else
+        cmd_say("%s: process %" PRIu64 " has no stats page: it does not run under Plimsoll, its "
+                "heap is below 2 MiB, or PLIMSOLL_STATS is off or another directory than here%s",
+                verb, pid,
+                pages->other_versions > 0 ? "; there are pages of another version of the library"
+                                          : "");
+}

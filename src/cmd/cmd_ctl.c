@@ -188,7 +188,7 @@ static int carry_out(struct order *order, bool json)
     struct pages pages;
     int64_t result = 0;
     int code = EXIT_PROBLEM;
-    if (pages_read(false, &pages) < 0) {
+    if (pages_read_for(order->pid, &pages) < 0) {
         cmd_say("ctl: out of memory");
         return EXIT_PROBLEM;
     }

@@ -24,7 +24,8 @@ static const struct cmd_flag flags[] = {
 static const char details[] =
     "Processes are found by their stats pages: those of your own user, or all for root.\n"
     "A process has one once its heap holds 2 MiB, unless PLIMSOLL_STATS is off; where it\n"
-    "names a directory, set it for this command too, which then looks only there.\n\n"
+    "names a directory, set it for this command too, which then looks only there. That of\n"
+    "process PID is found wherever it is.\n\n"
     "The exit code is 1 if there is no page of process PID.";
 
 struct request {
@@ -123,7 +124,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (rest < argc && cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
         return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
     pages_sweep();
-    int rc = pages_read(false, &pages);
+    int rc = pages_read_for(request.pid, &pages);
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)
         rc = -ESRCH;
     if (rc == -ESRCH)

@@ -62,6 +62,11 @@ static void judge_preload(struct diagnosis *d)
                    "libplimsoll.so: unless that is Plimsoll's or calls it, what it takes counts in "
                    "the usage, but is not managed",
                    pid);
+    if (!p->maps_readable)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_PRELOAD,
+                   "whether process %d has libplimsoll.so cannot be told without its rights: run "
+                   "doctor as its user or root",
+                   pid);
     if (p->preloaded || p->page_mapped || !p->maps_readable)
         return;
     if (p->is_static)

@@ -2,6 +2,8 @@
 #include "doctor.h"
 #include "stats_pages.h"
 
+#include <stdio.h>
+
 /* Not those of a hard limit that there is no longer: the page was written before that changed. */
 static void take_limits(struct diagnosis *d, const uint64_t *values)
 {
@@ -23,10 +25,13 @@ static void take_limits(struct diagnosis *d, const uint64_t *values)
 void doctor_gather_page(struct diagnosis *d)
 {
     struct pages pages;
-    if (d->request.root[0] != '\0' || d->request.pid == 0 || pages_read(false, &pages) < 0)
+    if (d->request.root[0] != '\0' || d->request.pid == 0 ||
+        pages_read_for((uint64_t)d->request.pid, &pages) < 0)
         return;
     const struct process *process = pages_find(&pages, (uint64_t)d->request.pid);
-    if (process != NULL)
+    if (process != NULL) {
+        (void)snprintf(d->process.page, sizeof(d->process.page), "%s", process->path);
         take_limits(d, process->view.values);
+    }
     pages_free(&pages);
 }

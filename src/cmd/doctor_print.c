@@ -108,6 +108,24 @@ static void print_findings(const struct diagnosis *d)
     }
 }
 
+/* One that runs here. */
+static bool has_process(const struct diagnosis *d)
+{
+    return d->request.root[0] == '\0' && d->request.pid > 0;
+}
+
+static void print_process(const struct diagnosis *d)
+{
+    const struct doctor_process *p = &d->process;
+    printf("Process %d (%s): libplimsoll.so %s, stats page %s\n", d->request.pid, p->comm,
+           p->preloaded       ? "is loaded"
+           : p->maps_readable ? "is not loaded"
+                              : "cannot be looked for",
+           p->page[0] != '\0' ? p->page
+           : p->page_mapped   ? "not readable from here"
+                              : "none");
+}
+
 /* Cgroups are named, and variables set, by those whose processes are looked at. Lengths stay. */
 static void clean(struct diagnosis *d)
 {
@@ -115,6 +133,8 @@ static void clean(struct diagnosis *d)
     clean_text(d->cgroup.cpu.path);
     clean_text(d->thp);
     clean_text(d->library);
+    clean_text(d->process.comm);
+    clean_text(d->process.page);
     for (unsigned i = 0; i < d->finding_count; i++)
         clean_text(d->findings[i].text);
 }
@@ -127,7 +147,9 @@ void doctor_print_text(struct diagnosis *d)
     print_cpus(d);
     printf("Transparent huge pages: %s\n", d->thp[0] != '\0' ? d->thp : "unknown");
     if (d->request.root[0] == '\0')
-        printf("Library: %s\n", path_or_dash(d->library));
+        printf("Library: %s (what plimsoll run would preload)\n", path_or_dash(d->library));
+    if (has_process(d))
+        print_process(d);
     print_findings(d);
 }
 
@@ -182,6 +204,13 @@ static void set_limits_json(json_t *all, const struct diagnosis *d)
     json_object_set_new(all, "critical_bytes", json_limit(d->limits.critical));
 }
 
+static void set_process_json(json_t *all, const struct doctor_process *p)
+{
+    json_object_set_new(all, "preloaded",
+                        p->maps_readable ? json_boolean(p->preloaded) : json_null());
+    json_object_set_new(all, "page", p->page[0] != '\0' ? json_text(p->page) : json_null());
+}
+
 void doctor_print_json(const struct diagnosis *d)
 {
     json_t *all = json_object();
@@ -201,6 +230,8 @@ void doctor_print_json(const struct diagnosis *d)
     json_object_set_new(all, "thp", d->thp[0] != '\0' ? json_text(d->thp) : json_null());
     json_object_set_new(all, "library",
                         d->library[0] != '\0' ? json_text(d->library) : json_null());
+    if (has_process(d))
+        set_process_json(all, &d->process);
     json_object_set_new(all, "levels", levels_json(d));
     json_object_set_new(all, "warnings", texts_json(d, DOCTOR_WARNING));
     json_object_set_new(all, "problems", texts_json(d, DOCTOR_PROBLEM));

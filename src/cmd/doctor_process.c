@@ -143,19 +143,22 @@ static void read_oom_score(const char *who, struct doctor_process *ret)
         ret->oom_score = atoi(text);
 }
 
+static void read_comm(int pid, char *buf, size_t size)
+{
+    char path[64], name[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    if (sys_read_file(path, name, sizeof(name)) > 0)
+        (void)snprintf(buf, size, "%.*s", (int)strcspn(name, "\n"), name);
+}
+
 static void count_neighbour(int pid, struct doctor_process *ret)
 {
     struct doctor_process other = {0};
-    char path[64], name[64];
     read_maps(pid, &other);
     if (!other.maps_readable || other.preloaded || other.page_mapped)
         return;
     ret->neighbours++;
-    (void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    long got = sys_read_file(path, name, sizeof(name));
-    if (got > 0)
-        (void)snprintf(ret->neighbour, sizeof(ret->neighbour), "%.*s", (int)strcspn(name, "\n"),
-                       name);
+    read_comm(pid, ret->neighbour, sizeof(ret->neighbour));
 }
 
 /* Those that share its own cgroup. */
@@ -196,6 +199,7 @@ void doctor_gather_process(struct diagnosis *d)
     struct rlimit most;
     if (pid > 0) {
         (void)snprintf(who, sizeof(who), "%d", pid);
+        read_comm(pid, ret->comm, sizeof(ret->comm));
         read_maps(pid, ret);
         read_secure(pid, ret);
         doctor_gather_elf(pid, ret);

@@ -49,7 +49,7 @@ void no_page_say(const char *verb, uint64_t pid, const struct pages *pages)
                 pid, (unsigned)st.st_uid);
     else
         cmd_say("%s: process %" PRIu64 " has no stats page: it does not run under Plimsoll, its "
-                "heap is below 2 MiB, or PLIMSOLL_STATS is off or another directory than here%s",
+                "heap is below 2 MiB, or PLIMSOLL_STATS is off%s",
                 verb, pid,
                 pages->other_versions > 0 ? "; there are pages of another version of the library"
                                           : "");

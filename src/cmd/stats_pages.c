@@ -240,6 +240,21 @@ const struct process *pages_find(const struct pages *pages, uint64_t pid)
     return NULL;
 }
 
+int pages_read_for(uint64_t pid, struct pages *ret)
+{
+    struct process process;
+    int rc = pages_read(false, ret);
+    if (rc < 0 || pid == 0 || pages_find(ret, pid) != NULL ||
+        process_read_mapped(pid, &process) < 0)
+        return rc;
+    rc = push(&ret->list, &ret->count, &process);
+    if (rc < 0) {
+        process_free(&process);
+        pages_free(ret);
+    }
+    return rc;
+}
+
 void pages_sweep(void)
 {
     struct dirs dirs;

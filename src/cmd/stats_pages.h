@@ -32,6 +32,9 @@ struct pages {
  * means for any user. history: with the
  * rings of those that live. 0 or -ENOMEM. */
 int pages_read(bool history, struct pages *ret);
+/* The same without history, and with the page of that process also where it has it in another
+ * directory; pid 0: no more. */
+int pages_read_for(uint64_t pid, struct pages *ret);
 void pages_free(struct pages *pages);
 /* NULL: none. */
 const struct process *pages_find(const struct pages *pages, uint64_t pid);

@@ -1,4 +1,4 @@
-/* Shared by stats_pages.c and stats_pages_read.c. */
+/* Shared by stats_pages.c, stats_pages_mapped.c and stats_pages_read.c. */
 #ifndef PLIM_CMD_STATS_PAGES_INTERNAL_H
 #define PLIM_CMD_STATS_PAGES_INTERNAL_H
 
@@ -7,5 +7,8 @@
 /* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
  * it is of another process than its name says, -EPROTONOSUPPORT: of another major version. */
 int process_read(int dir, const struct page_name *name, bool history, struct process *ret);
+/* The page that a process which lives has mapped, wherever that is, with its path. -ENOENT: none;
+ * or its mappings cannot be read. */
+int process_read_mapped(uint64_t pid, struct process *ret);
 
 #endif

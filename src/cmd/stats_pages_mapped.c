@@ -1,0 +1,76 @@
+/* The stats page of one process, where it has it: in a directory of its own, see stats_pages.h. */
+#include "stats_pages_internal.h"
+
+#include "../sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The page in a line of /proc/PID/maps, cut into directory and name. */
+static bool take_line(char *line, uint64_t pid, char **ret_dir, struct page_name *ret)
+{
+    char *path = strchr(line, '/');
+    char *last = path != NULL ? strrchr(path, '/') : NULL;
+    if (last == NULL)
+        return false;
+    *last = '\0';
+    last[1 + strcspn(last + 1, "\n")] = '\0';
+    *ret_dir = path;
+    return page_name_parse(last + 1, ret) && ret->pid == pid;
+}
+
+/* Below which its paths are: "" where it has our root, and the same mounts. */
+static void root_of(uint64_t pid, char *root, size_t size)
+{
+    struct stat its, own;
+    char mounts[64];
+    (void)snprintf(mounts, sizeof(mounts), "/proc/%" PRIu64 "/ns/mnt", pid);
+    (void)snprintf(root, size, "/proc/%" PRIu64 "/root", pid);
+    if (stat(root, &its) == 0 && stat("/", &own) == 0 && its.st_dev == own.st_dev &&
+        its.st_ino == own.st_ino && sys_inode(mounts) == sys_inode("/proc/self/ns/mnt"))
+        root[0] = '\0';
+}
+
+static int read_in(const char *path, const struct page_name *name, struct process *ret)
+{
+    char text[PAGE_NAME_MAX];
+    int dir = open(path[0] != '\0' ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -errno;
+    int rc = process_read(dir, name, false, ret);
+    (void)close(dir);
+    if (rc < 0)
+        return rc;
+    page_name_print(name, text);
+    if (ret->life == PAGE_LIVES && asprintf(&ret->path, "%s/%s", path, text) > 0)
+        return 0;
+    ret->path = NULL;
+    process_free(ret);
+    return -ENOENT;
+}
+
+int process_read_mapped(uint64_t pid, struct process *ret)
+{
+    char path[2 * PATH_MAX], root[64], line[PATH_MAX + 100], *dir;
+    struct page_name name;
+    int rc = -ENOENT;
+    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (maps == NULL)
+        return -errno;
+    root_of(pid, root, sizeof(root));
+    while (rc < 0 && fgets(line, sizeof(line), maps) != NULL) {
+        if (!take_line(line, pid, &dir, &name))
+            continue;
+        (void)snprintf(path, sizeof(path), "%s%s", root, dir);
+        rc = read_in(path, &name, ret);
+    }
+    (void)fclose(maps);
+    return rc;
+}

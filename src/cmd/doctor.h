@@ -94,6 +94,7 @@ struct doctor_process {
     bool secure;            /* AT_SECURE */
     bool is_static;         /* has no dynamic linker that could preload anything */
     bool own_malloc;        /* in its file, where it goes before a preloaded one */
+    bool linked;            /* and that is the library's, by libplimsoll.a */
     bool elsewhere;         /* in another pid namespace than this command */
     bool oom_score_known;
     int oom_score;
@@ -152,7 +153,7 @@ static inline bool doctor_level_binds(const struct diagnosis *d, const struct do
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);
 /* All but the environment; takes request, cgroup and options from the diagnosis. */
 void doctor_gather_process(struct diagnosis *diagnosis);
-/* What the program's file tells of it: is_static, other_heap and own_malloc. */
+/* What the program's file tells of it: is_static, other_heap, own_malloc and linked. */
 void doctor_gather_elf(int pid, struct doctor_process *ret);
 /* path as the process sees it; pid 0: as this command does. */
 void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret);

@@ -10,7 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 64, NOTES_MAX = 4096, SECTIONS_MAX = 1024, NAMES_MAX = 64 << 20 };
+enum {
+    HEADERS_MAX = 64,
+    NOTES_MAX = 4096,
+    SECTIONS_MAX = 1024,
+    NAMES_MAX = 64 << 20,
+    PART = 1 << 20
+};
+static const off_t SEARCHED_MAX = (off_t)1 << 30;
 
 static bool read_at(int fd, void *buf, size_t len, uint64_t offset)
 {
@@ -95,6 +102,21 @@ static void take_sections(int fd, const ElfW(Ehdr) * file, struct doctor_process
     }
 }
 
+/* A text of the library's that nobody else has: names go when a program is stripped. */
+static bool holds_library(int fd)
+{
+    static const char text[] = "aborting (PLIMSOLL_ON_LIMIT=abort)";
+    static char part[PART];
+    for (off_t at = 0; at < SEARCHED_MAX; at += PART - (off_t)sizeof(text)) {
+        ssize_t n = pread(fd, part, sizeof(part), at);
+        if (n < (ssize_t)sizeof(text))
+            return false;
+        if (memmem(part, (size_t)n, text, sizeof(text) - 1) != NULL)
+            return true;
+    }
+    return false;
+}
+
 void doctor_gather_elf(int pid, struct doctor_process *ret)
 {
     char path[64];
@@ -107,6 +129,7 @@ void doctor_gather_elf(int pid, struct doctor_process *ret)
         header.e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) {
         take_headers(fd, &header, ret);
         take_sections(fd, &header, ret);
+        ret->linked = (ret->is_static || ret->own_malloc) && holds_library(fd);
     }
     (void)close(fd);
 }

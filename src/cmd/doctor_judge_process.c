@@ -40,6 +40,12 @@ static void judge_environment(struct diagnosis *d)
                    p->sanitizer);
 }
 
+/* Preloaded or linked, be it that its page alone tells. */
+static bool has_library(const struct doctor_process *p)
+{
+    return p->preloaded || p->linked || p->page_mapped;
+}
+
 /* Why the library is not there. */
 static void judge_preload(struct diagnosis *d)
 {
@@ -56,18 +62,18 @@ static void judge_preload(struct diagnosis *d)
                    "process %d has a heap of %s that is not malloc's: limit that one by its own "
                    "settings, below the cgroup's limit",
                    pid, p->other_heap);
-    if (p->own_malloc && p->preloaded)
+    if (p->own_malloc && p->preloaded && !p->linked)
         doctor_add(d, p->page_mapped ? DOCTOR_NOTE : DOCTOR_WARNING, DOCTOR_MALLOCS,
                    "the program of process %d has a malloc of its own, which goes before "
                    "libplimsoll.so: unless that is Plimsoll's or calls it, what it takes counts in "
                    "the usage, but is not managed",
                    pid);
-    if (!p->maps_readable)
+    if (!p->maps_readable && !p->linked)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_PRELOAD,
                    "whether process %d has libplimsoll.so cannot be told without its rights: run "
                    "doctor as its user or root",
                    pid);
-    if (p->preloaded || p->page_mapped || !p->maps_readable)
+    if (has_library(p) || !p->maps_readable)
         return;
     if (p->is_static)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATIC,
@@ -116,12 +122,12 @@ static void judge_stats(struct diagnosis *d)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
                    "no stats page: %s has %s left, and each process takes %s", p->stats.path,
                    words_bytes(p->stats.free), words_bytes(sizeof(struct page)));
-    else if (p->preloaded && !p->page_mapped && !has_page_from_the_start(&d->options))
+    else if (has_library(p) && !p->page_mapped && !has_page_from_the_start(&d->options))
         doctor_add(d, DOCTOR_NOTE, DOCTOR_STATS,
                    "process %d has no stats page: there is none before the heap holds 2 MiB; if it "
                    "does, its stderr says why, with PLIMSOLL_LOG=info",
                    d->request.pid);
-    else if (p->preloaded && !p->page_mapped)
+    else if (has_library(p) && !p->page_mapped)
         doctor_add(d, DOCTOR_WARNING, DOCTOR_STATS,
                    "process %d has no stats page: its stderr says why, with PLIMSOLL_LOG=info",
                    d->request.pid);
@@ -166,7 +172,7 @@ static void judge_kill(struct diagnosis *d)
                    "address space is limited to %s (ulimit -v): jemalloc keeps ranges that it has "
                    "purged, so malloc can fail long before the memory limit of %s",
                    words_bytes(p->address_space), words_bytes(d->effective_bytes));
-    if (p->neighbours > 0 && d->limits.source == LIMITS_CGROUP && (p->preloaded || p->page_mapped))
+    if (p->neighbours > 0 && d->limits.source == LIMITS_CGROUP && has_library(p))
         doctor_add(d, DOCTOR_WARNING, DOCTOR_NEIGHBOURS,
                    "%u other process%s of its cgroup %s not under Plimsoll, such as %s: what they "
                    "use is counted but cannot be reclaimed",

@@ -117,10 +117,11 @@ static bool has_process(const struct diagnosis *d)
 static void print_process(const struct diagnosis *d)
 {
     const struct doctor_process *p = &d->process;
-    printf("Process %d (%s): libplimsoll.so %s, stats page %s\n", d->request.pid, p->comm,
-           p->preloaded       ? "is loaded"
-           : p->maps_readable ? "is not loaded"
-                              : "cannot be looked for",
+    printf("Process %d (%s): %s, stats page %s\n", d->request.pid, p->comm,
+           p->linked          ? "libplimsoll.a is linked"
+           : p->preloaded     ? "libplimsoll.so is loaded"
+           : p->maps_readable ? "libplimsoll.so is not loaded"
+                              : "libplimsoll.so cannot be looked for",
            p->page[0] != '\0' ? p->page
            : p->page_mapped   ? "not readable from here"
                               : "none");
@@ -208,6 +209,7 @@ static void set_process_json(json_t *all, const struct doctor_process *p)
 {
     json_object_set_new(all, "preloaded",
                         p->maps_readable ? json_boolean(p->preloaded) : json_null());
+    json_object_set_new(all, "linked", json_boolean(p->linked));
     json_object_set_new(all, "page", p->page[0] != '\0' ? json_text(p->page) : json_null());
 }
 

@@ -221,7 +221,9 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (next != CMD_END)
         return cmd_flag_exit(next);
     int code = take_order(self, argc - rest, argv + rest, &order);
-    return code != EXIT_OK ? code : carry_out(&order, json);
+    if (code != EXIT_OK)
+        return code;
+    return stats_dir_is_readable(self->name) ? carry_out(&order, json) : EXIT_PROBLEM;
 }
 
 const struct cmd_verb verb_ctl = {

@@ -1,6 +1,7 @@
 /* plimsoll metrics: the figures of all processes for Prometheus, once or served. */
 #include "cmd.h"
 #include "metrics.h"
+#include "no_page.h"
 
 #include <string.h>
 
@@ -49,6 +50,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
                 once);
         return EXIT_USAGE;
     }
+    if (!stats_dir_is_readable(self->name))
+        return EXIT_PROBLEM;
     if (listen != NULL)
         return metrics_serve(listen);
     int rc = pages_read(json, &pages);

@@ -123,6 +123,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         return cmd_flag_exit(next);
     if (rest < argc && cmd_number(argv[rest], 1, INT32_MAX, &request.pid) < 0)
         return cmd_bad_value(self, "PID", argv[rest], "the number of a process");
+    if (!stats_dir_is_readable(self->name))
+        return EXIT_PROBLEM;
     pages_sweep();
     int rc = pages_read_for(request.pid, &pages);
     if (rc == 0 && request.pid != 0 && pages_find(&pages, request.pid) == NULL)

@@ -3,6 +3,7 @@
 #include "figures.h"
 #include "json.h"
 #include "left_behind.h"
+#include "no_page.h"
 #include "table.h"
 #include "top_screen.h"
 
@@ -63,6 +64,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     if (next != CMD_END)
         return cmd_flag_exit(next);
+    if (!stats_dir_is_readable(self->name))
+        return EXIT_PROBLEM;
     pages_sweep();
     if (json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
         return print_once((enum column)by, json);

@@ -249,6 +249,18 @@ static int resolve(struct diagnosis *d)
     return cgroup_resolve_process(request->pid, &d->cgroup);
 }
 
+/* Some images have none: no error. */
+static void look_for_proc(struct diagnosis *d)
+{
+    char path[CGROUP_PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/proc", d->request.root);
+    if (access(path, F_OK) < 0)
+        doctor_add(d, DOCTOR_WARNING, DOCTOR_LIMIT,
+                   "%s is not there: this is no captured tree, or that of a place without /proc, "
+                   "where the cgroup of a process can only be guessed",
+                   path);
+}
+
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
 {
     memset(ret, 0, sizeof(*ret));
@@ -269,7 +281,9 @@ int doctor_gather(const struct doctor_request *request, struct diagnosis *ret)
     gather_oom_groups(ret);
     read_thp(ret);
     ret->swap = read_swap(ret);
-    if (!is_captured(ret)) {
+    if (is_captured(ret)) {
+        look_for_proc(ret);
+    } else {
         gather_library(ret);
         doctor_gather_process(ret);
     }

@@ -146,7 +146,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
     if (strcmp(url, "/") == 0)
         return answer(c, MHD_HTTP_OK, "text/html; charset=utf-8",
                       constant(metrics_page, sizeof(metrics_page)));
-    return answer_text(c, MHD_HTTP_NOT_FOUND, "not here; there are /, /metrics and /healthz\n");
+    return answer_text(c, MHD_HTTP_NOT_FOUND,
+                       "not here; there are /, /metrics, /data.json and /healthz\n");
 }
 
 static void wait_for_end(const sigset_t *ends)

@@ -3,10 +3,13 @@
 
 #include "cmd.h"
 
+#include "../options.h"
 #include "../sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,4 +56,26 @@ void no_page_say(const char *verb, uint64_t pid, const struct pages *pages)
                 verb, pid,
                 pages->other_versions > 0 ? "; there are pages of another version of the library"
                                           : "");
+}
+
+static void take_complaint(void *arg, const char *line)
+{
+    static const char stats[] = "PLIMSOLL_STATS:";
+    (void)arg;
+    if (strncmp(line, stats, sizeof(stats) - 1) == 0)
+        cmd_say("%s", line);
+}
+
+bool stats_dir_is_readable(const char *verb)
+{
+    struct options options;
+    options_parse((const char *const *)environ, &options, take_complaint, NULL);
+    if (options.stats != STATS_DIR)
+        return true;
+    DIR *dir = opendir(options.stats_dir);
+    if (dir == NULL)
+        cmd_say("%s: PLIMSOLL_STATS: %s: %s", verb, options.stats_dir, strerror(errno));
+    else
+        (void)closedir(dir);
+    return dir != NULL;
 }

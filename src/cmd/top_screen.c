@@ -7,6 +7,8 @@
 #include <curses.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,8 +52,21 @@ static attr_t colour(const struct page_view *view)
     return (attr_t)COLOR_PAIR(pairs[level]) | bold;
 }
 
+/* Text at the start of a row, no longer than that. */
+static void draw_line(int row, const char *format, ...) PLIM_PRINTF(2, 3);
+static void draw_line(int row, const char *format, ...)
+{
+    char line[TABLE_WIDTH];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    mvaddnstr(row, 0, line, COLS);
+}
+
 static void draw_head(const struct screen *s)
 {
+    char cannot_meet[48] = "", problem[80] = "";
     unsigned at[4] = {0}, cannot = 0;
     for (size_t i = 0; i < s->pages.count; i++) {
         const uint64_t *v = s->pages.list[i].view.values;
@@ -59,14 +74,13 @@ static void draw_head(const struct screen *s)
             at[v[PAGE_LEVEL]]++;
         cannot += v[PAGE_CANNOT_MEET] != 0;
     }
-    mvprintw(0, 0, "plimsoll top: %zu process%s, ", s->pages.count,
-             s->pages.count == 1 ? "" : "es");
-    for (int level = 3; level >= 0; level--)
-        printw("%u %s%s", at[level], page_level_word((uint64_t)level), level > 0 ? ", " : "");
     if (cannot > 0)
-        printw("; %u cannot meet the limit", cannot);
+        (void)snprintf(cannot_meet, sizeof(cannot_meet), "; %u cannot meet the limit", cannot);
     if (s->problem < 0)
-        printw("; cannot read: %s", strerror(-s->problem));
+        (void)snprintf(problem, sizeof(problem), "; cannot read: %s", strerror(-s->problem));
+    draw_line(0, "plimsoll top: %zu process%s, %u %s, %u %s, %u %s, %u %s%s%s", s->pages.count,
+              s->pages.count == 1 ? "" : "es", at[3], page_level_word(3), at[2], page_level_word(2),
+              at[1], page_level_word(1), at[0], page_level_word(0), cannot_meet, problem);
 }
 
 static void draw_rows(struct screen *s)
@@ -84,15 +98,19 @@ static void draw_rows(struct screen *s)
     attrset(A_NORMAL);
 }
 
+/* Between the titles and the line of keys; what has no room is left out. */
 static void draw_help(void)
 {
-    int row = 2;
-    mvaddstr(row++, 0, "q  quit          r  turn the order round     space  look now");
-    mvaddstr(row++, 0, "left, right: columns    up, down, page up, page down: rows");
-    for (int c = 0; c < COLUMN_COUNT; c++)
+    int row = 2, end = LINES - 1;
+    if (row < end)
+        draw_line(row++, "q  quit          r  turn the order round     space  look now");
+    if (row < end)
+        draw_line(row++, "left, right: columns    up, down, page up, page down: rows");
+    for (int c = 0; c < COLUMN_COUNT && row < end; c++)
         if (columns[c].key != 0)
-            mvprintw(row++, 0, "%c  sort by %s", columns[c].key, columns[c].word);
-    mvaddstr(row, 0, "MEETS: NO where reclaiming has given too little for 10 s.");
+            draw_line(row++, "%c  sort by %s", columns[c].key, columns[c].word);
+    if (row < end)
+        draw_line(row, "MEETS: NO where reclaiming has given too little for 10 s.");
 }
 
 static void draw(struct screen *s)
@@ -199,6 +217,11 @@ int top_screen(enum column by, int interval_ms)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGHUP, &action, NULL);
     SCREEN *terminal = newterm(NULL, stdout, stdin);
+    if (terminal != NULL && tigetstr("cup") == NULL) { /* "dumb": its cursor cannot be moved */
+        endwin();
+        delscreen(terminal);
+        terminal = NULL;
+    }
     if (terminal == NULL) {
         cmd_say("top: this terminal is not known (TERM), expected one that curses knows; its "
                 "output can be piped: plimsoll top | cat");

@@ -65,7 +65,8 @@ static int take_flag(const struct cmd_verb *self, enum flag flag, const char *va
         break;
     case FLAG_CPUS: {
         double cpus = strtod(value, &end);
-        if (end == value || *end != '\0' || !(cpus >= cpus_min && cpus <= cpus_max))
+        if (value[strspn(value, "0123456789.")] != '\0' || end == value || *end != '\0' ||
+            !(cpus >= cpus_min && cpus <= cpus_max))
             return cmd_bad_value(self, "--cpus", value, "a number from 0.01 to 4096, such as 1.5");
         args->limits.millicpus = (uint64_t)(cpus * 1000 + 0.5);
         break;

@@ -123,13 +123,14 @@ int scope_create(const struct scope_limits *limits, struct scope *ret)
     memset(ret, 0, sizeof(*ret));
     (void)cgroup_resolve("", (int)getpid(), &own);
 
-    int rc = libcg_init();
-    if (rc < 0)
-        return fail(ret, rc, "libcgroup cannot read", "/proc/mounts");
-    if (limits->memory != UNLIMITED)
-        rc = add_control(ret, CONTROL_MEMORY, &own.memory);
+    int rc = limits->memory != UNLIMITED ? add_control(ret, CONTROL_MEMORY, &own.memory) : 0;
     if (rc == 0 && limits->millicpus != UNLIMITED)
         rc = add_control(ret, CONTROL_CPU, &own.cpu);
+    if (rc < 0)
+        return rc;
+    rc = libcg_init(); /* not before: its complaint of what is not mounted helps nobody */
+    if (rc < 0)
+        return fail(ret, rc, "libcgroup cannot read", "/proc/mounts");
     for (unsigned i = 0; i < ret->count && rc == 0; i++) {
         rc = group_make(ret, &ret->groups[i]);
         if (rc == 0)

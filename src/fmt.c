@@ -59,11 +59,17 @@ void fmt_bytes(struct fmt *f, uint64_t bytes)
         scale *= 1024;
         u++;
     }
-    fmt_u64(f, bytes / scale);
-    uint64_t tenths = u64_share(bytes % scale, 10, scale);
+    uint64_t whole = bytes / scale;
+    uint64_t tenths = (bytes % scale * 10 + scale / 2) / scale; /* to the nearest */
+    whole += tenths / 10;
+    if (whole == 1024 && u + 1 < ARRAY_LEN(unit)) {
+        whole = 1;
+        u++;
+    }
+    fmt_u64(f, whole);
     if (u > 0) {
         fmt_str(f, ".");
-        fmt_u64(f, tenths);
+        fmt_u64(f, tenths % 10);
     }
     fmt_str(f, unit[u]);
 }

@@ -23,7 +23,7 @@ void fmt_strn(struct fmt *f, const char *s, size_t len);
 void fmt_printable(struct fmt *f, const char *s, size_t len);
 void fmt_u64(struct fmt *f, uint64_t v);
 void fmt_i64(struct fmt *f, int64_t v);
-/* Like "238.4 MiB"; "unlimited" for UNLIMITED. */
+/* Like "238.4 MiB", rounded to the nearest tenth; "unlimited" for UNLIMITED. */
 void fmt_bytes(struct fmt *f, uint64_t bytes);
 
 /*

@@ -58,8 +58,9 @@ static int map_page(const struct process *p, struct page **ret)
     return rc;
 }
 
-/* The mailbox is for one at a time; one that died with it is stepped over. */
-static bool take_turn(struct page_mailbox *m, uint64_t until_ns)
+/* The mailbox is for one at a time; one that died with it is stepped over, also where its number is
+ * another process's by now: that has no page mapped. */
+static bool take_turn(const struct process *p, struct page_mailbox *m, uint64_t until_ns)
 {
     uint32_t self = (uint32_t)getpid();
     for (;;) {
@@ -67,7 +68,7 @@ static bool take_turn(struct page_mailbox *m, uint64_t until_ns)
         if (atomic_compare_exchange_strong_explicit(&m->owner, &owner, self, memory_order_acquire,
                                                     memory_order_relaxed))
             return true;
-        if (!sys_process_exists(owner) &&
+        if (!process_page_mapped_by(p, owner) &&
             atomic_compare_exchange_strong_explicit(&m->owner, &owner, self, memory_order_acquire,
                                                     memory_order_relaxed))
             return true;
@@ -132,7 +133,7 @@ int mailbox_ask(const struct process *p, const struct mailbox_request *request, 
         return rc;
     uint64_t until_ns = sys_now_ns() + request->timeout_ms * NS_PER_MS;
     (void)sigaction(SIGBUS, &handler, &before);
-    if (take_turn(&page->mailbox, until_ns)) {
+    if (take_turn(p, &page->mailbox, until_ns)) {
         rc = ask(p, &page->mailbox, request, until_ns, ret_result);
         atomic_store_explicit(&page->mailbox.owner, 0, memory_order_release);
     } else {

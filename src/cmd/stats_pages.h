@@ -39,6 +39,10 @@ void pages_free(struct pages *pages);
 /* NULL: none. */
 const struct process *pages_find(const struct pages *pages, uint64_t pid);
 
+/* Whether process `by` has that process's page mapped; true also where that may not be looked at.
+ */
+bool process_page_mapped_by(const struct process *process, uint64_t by);
+
 void process_free(struct process *process);
 
 /* Removes pages that processes of this user have left behind, in the same directories. */

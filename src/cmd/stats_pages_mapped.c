@@ -1,4 +1,4 @@
-/* The stats page of one process, where it has it: in a directory of its own, see stats_pages.h. */
+/* Who has a stats page mapped, and where: by /proc/PID/maps, see stats_pages.h. */
 #include "stats_pages_internal.h"
 
 #include "../sys.h"
@@ -23,6 +23,13 @@ static bool take_line(char *line, uint64_t pid, char **ret_dir, struct page_name
     last[1 + strcspn(last + 1, "\n")] = '\0';
     *ret_dir = path;
     return page_name_parse(last + 1, ret) && ret->pid == pid;
+}
+
+static FILE *open_maps(uint64_t pid)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/maps", pid);
+    return fopen(path, "re");
 }
 
 /* Below which its paths are: "" where it has our root, and the same mounts. */
@@ -60,8 +67,7 @@ int process_read_mapped(uint64_t pid, struct process *ret)
     char path[2 * PATH_MAX], root[64], line[PATH_MAX + 100], *dir;
     struct page_name name;
     int rc = -ENOENT;
-    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/maps", pid);
-    FILE *maps = fopen(path, "re");
+    FILE *maps = open_maps(pid);
     if (maps == NULL)
         return -errno;
     root_of(pid, root, sizeof(root));
@@ -73,4 +79,18 @@ int process_read_mapped(uint64_t pid, struct process *ret)
     }
     (void)fclose(maps);
     return rc;
+}
+
+bool process_page_mapped_by(const struct process *process, uint64_t by)
+{
+    char line[PATH_MAX + 100], *dir;
+    struct page_name name;
+    FILE *maps = open_maps(by);
+    bool found = maps == NULL && sys_process_exists((uint32_t)by);
+    while (maps != NULL && !found && fgets(line, sizeof(line), maps) != NULL)
+        found = take_line(line, process->view.pid, &dir, &name) &&
+                name.start_time == process->view.start_time;
+    if (maps != NULL)
+        (void)fclose(maps);
+    return found;
 }

@@ -82,8 +82,8 @@ Test(fmt, bytes_print_in_the_largest_unit_that_fits)
     cr_expect_str_eq(printed_bytes(1024), "1.0 KiB");
     cr_expect_str_eq(printed_bytes(1536), "1.5 KiB");
     cr_expect_str_eq(printed_bytes(MiB - 1), "1.0 MiB");
-    cr_expect_str_eq(printed_bytes(MiB - 52), "1.0 MiB");
-    cr_expect_str_eq(printed_bytes(MiB - 53), "1023.9 KiB");
+    cr_expect_str_eq(printed_bytes(MiB - 51), "1.0 MiB");
+    cr_expect_str_eq(printed_bytes(MiB - 52), "1023.9 KiB");
     cr_expect_str_eq(printed_bytes(64 * MiB * 9 / 10), "57.6 MiB");
     cr_expect_str_eq(printed_bytes(GiB * 9 / 10), "921.6 MiB");
     cr_expect_str_eq(printed_bytes(250 * 1000 * 1000), "238.4 MiB");

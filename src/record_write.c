@@ -34,6 +34,15 @@ static void line_comm(struct record_out *o, const struct page_view *view)
     line_text(o, "comm", known ? comm : view->comm);
 }
 
+static void line_limit_path(struct record_out *o, const struct page_view *view)
+{
+    char path[PAGE_PATH_MAX] = "";
+    if (view->limit_path_len == 0)
+        return;
+    memcpy(path, view->cgroup_path, view->limit_path_len);
+    line_text(o, "limit_path", path);
+}
+
 void record_write_head(struct record_out *o, const struct record_job *job,
                        const struct page_view *view, uint64_t wall_ns)
 {
@@ -48,6 +57,7 @@ void record_write_head(struct record_out *o, const struct record_job *job,
     line_comm(o, view);
     line_text(o, "version", view->version);
     line_text(o, "cgroup_path", view->cgroup_path);
+    line_limit_path(o, view);
     line_text(o, "on_limit", on_limit);
     line_number(o, "created_ns", view->created_ns);
     line_number(o, "created_at", view->created_at);

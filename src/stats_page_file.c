@@ -107,7 +107,7 @@ enum page_life page_life(const struct page_view *view)
     if (rc < 0 || start != view->start_time)
         return PAGE_DEAD;
     image = page_image((uint32_t)view->pid);
-    return image != 0 && view->image != 0 && image != view->image ? PAGE_DEAD : PAGE_LIVES;
+    return image != 0 && view->image != 0 && image != view->image ? PAGE_REPLACED : PAGE_LIVES;
 }
 
 uint64_t page_written_at(const struct page_view *view)

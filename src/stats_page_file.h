@@ -30,7 +30,8 @@ uint64_t page_image(uint32_t pid);
 
 enum page_life {
     PAGE_LIVES,
-    PAGE_DEAD,      /* its process has ended, or runs another program now */
+    PAGE_DEAD,      /* its process has ended */
+    PAGE_REPLACED,  /* its process runs another program now (exec) */
     PAGE_ELSEWHERE, /* of another pid namespace, or hidden: cannot be told */
 };
 enum page_life page_life(const struct page_view *view);

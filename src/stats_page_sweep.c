@@ -81,6 +81,9 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
         else
             sweep_remove(s, name);
         break;
+    case PAGE_REPLACED:
+        sweep_remove(s, name);
+        break;
     case PAGE_ELSEWHERE:
         if (is_old(s, at))
             sweep_keep(s, &s->elsewhere, name, at);

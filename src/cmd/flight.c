@@ -37,14 +37,6 @@ static void copy_text(char *to, size_t size, const char *from)
     clean_text(to);
 }
 
-/* Of a page of the dead. */
-static bool is_replaced(const struct page_view *view)
-{
-    uint64_t start;
-    return view->pid > 0 && view->pid <= INT32_MAX &&
-           page_start_time((uint32_t)view->pid, &start) == 0 && start == view->start_time;
-}
-
 static int parse_page(const struct page_view *view, struct flight *ret)
 {
     ret->from_page = true;
@@ -59,11 +51,11 @@ static int parse_page(const struct page_view *view, struct flight *ret)
     copy_text(ret->comm, sizeof(ret->comm), view->comm);
     copy_text(ret->version, sizeof(ret->version), view->version);
     copy_text(ret->cgroup_path, sizeof(ret->cgroup_path), view->cgroup_path);
+    copy_text(ret->limit_path, view->limit_path_len + 1, view->cgroup_path);
     memcpy(ret->values, view->values, sizeof(ret->values));
     ret->taken_ns = ret->values[PAGE_UPDATED];
     ret->taken_at = page_written_at(view);
     ret->life = page_life(view);
-    ret->replaced = ret->life == PAGE_DEAD && is_replaced(view);
     for (unsigned i = 0, n = page_sample_count(view); i < n; i++) {
         struct page_sample packed = page_sample_at(view, i);
         struct record_sample sample;

@@ -24,9 +24,8 @@ struct flight_reclaimer {
 };
 
 struct flight {
-    bool from_page; /* else from a record */
-    bool complete;  /* the record has its last line; the page has its samples */
-    bool replaced;  /* it is PAGE_DEAD since its process runs another program now (exec) */
+    bool from_page;              /* else from a record */
+    bool complete;               /* the record has its last line; the page has its samples */
     bool have[PAGE_FIELD_COUNT]; /* of values: the others are 0 */
     bool reclaimers_known;       /* a page does not tell */
     bool resident_known, maps_known, maps_cut;
@@ -40,6 +39,7 @@ struct flight {
     char reason[32];                 /* why the record was written; of a page: "" */
     char comm[64], version[32], on_limit[16];
     char cgroup_path[FLIGHT_TEXT_MAX], profile[FLIGHT_TEXT_MAX];
+    char limit_path[FLIGHT_TEXT_MAX]; /* of the cgroup whose limit binds; "": not known, or none */
     uint64_t values[PAGE_FIELD_COUNT];
     unsigned sample_count, reclaimer_count;
     struct record_sample *samples; /* oldest first, times ascending */

@@ -82,6 +82,7 @@ static bool take_head(const char *key, const char *text, struct flight *f, bool 
         {"version", f->version, sizeof(f->version)},
         {"on_limit", f->on_limit, sizeof(f->on_limit)},
         {"cgroup_path", f->cgroup_path, sizeof(f->cgroup_path)},
+        {"limit_path", f->limit_path, sizeof(f->limit_path)},
         {"profile", f->profile, sizeof(f->profile)},
     };
     const struct {

@@ -29,7 +29,8 @@ static int can_answer(const struct process *p)
 {
     char path[64], text[1024];
     (void)snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)p->view.pid);
-    if (page_life(&p->view) == PAGE_DEAD || sys_read_file(path, text, sizeof(text)) < 0)
+    enum page_life life = page_life(&p->view);
+    if (life == PAGE_DEAD || life == PAGE_REPLACED || sys_read_file(path, text, sizeof(text)) < 0)
         return -ESRCH;
     char state = fmt_stat_state(text);
     return state == 'T' || state == 't' ? -EALREADY : state == 'Z' || state == 'X' ? -ESRCH : 0;

@@ -169,8 +169,10 @@ static void advise_outside(const struct flight *f, struct advice *a)
             "runtime (Java, Go, V8), thread stacks, or mmap. It has %llu threads.",
             words_bytes(apart), (unsigned long long)r->threads);
     else
-        say(a, "This process has not mapped it: look at the other processes of the cgroup, and at "
-               "files in a tmpfs.");
+        say(a,
+            "This process has not mapped it: look at the other processes of %s, and at files in a "
+            "tmpfs.",
+            f->limit_path[0] != '\0' ? f->limit_path : "the cgroup");
 }
 
 static void advise_request(const struct flight *f, const struct verdict *v, struct advice *a)

@@ -30,6 +30,17 @@ static double percent(uint64_t part, uint64_t whole)
     return whole == 0 || whole == UNLIMITED ? 0 : 100.0 * (double)part / (double)whole;
 }
 
+/* Further up there may be lower ones that are not the nearest to be reached. */
+static const char *limit_file(const struct flight *f)
+{
+    uint64_t hard = flight_value(f, PAGE_HARD);
+    if (flight_value(f, PAGE_CGROUP_VERSION) == 1)
+        return "memory.limit_in_bytes";
+    if (hard == flight_value(f, PAGE_CGROUP_MAX))
+        return "memory.max";
+    return hard == flight_value(f, PAGE_CGROUP_HIGH) ? "memory.high" : "the limit";
+}
+
 static void facts_process(const struct report_sink *to, const struct flight *f)
 {
     static const char *const sources[] = {"nothing limits it", "a cgroup", "the machine's memory",
@@ -37,6 +48,7 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
     static const char *const pages[] = {
         [PAGE_LIVES] = "the stats page of the running process",
         [PAGE_DEAD] = "the stats page that it left behind",
+        [PAGE_REPLACED] = "the stats page from before it ran another program",
         [PAGE_ELSEWHERE] = "the stats page of a process in another pid namespace",
     };
     uint64_t source = flight_value(f, PAGE_SOURCE);
@@ -46,14 +58,14 @@ static void facts_process(const struct report_sink *to, const struct flight *f)
          f->uid != UNLIMITED ? words_number(f->uid) : "?");
     if (f->taken_ns != UNLIMITED && f->taken_ns > f->created_ns && f->created_ns > 0)
         fact(to, "Watched for", "%s", words_span(f->taken_ns - f->created_ns));
-    fact(to, "Read from", "%s%s",
-         f->replaced    ? "the stats page from before it ran another program"
-         : f->from_page ? pages[f->life]
-                        : "a flight record",
+    fact(to, "Read from", "%s%s", f->from_page ? pages[f->life] : "a flight record",
          f->complete    ? ""
          : f->from_page ? ", cut short: its samples are missing"
                         : " that was cut short");
-    fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "not known");
+    if (f->limit_path[0] != '\0')
+        fact(to, "Limited by", "%s of %s", limit_file(f), f->limit_path);
+    else
+        fact(to, "Limited by", "%s", source < ARRAY_LEN(sources) ? sources[source] : "not known");
     if (f->on_limit[0] != '\0')
         fact(to, "At the limit", "PLIMSOLL_ON_LIMIT=%s", f->on_limit);
     if (f->bad_lines > 0)

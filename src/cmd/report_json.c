@@ -136,6 +136,7 @@ json_t *report_json(const struct flight *f, const struct verdict *v)
     set(o, "command", json_text(f->comm));
     set(o, "version", json_text(f->version));
     set(o, "cgroup_path", json_text(f->cgroup_path));
+    set(o, "limit_path", f->limit_path[0] != '\0' ? json_text(f->limit_path) : json_null());
     set(o, "created_at", seconds(f->created_at));
     set(o, "taken_at", seconds(f->taken_at));
     set(o, "heap_profile", f->profile[0] != '\0' ? json_text(f->profile) : json_null());

@@ -168,11 +168,11 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
         return REPORT_GOING_ON;
     case PAGE_ELSEWHERE:
         return REPORT_UNTOLD;
+    case PAGE_REPLACED:
+        return REPORT_REPLACED;
     case PAGE_DEAD:
         break;
     }
-    if (f->replaced)
-        return REPORT_REPLACED;
     return was_at_hard_limit(f, v) ? REPORT_AT_LIMIT : REPORT_GONE;
 }
 

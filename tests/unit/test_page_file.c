@@ -141,7 +141,7 @@ Test(page_file, lives_are_told_apart_by_start_time_namespace_and_program)
     cr_expect_eq(view.image, page_image((uint32_t)getpid()));
     cr_expect_eq(page_life(&view), PAGE_LIVES);
     view.image++;
-    cr_expect_eq(page_life(&view), PAGE_DEAD, "another program since an exec");
+    cr_expect_eq(page_life(&view), PAGE_REPLACED, "another program since an exec");
     view.image = 0;
     view.start_time++;
     cr_expect_eq(page_life(&view), PAGE_DEAD, "the pid was given out anew");

@@ -263,7 +263,7 @@ Test(report_judge, nor_at_memory_high)
 Test(report_judge, process_that_runs_another_program_has_not_ended)
 {
     grow(20, 100, 10);
-    flight.replaced = true;
+    flight.life = PAGE_REPLACED;
     expect_end(REPORT_REPLACED);
 }
 

@@ -122,8 +122,7 @@ static int write_first(struct record *r, const struct record_job *job, const str
     return o->error;
 }
 
-/* Others go only now that there is one to have in their place: what an earlier attempt left, and
- * the oldest in the directory. */
+/* Only now do others go: what an earlier attempt left, and the oldest in the directory. */
 static void succeed(struct record *r, const struct record_job *job)
 {
     (void)pace_take(&r->written, job->now_ns);
@@ -235,10 +234,19 @@ static void write_now(void *arg)
         record_end(job);
 }
 
+/* On a thread of the program's: a handler that forks would meet locks of jemalloc's that it holds.
+ */
+static void write_undisturbed(void (*write)(void *), struct record_job *job)
+{
+    uint64_t signals = sys_block_signals();
+    sys_on_own_stack(write, job);
+    sys_restore_signals(signals);
+}
+
 void record_now(const struct options *options, uint64_t now_ns)
 {
     struct record_job job = {.options = options, .reason = "critical", .now_ns = now_ns};
-    sys_on_own_stack(write_now, &job);
+    write_undisturbed(write_now, &job);
 }
 
 bool record_refusal_is_news(uint64_t now_ns)
@@ -257,7 +265,7 @@ void record_refused(const struct options *options, uint64_t now_ns)
 {
     struct record_job job = {.options = options, .reason = "refused", .now_ns = now_ns};
     if (options->record_dir[0] != '\0' && due(&last, now_ns))
-        sys_on_own_stack(write_refused, &job);
+        write_undisturbed(write_refused, &job);
 }
 
 static void write_last(void *arg)

@@ -9,8 +9,6 @@
 #include "../limits.h"
 #include "../options.h"
 
-#include <limits.h>
-
 enum {
     DOCTOR_FINDINGS_MAX = 48,
     DOCTOR_TEXT_MAX = 600,
@@ -86,16 +84,16 @@ struct doctor_process {
     bool preload_asked;                 /* ours is in LD_PRELOAD */
     bool maps_readable, preloaded;      /* it has the library loaded */
     bool page_mapped;                   /* it has a stats page, as also the static library makes */
-    char page[PATH_MAX];    /* its stats page, where this command can read it; else "" */
-    char comm[32];          /* what it is called */
-    bool limit_set;         /* its soft limit is not what its variables say */
-    char sanitizer[32];     /* "libasan" and the like, where loaded; else "" */
-    const char *other_heap; /* whose heap is not malloc's, such as "Java"; else NULL */
-    bool secure;            /* AT_SECURE */
-    bool is_static;         /* has no dynamic linker that could preload anything */
-    bool own_malloc;        /* in its file, where it goes before a preloaded one */
-    bool linked;            /* and that is the library's, by libplimsoll.a */
-    bool elsewhere;         /* in another pid namespace than this command */
+    char page[CGROUP_PATH_MAX]; /* its stats page, where this command can read it; else "" */
+    char comm[32];              /* what it is called */
+    bool limit_set;             /* its soft limit is not what its variables say */
+    char sanitizer[32];         /* "libasan" and the like, where loaded; else "" */
+    const char *other_heap;     /* whose heap is not malloc's, such as "Java"; else NULL */
+    bool secure;                /* AT_SECURE */
+    bool is_static;             /* has no dynamic linker that could preload anything */
+    bool own_malloc;            /* in its file, where it goes before a preloaded one */
+    bool linked;                /* and that is the library's, by libplimsoll.a */
+    bool elsewhere;             /* in another pid namespace than this command */
     bool oom_score_known;
     int oom_score;
     uint64_t address_space; /* RLIMIT_AS */

@@ -3,22 +3,44 @@
  * their registration, and take locks under which others allocate: so the allocator's must be
  * registered before those of any library's constructor, which may come before ours.
  */
+#include "je.h"
 #include "runtime.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <string.h>
 
 typedef void handler_fn(void);
 typedef int register_fn(handler_fn *prepare, handler_fn *parent, handler_fn *child, void *object);
 
 register_fn __register_atfork; /* as the C library has it; no header does */
 
+extern char __dso_handle PLIM_HIDDEN; /* of the object that registers: the compiler's start files */
+
+/* Behind this library, or before it where the program names libc first. */
+static register_fn *find_next(void)
+{
+    void *next = dlsym(RTLD_NEXT, "__register_atfork");
+    if (next == NULL)
+        next = dlsym(RTLD_DEFAULT, "__register_atfork");
+    return next != (void *)__register_atfork ? (register_fn *)next : NULL;
+}
+
+/* jemalloc registers its own in the middle of its start, before which ours cannot come. */
+static bool is_allocators(handler_fn *prepare, const void *object)
+{
+    Dl_info its;
+    return object == &__dso_handle || (JE_NEEDS_HOOKS && dladdr((void *)prepare, &its) != 0 &&
+                                       strstr(its.dli_fname, "/libjemalloc.so") != NULL);
+}
+
 PLIM_EXPORT int __register_atfork(handler_fn *prepare, handler_fn *parent, handler_fn *child,
                                   void *object)
 {
-    register_fn *next = (register_fn *)dlsym(RTLD_NEXT, "__register_atfork");
+    register_fn *next = find_next();
     if (next == NULL)
         return ENOSYS;
-    fork_begin();
+    if (!is_allocators(prepare, object))
+        fork_begin();
     return next(prepare, parent, child, object);
 }

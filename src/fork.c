@@ -122,5 +122,6 @@ void fork_begin(void)
         return;
     runtime_configure();
     je_free(je_malloc(1));
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_OFF)
+        pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

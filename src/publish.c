@@ -241,7 +241,9 @@ static void keep_peaks(const struct publish_look *look, uint64_t *now)
 {
     const uint64_t usage = now[PAGE_USAGE], *was = own.last;
     now[PAGE_PEAK_USAGE] = u64_max(usage == UNLIMITED ? 0 : usage, was[PAGE_PEAK_USAGE]);
-    now[PAGE_PEAK_ACTIVE] = u64_max(look->active + look->granted, was[PAGE_PEAK_ACTIVE]);
+    /* No more than it ever held: the kernel may have refused what a look had granted. */
+    uint64_t active = u64_min(was[PAGE_PEAK_ACTIVE], now[PAGE_PEAK_COMMITTED]);
+    now[PAGE_PEAK_ACTIVE] = u64_max(look->active + look->granted, active);
     now[PAGE_PEAK_COMMITTED] = u64_max(now[PAGE_PEAK_COMMITTED], now[PAGE_PEAK_ACTIVE]);
 }
 

@@ -110,6 +110,14 @@ enum page_life page_life(const struct page_view *view)
     return image != 0 && view->image != 0 && image != view->image ? PAGE_REPLACED : PAGE_LIVES;
 }
 
+bool page_is_evidence(const struct page_view *view, uint64_t wall_ns)
+{
+    uint64_t age_ns = u64_less(wall_ns, page_written_at(view));
+    return age_ns < PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S &&
+           (view->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL ||
+            view->values[PAGE_FAILED_REQUESTS] > 0);
+}
+
 uint64_t page_written_at(const struct page_view *view)
 {
     uint64_t after = u64_less(view->values[PAGE_UPDATED], view->created_ns);

@@ -35,6 +35,9 @@ enum page_life {
     PAGE_ELSEWHERE, /* of another pid namespace, or hidden: cannot be told */
 };
 enum page_life page_life(const struct page_view *view);
+/* Whether what a dead process left may tell why: it may have been killed for want of memory, or
+ * have ended itself when it was refused some. Not when it is old. wall_ns: now. */
+bool page_is_evidence(const struct page_view *view, uint64_t wall_ns);
 
 /* When it was last written: wall clock, nanoseconds since 1970. */
 uint64_t page_written_at(const struct page_view *view);

@@ -60,13 +60,6 @@ static bool is_old(const struct sweep *s, uint64_t at)
     return u64_less(s->now, at) >= PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
 }
 
-/* It may have been killed for want of memory, or ended itself when it was refused some. */
-static bool is_evidence(const struct page_view *view)
-{
-    return view->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL ||
-           view->values[PAGE_FAILED_REQUESTS] > 0;
-}
-
 /* Nobody here can tell whether a process of another pid namespace lives, and an idle one writes
  * nothing: so some of the old ones stay too. */
 static void sweep_judge(struct sweep *s, const struct page_name *name, const struct page_view *view)
@@ -76,7 +69,7 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
     case PAGE_LIVES:
         break;
     case PAGE_DEAD:
-        if (is_evidence(view) && !is_old(s, at))
+        if (page_is_evidence(view, s->now))
             sweep_keep(s, &s->evidence, name, at);
         else
             sweep_remove(s, name);

@@ -100,6 +100,8 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         return EXIT_PROBLEM;
     }
     doctor_gather_page(&diagnosis);
+    if (request.root[0] == '\0' && request.pid > 0 && process_has_ended((uint64_t)request.pid))
+        return say_ended(request.pid); /* meanwhile: what was found is half of it */
     doctor_judge(&diagnosis);
     if (json)
         doctor_print_json(&diagnosis);

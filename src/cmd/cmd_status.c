@@ -1,4 +1,5 @@
 /* plimsoll status: the processes under Plimsoll, or all that is known of one. */
+#include "clean.h"
 #include "cmd.h"
 #include "figures.h"
 #include "json.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,9 +64,12 @@ static void print_field(const struct page_view *view, enum page_field field, uin
 
 static void print_one(const struct process *p, uint64_t now_ns)
 {
+    char page[PATH_MAX];
+    (void)snprintf(page, sizeof(page), "%s", p->path); /* may be as its user named it */
+    clean_text(page);
     printf("%s, process %" PRIu64 " of user %" PRIu64 "\n", p->comm, p->view.pid, p->view.uid);
     printf("cgroup  %s\npage    %s\n", p->view.cgroup_path[0] != '\0' ? p->view.cgroup_path : "-",
-           p->path);
+           page);
     printf("\n%-26s %12s  How old these figures are.\n", "age_seconds",
            words_span(figure_age(&p->view, now_ns)));
     printf("%-26s %12s  From usage to the hard limit.\n", "headroom_bytes",

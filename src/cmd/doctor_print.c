@@ -122,9 +122,9 @@ static void print_process(const struct diagnosis *d)
            : p->preloaded     ? "libplimsoll.so is loaded"
            : p->maps_readable ? "libplimsoll.so is not loaded"
                               : "libplimsoll.so cannot be looked for",
-           p->page[0] != '\0' ? p->page
-           : p->page_mapped   ? "not readable from here"
-                              : "none");
+           p->page[0] != '\0'                    ? p->page
+           : p->page_mapped || !p->maps_readable ? "not readable from here"
+                                                 : "none");
 }
 
 /* Cgroups are named, and variables set, by those whose processes are looked at. Lengths stay. */

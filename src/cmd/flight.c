@@ -37,6 +37,27 @@ static void copy_text(char *to, size_t size, const char *from)
     clean_text(to);
 }
 
+/* A kill in the middle of a look leaves the values of that look, and the samples without it. */
+static int add_last_look(const struct page_view *view, struct flight *ret)
+{
+    const uint64_t *v = view->values, at_ns = v[PAGE_UPDATED];
+    const struct record_sample look = {
+        .at_ns = at_ns,
+        .usage = v[PAGE_USAGE],
+        .committed = v[PAGE_COMMITTED],
+        .active = v[PAGE_ACTIVE],
+        .dirty = v[PAGE_DIRTY],
+        .soft = v[PAGE_SOFT],
+        .hard = v[PAGE_HARD],
+        .looks = 1,
+        .level = v[PAGE_LEVEL],
+    };
+    if (view->sequence % 2 == 0 || ret->sample_count == 0)
+        return 0;
+    const struct record_sample *last = &ret->samples[ret->sample_count - 1];
+    return at_ns > last->at_ns + (last->span_us + 1) * 1000 ? flight_add_sample(ret, &look) : 0;
+}
+
 static int parse_page(const struct page_view *view, struct flight *ret)
 {
     ret->from_page = true;
@@ -64,7 +85,7 @@ static int parse_page(const struct page_view *view, struct flight *ret)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return add_last_look(view, ret);
 }
 
 /* 0: its major version is the one that is read here, or it is no page. */
@@ -149,6 +170,9 @@ static int open_file(const char *path, int *ret)
 {
     struct stat st;
     bool is_input = strcmp(path, "-") == 0;
+    *ret = -1;
+    if (!is_input && stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+        return -EINVAL; /* with some, to be opened does something already */
     *ret = is_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                     : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*ret < 0 || fstat(*ret, &st) < 0)

@@ -28,7 +28,8 @@ static void print_dead(const struct pages *pages)
 {
     size_t named = pages->dead_count <= NAMED_MAX ? pages->dead_count : NAMED_MAX;
     if (pages->dead_count > 0)
-        printf("%zu killed or ended abruptly at level critical:\n", pages->dead_count);
+        printf("%zu killed or ended abruptly, at level critical or after refused requests:\n",
+               pages->dead_count);
     for (size_t i = 0; i < named; i++) {
         fputs("  ", stdout);
         print_process(&pages->dead[i]);

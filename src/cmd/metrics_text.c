@@ -113,7 +113,8 @@ static void write_info(const struct pages *pages, enum metrics_format format, FI
     write_head("processes", "gauge", NULL, "How many processes have a stats page.", format, to);
     fprintf(to, "plimsoll_processes %zu\n", pages->count);
     write_head("dead_processes", "gauge", NULL,
-               "How many died at level critical and have left their stats page.", format, to);
+               "How many died within a day, at level critical or after refused requests.", format,
+               to);
     fprintf(to, "plimsoll_dead_processes %zu\n", pages->dead_count);
 }
 

@@ -42,14 +42,20 @@ static void say_ended(const char *verb, uint64_t pid, const struct pages *pages)
 
 void no_page_say(const char *verb, uint64_t pid, const struct pages *pages)
 {
-    char path[64];
+    char path[64], space[64];
     struct stat st;
     (void)snprintf(path, sizeof(path), "/proc/%" PRIu64, pid);
+    (void)snprintf(space, sizeof(space), "/proc/%" PRIu64 "/ns/pid", pid);
+    uint64_t its = sys_inode(space);
     if (process_has_ended(pid))
         say_ended(verb, pid, pages);
     else if (geteuid() != 0 && stat(path, &st) == 0 && st.st_uid != geteuid())
         cmd_say("%s: process %" PRIu64 " belongs to user %u: only that user and root may", verb,
                 pid, (unsigned)st.st_uid);
+    else if (its != 0 && its != page_pid_namespace())
+        cmd_say("%s: process %" PRIu64 " runs in another pid namespace (a container): run this "
+                "there, or plimsoll doctor --pid %" PRIu64 " here",
+                verb, pid, pid);
     else
         cmd_say("%s: process %" PRIu64 " has no stats page: it does not run under Plimsoll, its "
                 "heap is below 2 MiB, or PLIMSOLL_STATS is off%s",

@@ -30,7 +30,8 @@ static const char *what_ended(const struct flight *f, const struct verdict *v)
     }
     if (f->from_page)
         return "is running";
-    return "was critically close to its memory limit";
+    return strcmp(f->reason, "refused") == 0 ? "was refused memory (PLIMSOLL_ON_LIMIT=fail)"
+                                             : "was critically close to its memory limit";
 }
 
 static const char *what_grew(enum report_cause cause)
@@ -74,7 +75,7 @@ static void why(const struct flight *f, const struct verdict *v, char *to, size_
 static void add_refused(const struct flight *f, const struct verdict *v, char *to, size_t size)
 {
     uint64_t n = f->values[PAGE_FAILED_REQUESTS];
-    if (n == 0 || (v->cause == REPORT_REQUEST && v->request.refused))
+    if (n == 0 || n == UNLIMITED || (v->cause == REPORT_REQUEST && v->request.refused))
         return;
     size_t len = strlen(to);
     (void)snprintf(to + len, size - len, " PLIMSOLL_ON_LIMIT=fail refused %" PRIu64 " %s.", n,
@@ -146,20 +147,27 @@ static bool in_cgroup(const struct flight *f)
     return f->values[PAGE_SOURCE] == LIMITS_CGROUP;
 }
 
+static const char *limiting_cgroup(const struct flight *f)
+{
+    return f->limit_path[0] != '\0' ? f->limit_path : "the cgroup";
+}
+
 static void advise_outside(const struct flight *f, struct advice *a)
 {
     const struct record_resident *r = &f->resident;
     uint64_t apart = u64_less(r->anonymous, f->values[PAGE_COMMITTED]);
     if (in_cgroup(f))
-        say(a, "It is of other processes of the cgroup, or not from malloc: this process's heap "
-               "could not give any of it back.");
+        say(a,
+            "It is of other processes of %s, or not from malloc: this process's heap could not "
+            "give any of it back.",
+            limiting_cgroup(f));
     else
         say(a, "It did not go through malloc, so Plimsoll could not give any of it back.");
     if (!f->resident_known)
         say(a,
             "Candidates: mmap by the program or its runtime (Java, Go, V8, thread stacks), files "
-            "in /dev/shm or another tmpfs%s.",
-            in_cgroup(f) ? ", other processes of the same cgroup" : "");
+            "in /dev/shm or another tmpfs%s%s.",
+            in_cgroup(f) ? ", other processes of " : "", in_cgroup(f) ? limiting_cgroup(f) : "");
     else if (r->shared > apart && r->shared > 16 * MiB)
         say(a, "%s of it is shared memory of this process (/dev/shm, memfd, System V).",
             words_bytes(r->shared));
@@ -172,7 +180,7 @@ static void advise_outside(const struct flight *f, struct advice *a)
         say(a,
             "This process has not mapped it: look at the other processes of %s, and at files in a "
             "tmpfs.",
-            f->limit_path[0] != '\0' ? f->limit_path : "the cgroup");
+            limiting_cgroup(f));
 }
 
 static void advise_request(const struct flight *f, const struct verdict *v, struct advice *a)

@@ -36,6 +36,8 @@ static const char *limit_file(const struct flight *f)
     uint64_t hard = flight_value(f, PAGE_HARD);
     if (flight_value(f, PAGE_CGROUP_VERSION) == 1)
         return "memory.limit_in_bytes";
+    if (hard == UNLIMITED)
+        return "the limit";
     if (hard == flight_value(f, PAGE_CGROUP_MAX))
         return "memory.max";
     return hard == flight_value(f, PAGE_CGROUP_HIGH) ? "memory.high" : "the limit";

@@ -129,9 +129,10 @@ static enum report_cause cause_of(const struct verdict *v)
         return REPORT_REQUEST;
     if (v->rise_usage < REPORT_RISE_MIN)
         return REPORT_UNKNOWN;
-    if (v->rise_outside > v->rise_active && v->rise_outside > v->rise_dirty)
+    int64_t touched = v->rise_active - v->rise_untouched;
+    if (v->rise_outside > touched && v->rise_outside > v->rise_dirty)
         return REPORT_OUTSIDE;
-    return v->rise_active >= v->rise_dirty ? REPORT_LIVE : REPORT_FREE;
+    return touched >= v->rise_dirty ? REPORT_LIVE : REPORT_FREE;
 }
 
 static void judge_rise(const struct flight *f, struct verdict *v)

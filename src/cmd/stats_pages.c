@@ -137,7 +137,7 @@ static int keep(struct pages *pages, struct process *process, const char *dir, c
         process->path = NULL;
     else if (process->life == PAGE_LIVES)
         rc = push(&pages->list, &pages->count, process);
-    else if (process->life == PAGE_DEAD && process->view.values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL)
+    else if (process->life == PAGE_DEAD && page_is_evidence(&process->view, sys_wall_ns()))
         rc = keep_dead(pages, process);
     else if (process->life == PAGE_ELSEWHERE)
         keep_elsewhere(pages, process);

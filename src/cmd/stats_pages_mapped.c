@@ -7,9 +7,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The page in a line of /proc/PID/maps, cut into directory and name. */
@@ -32,30 +33,45 @@ static FILE *open_maps(uint64_t pid)
     return fopen(path, "re");
 }
 
-/* Below which its paths are: "" where it has our root, and the same mounts. */
+/* Below which its paths are: "" where it has the same mounts, of which the kernel names all from
+ * our root on, also to who looks at a process that has called chroot. */
 static void root_of(uint64_t pid, char *root, size_t size)
 {
-    struct stat its, own;
     char mounts[64];
     (void)snprintf(mounts, sizeof(mounts), "/proc/%" PRIu64 "/ns/mnt", pid);
     (void)snprintf(root, size, "/proc/%" PRIu64 "/root", pid);
-    if (stat(root, &its) == 0 && stat("/", &own) == 0 && its.st_dev == own.st_dev &&
-        its.st_ino == own.st_ino && sys_inode(mounts) == sys_inode("/proc/self/ns/mnt"))
+    if (sys_inode(mounts) == sys_inode("/proc/self/ns/mnt"))
         root[0] = '\0';
 }
 
-static int read_in(const char *path, const struct page_name *name, struct process *ret)
+/* Links in a container's directories lead where they would lead in there. A descriptor, or -errno.
+ */
+static int open_below(const char *root, const char *dir)
+{
+    const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int top = open(root[0] != '\0' ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (top < 0)
+        return -errno;
+    long fd = syscall(SYS_openat2, top, dir[0] != '\0' ? dir : "/", &how, sizeof(how));
+    int rc = fd < 0 ? -errno : (int)fd;
+    (void)close(top);
+    return rc;
+}
+
+static int read_in(const char *root, const char *path, const struct page_name *name,
+                   struct process *ret)
 {
     char text[PAGE_NAME_MAX];
-    int dir = open(path[0] != '\0' ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int dir = open_below(root, path);
     if (dir < 0)
-        return -errno;
+        return dir;
     int rc = process_read(dir, name, false, ret);
     (void)close(dir);
     if (rc < 0)
         return rc;
     page_name_print(name, text);
-    if (ret->life == PAGE_LIVES && asprintf(&ret->path, "%s/%s", path, text) > 0)
+    if (ret->life == PAGE_LIVES && asprintf(&ret->path, "%s%s/%s", root, path, text) > 0)
         return 0;
     ret->path = NULL;
     process_free(ret);
@@ -64,7 +80,7 @@ static int read_in(const char *path, const struct page_name *name, struct proces
 
 int process_read_mapped(uint64_t pid, struct process *ret)
 {
-    char path[2 * PATH_MAX], root[64], line[PATH_MAX + 100], *dir;
+    char root[64], line[PATH_MAX + 100], *dir;
     struct page_name name;
     int rc = -ENOENT;
     FILE *maps = open_maps(pid);
@@ -74,8 +90,7 @@ int process_read_mapped(uint64_t pid, struct process *ret)
     while (rc < 0 && fgets(line, sizeof(line), maps) != NULL) {
         if (!take_line(line, pid, &dir, &name))
             continue;
-        (void)snprintf(path, sizeof(path), "%s%s", root, dir);
-        rc = read_in(path, &name, ret);
+        rc = read_in(root, dir, &name, ret);
     }
     (void)fclose(maps);
     return rc;

@@ -118,8 +118,6 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     size_t size = history ? sizeof(struct page) : offsetof(struct page, mailbox);
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (!S_ISREG(st.st_mode))
-        return -EBADMSG;
     if ((uint64_t)st.st_size < size)
         size = (size_t)st.st_size;
     ret->owner = st.st_uid;
@@ -134,14 +132,30 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     return rc;
 }
 
+/* Nothing else is opened for reading, even for a moment: the one who put it there may have made a
+ * device of it. A descriptor, or -errno. */
+static int open_regular(int dir, const char *name)
+{
+    struct stat st;
+    char path[32];
+    int at = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (at < 0)
+        return -errno;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", at);
+    int fd = fstat(at, &st) == 0 && S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int rc = fd >= 0 ? fd : S_ISREG(st.st_mode) ? -errno : -EBADMSG;
+    (void)close(at);
+    return rc;
+}
+
 int process_read(int dir, const struct page_name *name, bool history, struct process *ret)
 {
     char text[PAGE_NAME_MAX];
     page_name_print(name, text);
     *ret = (struct process){0};
-    int fd = openat(dir, text, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_regular(dir, text);
     if (fd < 0)
-        return -errno;
+        return fd;
     int rc = read_open(fd, name, history, ret);
     (void)close(fd);
     return rc;

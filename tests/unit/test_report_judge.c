@@ -67,6 +67,14 @@ static void expect_live(void)
     cr_expect_eq(verdict.cause, REPORT_LIVE, "cause %d", (int)verdict.cause);
 }
 
+/* Beside others that use 8 MiB: what they use shows only once the block is full. */
+Test(report_judge, block_that_is_being_filled_is_the_heap_s)
+{
+    for (uint64_t usage = 12; usage <= 96; usage += 6)
+        add(usage, 88, 0);
+    expect_live();
+}
+
 Test(report_judge, request_with_room_for_it_is_not_to_blame_at_a_limit_reached_later)
 {
     grow(20, 40, 10);

@@ -149,8 +149,7 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
 struct governor_pass {
     uint64_t now_ns;
     uint64_t asked;                   /* by governor_target(); 0: only the program wanted it */
-    uint64_t freed;                   /* by the thread they ran on, as the heap counts */
-    uint64_t said;                    /* by reclaimers */
+    uint64_t freed;                   /* by the heap's count, not by what reclaimers say */
     uint64_t used_before, used_after; /* usage less free pages that a purge would give */
     uint64_t live_before, live_after; /* bytes in live allocations */
 };

@@ -21,25 +21,17 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     return target >= pass_worth(l->hard) ? target : 0;
 }
 
-/* By the thread that asked them, or by others for them. Any thread may free meanwhile: what
- * reclaimers do not say they gave is theirs only where it is much. */
-static bool gave_enough(const struct governor_pass *pass, uint64_t dropped)
-{
-    uint64_t little = pass->asked / 20, much = pass->asked / 4;
-    return pass->freed >= little || u64_min(dropped, pass->said) >= little || dropped >= much;
-}
-
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 {
     uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
     uint64_t used_drop = u64_less(pass->used_before, pass->used_after);
-    uint64_t dropped = u64_max(live_drop, used_drop);
-    g->freed = u64_max(pass->freed, dropped);
+    uint64_t gave = u64_max(pass->freed, u64_max(live_drop, used_drop));
+    g->freed = gave;
     g->freed_ns = pass->now_ns;
     g->overhead = u64_less(pass->used_before, pass->live_before);
     if (pass->asked == 0)
         return; /* it tells nothing of those that are wanted here */
-    bool useless = !gave_enough(pass, dropped);
+    bool useless = gave < pass->asked / 20;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
     g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
     if (!useless)

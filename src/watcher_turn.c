@@ -58,7 +58,7 @@ static bool watch_look(struct watch *w)
     return true;
 }
 
-/* Judges a pass by what this thread freed and what became of usage. */
+/* Judges a pass by what this thread freed and what became of usage, not by what reclaimers say. */
 static void pass_account(const struct watch *w, const struct reclaimers_result *result,
                          uint64_t cpu_ns, uint64_t freed)
 {
@@ -78,7 +78,6 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .now_ns = in.now_ns,
         .asked = w->needed,
         .freed = freed,
-        .said = result->freed,
         .used_before = governor_in_use(&w->in),
         .used_after = governor_in_use(&in),
         .live_before = w->live,

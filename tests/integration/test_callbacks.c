@@ -84,12 +84,14 @@ Test(callbacks, a_removed_reclaimer_says_so)
     cr_expect(run_number(&run, "removed") == 0, "%s", run_describe(&run));
 }
 
-/* It is asked ever more rarely, and then it is said that the limit cannot be met. */
+/* It is asked ever more rarely, and then it is said that the limit cannot be met. Where processors
+ * are slow, what the program frees meanwhile may look like a gift once or twice: then both begin
+ * anew. Ten seconds see ten calls at most; without the wait they would see 500. */
 static void expect_left_alone(const char *scenario)
 {
     struct run run = scenario_survives("useless", scenario, NULL);
     cr_expect(run_number(&run, "cannot_meet") == 1, "%s", run_describe(&run));
-    cr_expect(run_number(&run, "calls") <= 20 + run_number(&run, "asked"), "%s",
+    cr_expect(run_number(&run, "calls") <= 60 + run_number(&run, "asked"), "%s",
               run_describe(&run));
 }
 

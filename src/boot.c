@@ -211,9 +211,9 @@ __attribute__((constructor(101))) static void on_load(void)
     read_options(&again, complain);
     if (!known)
         apply_options(&again);
-    fork_begin();
     if (atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_OFF)
         return;
+    fork_begin();
     if (!known)
         complain_of_profiles(&again);
     atomic_store_explicit(&runtime.pid, sys_pid(), memory_order_relaxed);

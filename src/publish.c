@@ -28,11 +28,9 @@ static struct {
 /* What will be left, should it be killed now, is to name it as it is called by now. */
 static void renew_comm(struct page_header *h)
 {
-    char comm[PAGE_COMM_MAX] = "";
-    if (sys_read_file("/proc/self/comm", comm, sizeof(comm)) <= 0)
-        return;
-    comm[strcspn(comm, "\n")] = '\0';
-    memcpy(h->comm, comm, sizeof(h->comm));
+    char comm[PAGE_COMM_MAX];
+    if (page_comm(0, comm))
+        memcpy(h->comm, comm, sizeof(h->comm));
 }
 
 static void fill_header(struct page_header *h, const struct page_name *name)

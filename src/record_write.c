@@ -4,6 +4,7 @@
 #include "heap_profile.h"
 #include "inside.h"
 #include "reclaimers.h"
+#include "stats_page_file.h"
 
 #include <string.h>
 
@@ -28,10 +29,7 @@ static void line_text(struct record_out *o, const char *word, const char *text)
 static void line_comm(struct record_out *o, const struct page_view *view)
 {
     char comm[PAGE_COMM_MAX];
-    bool known = sys_read_file("/proc/self/comm", comm, sizeof(comm)) > 0;
-    if (known)
-        comm[strcspn(comm, "\n")] = '\0';
-    line_text(o, "comm", known ? comm : view->comm);
+    line_text(o, "comm", page_comm(0, comm) ? comm : view->comm);
 }
 
 static void line_limit_path(struct record_out *o, const struct page_view *view)

@@ -120,7 +120,7 @@ extern const struct page_field_info page_fields[PAGE_FIELD_COUNT];
 /* What a value of PAGE_LEVEL is called; "?" if it is none. */
 const char *page_level_word(uint64_t level);
 
-/* Written once, before the magic is. */
+/* Written once, before the magic is, but for comm. */
 struct page_header {
     char magic[8];
     uint32_t major, minor;

@@ -70,6 +70,15 @@ int page_start_time(uint32_t pid, uint64_t *ret)
     return fmt_stat_field(text, 22, ret);
 }
 
+bool page_comm(uint32_t pid, char ret[PAGE_COMM_MAX])
+{
+    char path[40];
+    proc_path(pid, "/comm", path, sizeof(path));
+    bool known = sys_read_file(path, ret, PAGE_COMM_MAX) > 0;
+    ret[known ? strcspn(ret, "\n") : 0] = '\0';
+    return known;
+}
+
 uint64_t page_pid_namespace(void)
 {
     return sys_inode("/proc/self/ns/pid");
@@ -110,10 +119,14 @@ enum page_life page_life(const struct page_view *view)
     return image != 0 && view->image != 0 && image != view->image ? PAGE_REPLACED : PAGE_LIVES;
 }
 
+bool page_is_old(uint64_t written_ns, uint64_t now_ns)
+{
+    return u64_less(now_ns, written_ns) >= PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
+}
+
 bool page_is_evidence(const struct page_view *view, uint64_t wall_ns)
 {
-    uint64_t age_ns = u64_less(wall_ns, page_written_at(view));
-    return age_ns < PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S &&
+    return !page_is_old(page_written_at(view), wall_ns) &&
            (view->values[PAGE_LEVEL] >= PAGE_LEVEL_CRITICAL ||
             view->values[PAGE_FAILED_REQUESTS] > 0);
 }

@@ -22,6 +22,8 @@ void page_name_print(const struct page_name *name, char text[PAGE_NAME_MAX]);
 /* When a process started, in the kernel's ticks; pid 0: this one. -ENOENT or -ESRCH: it has
  * ended. */
 int page_start_time(uint32_t pid, uint64_t *ret);
+/* What it is called now; pid 0: this one. false: that cannot be read, *ret is "" then. */
+bool page_comm(uint32_t pid, char ret[PAGE_COMM_MAX]);
 /* Of this process; 0 if unknown. */
 uint64_t page_pid_namespace(void);
 /* AT_RANDOM, an address that each exec chooses anew, of another process; pid 0: this one. 0 if it
@@ -35,6 +37,8 @@ enum page_life {
     PAGE_ELSEWHERE, /* of another pid namespace, or hidden: cannot be told */
 };
 enum page_life page_life(const struct page_view *view);
+/* By the wall clock, in nanoseconds: evidence of then is not kept any more. */
+bool page_is_old(uint64_t written_ns, uint64_t now_ns);
 /* Whether what a dead process left may tell why: it may have been killed for want of memory, or
  * have ended itself when it was refused some. Not when it is old. wall_ns: now. */
 bool page_is_evidence(const struct page_view *view, uint64_t wall_ns);

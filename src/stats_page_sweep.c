@@ -55,11 +55,6 @@ static void sweep_keep(const struct sweep *s, struct kept *kept, const struct pa
     kept->pages[oldest].at = at;
 }
 
-static bool is_old(const struct sweep *s, uint64_t at)
-{
-    return u64_less(s->now, at) >= PAGE_EVIDENCE_HOURS * 3600 * NS_PER_S;
-}
-
 /* Nobody here can tell whether a process of another pid namespace lives, and an idle one writes
  * nothing: so some of the old ones stay too. */
 static void sweep_judge(struct sweep *s, const struct page_name *name, const struct page_view *view)
@@ -78,7 +73,7 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
         sweep_remove(s, name);
         break;
     case PAGE_ELSEWHERE:
-        if (is_old(s, at))
+        if (page_is_old(at, s->now))
             sweep_keep(s, &s->elsewhere, name, at);
         break;
     }
@@ -119,7 +114,8 @@ static void sweep_entry(struct sweep *s, const char *text)
     if (!page_name_parse(text, &name))
         return;
     /* The first process of every container has the same pid, so that one exists says little. */
-    if (s->thorough || !sys_process_exists(name.pid) || is_old(s, sys_written_at(s->dir, text)))
+    if (s->thorough || !sys_process_exists(name.pid) ||
+        page_is_old(sys_written_at(s->dir, text), s->now))
         sweep_page(s, &name, text);
 }
 

@@ -68,6 +68,11 @@ static int exit_code(const struct diagnosis *diagnosis)
     return EXIT_OK;
 }
 
+static bool has_ended(const struct doctor_request *r)
+{
+    return doctor_has_process(r) && process_has_ended((uint64_t)r->pid);
+}
+
 static int say_ended(int pid)
 {
     struct pages pages;
@@ -92,7 +97,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     if (next != CMD_END)
         return cmd_flag_exit(next);
 
-    if (request.root[0] == '\0' && request.pid > 0 && process_has_ended((uint64_t)request.pid))
+    if (has_ended(&request))
         return say_ended(request.pid);
     int rc = doctor_gather(&request, &diagnosis);
     if (rc < 0) {
@@ -100,7 +105,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
         return EXIT_PROBLEM;
     }
     doctor_gather_page(&diagnosis);
-    if (request.root[0] == '\0' && request.pid > 0 && process_has_ended((uint64_t)request.pid))
+    if (has_ended(&request))
         return say_ended(request.pid); /* meanwhile: what was found is half of it */
     doctor_judge(&diagnosis);
     if (json)

@@ -57,6 +57,12 @@ struct doctor_request {
     int affinity;     /* CPUs; 0: ask the kernel */
 };
 
+/* One that runs here is looked at. */
+static inline bool doctor_has_process(const struct doctor_request *r)
+{
+    return r->root[0] == '\0' && r->pid > 0;
+}
+
 /* One level of the memory hierarchy. UNLIMITED where nothing is known. */
 struct doctor_level {
     struct cgroup_level limit;

@@ -25,8 +25,7 @@ static void take_limits(struct diagnosis *d, const uint64_t *values)
 void doctor_gather_page(struct diagnosis *d)
 {
     struct pages pages;
-    if (d->request.root[0] != '\0' || d->request.pid == 0 ||
-        pages_read_for((uint64_t)d->request.pid, &pages) < 0)
+    if (!doctor_has_process(&d->request) || pages_read_for((uint64_t)d->request.pid, &pages) < 0)
         return;
     const struct process *process = pages_find(&pages, (uint64_t)d->request.pid);
     if (process != NULL) {

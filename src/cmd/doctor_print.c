@@ -108,12 +108,6 @@ static void print_findings(const struct diagnosis *d)
     }
 }
 
-/* One that runs here. */
-static bool has_process(const struct diagnosis *d)
-{
-    return d->request.root[0] == '\0' && d->request.pid > 0;
-}
-
 static void print_process(const struct diagnosis *d)
 {
     const struct doctor_process *p = &d->process;
@@ -149,7 +143,7 @@ void doctor_print_text(struct diagnosis *d)
     printf("Transparent huge pages: %s\n", d->thp[0] != '\0' ? d->thp : "unknown");
     if (d->request.root[0] == '\0')
         printf("Library: %s (what plimsoll run would preload)\n", path_or_dash(d->library));
-    if (has_process(d))
+    if (doctor_has_process(&d->request))
         print_process(d);
     print_findings(d);
 }
@@ -232,7 +226,7 @@ void doctor_print_json(const struct diagnosis *d)
     json_object_set_new(all, "thp", d->thp[0] != '\0' ? json_text(d->thp) : json_null());
     json_object_set_new(all, "library",
                         d->library[0] != '\0' ? json_text(d->library) : json_null());
-    if (has_process(d))
+    if (doctor_has_process(&d->request))
         set_process_json(all, &d->process);
     json_object_set_new(all, "levels", levels_json(d));
     json_object_set_new(all, "warnings", texts_json(d, DOCTOR_WARNING));

@@ -71,9 +71,7 @@ static void clean_ascii(char *text)
 /* The name of a process can change; that of a dead one is what the page remembers. */
 static void set_texts(struct process *p)
 {
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", p->view.pid);
-    if (p->life != PAGE_LIVES || sys_read_file(path, p->comm, sizeof(p->comm)) <= 0)
+    if (p->life != PAGE_LIVES || !page_comm((uint32_t)p->view.pid, p->comm))
         memcpy(p->comm, p->view.comm, sizeof(p->comm));
     p->comm[strcspn(p->comm, "\n")] = '\0';
     clean_ascii(p->comm);

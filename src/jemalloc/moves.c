@@ -49,8 +49,8 @@ static bool can_go_by_pieces(void *block, size_t size)
              sys_shares_pages(block, size));
 }
 
-/* What may be there twice just now, bytes: blocks near LOW that move at once. Only a
- * count: in no order. */
+/* What may be there twice just now, bytes: blocks near LOW that move at once. Only a count: in
+ * no order. */
 static _Atomic uint64_t doubled;
 
 void moves_fork_child(void)

@@ -13,6 +13,8 @@ static struct {
     unsigned automatic; /* arenas that threads share: those of narenas */
     struct mib epoch, allocated, active, flush, freed, active_ptr;
     size_t active_at; /* in what inside_arena() gives */
+    bool coalesced;   /* as was wanted last */
+    bool settled;     /* and all arenas have it so */
 } arenas;
 
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len)
@@ -158,7 +160,21 @@ void arenas_find_new(void)
         if (i < arenas.automatic)
             purge_eagerly_from(i, (size_t)(32 * MiB));
         decay_begin(i);
+        arenas.settled = false;
     }
+}
+
+void arenas_coalesce(bool at_once)
+{
+    bool done = true;
+    if (at_once == arenas.coalesced && arenas.settled)
+        return;
+    uint64_t signals = sys_block_signals();
+    for (unsigned i = 0, count = account_arenas(); i < count; i++)
+        done = inside_coalesce(i, at_once) && done;
+    sys_restore_signals(signals);
+    arenas.coalesced = at_once;
+    arenas.settled = done;
 }
 
 void arenas_read(struct arenas_pages *ret)

@@ -47,6 +47,10 @@ uint64_t arenas_purge(uint64_t bytes);
 /* Free pages live this long before jemalloc gives them back by itself; -1: as it was configured.
  * Not in arenas for which the program has set another time. Cheap when unchanged. */
 void arenas_set_decay(int64_t ms);
+/* Free pages side by side become one run as they are freed, so that they serve larger requests as
+ * well: without it jemalloc joins those of slabs only as it purges them. Costs each slab that ends
+ * or begins a fraction of a microsecond. Cheap when unchanged. */
+void arenas_coalesce(bool at_once);
 /* Lets free pages age in a program that makes no calls. */
 void arenas_age(void);
 /* In a forked child: a purge may have been under way in a thread that is not there. No calls. */

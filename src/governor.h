@@ -59,6 +59,7 @@ struct governor_decision {
     bool level_changed;
     uint64_t purge;      /* bytes of free pages to give back now; UINT64_MAX: all */
     bool flush_caches;   /* threads empty their caches when they next look */
+    bool coalesce;       /* free pages side by side become one run as they are freed */
     int64_t decay_ms;    /* age at which jemalloc gives free pages back by itself; -1: its own */
     uint64_t look_after; /* committed bytes until the next look */
     uint64_t look_freed; /* free pages from which on a freeing thread looks; 0: it never does */
@@ -104,6 +105,8 @@ struct governor {
     uint64_t crest, trough;
     uint64_t came_back, came_back_before;
     uint64_t spell_ns; /* when the present one began */
+
+    bool coalesces; /* as decided last */
 
     /* Free pages that purges do not get: locked ones on an old kernel, or where madvise is refused.
      */

@@ -154,6 +154,8 @@ static inline int64_t governor_budget_most(const struct governor *g)
     return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
 }
 
+/* Whether free pages should become one run with their neighbours at once. */
+bool governor_coalesces(struct governor *g, const struct governor_input *in);
 /* Takes down how pages in use go and come. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in);
 /* Free pages that may be kept from others who share the room. */

@@ -81,6 +81,20 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
+/*
+ * A heap that grows though an eighth of it is free has free pages that do not fit what it asks for;
+ * joined they do, which costs less than fresh pages. So they are near the limit, where fresh ones
+ * are paid for twice. Nothing grows as the watcher looks.
+ */
+bool governor_coalesces(struct governor *g, const struct governor_input *in)
+{
+    uint64_t much = in->committed / (g->coalesces ? 16 : 8);
+    bool near = in->limits.source != LIMITS_NONE && in->usage >= in->limits.low;
+    if (!in->from_watcher || near)
+        g->coalesces = near || (in->dirty >= much && in->dirty > 0);
+    return g->coalesces;
+}
+
 /* What was in use, was freed and is in use again counts as coming back; what grows beyond all that
  * was before, or was freed once, does not. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in)

@@ -24,6 +24,13 @@ char *inside_arena(unsigned index);
 bool inside_clock_ahead(uint64_t ns);
 
 /*
+ * Free pages of the arena become one run with their neighbours as they are freed, or only as they
+ * are purged, as jemalloc has it. No two threads at once, and with signals blocked. false: not just
+ * now. true also where this build cannot.
+ */
+bool inside_coalesce(unsigned arena, bool at_once);
+
+/*
  * Hands pages of slabs to the kernel on which no block is in use, until so many bytes have gone or
  * a millisecond has passed; each call goes on where the last one ended. Not safe from two
  * threads at once; with signals blocked, for a handler that forks would wait for itself.

@@ -1,0 +1,51 @@
+/* Free pages side by side: whether what has ended as slabs of one size serves requests for more. */
+#include "test_arenas.h"
+
+#include <criterion/criterion.h>
+
+/* Free pages that were 1024 slabs, and then blocks for half of them; returns by how much more is
+ * committed then. */
+static uint64_t taken_for_large_blocks(unsigned arena)
+{
+    enum { SMALL = 2048, SMALL_COUNT = 4096, LARGE = 32 * 1024, LARGE_COUNT = 128 };
+    static void *small[SMALL_COUNT], *large[LARGE_COUNT];
+    const int flags = arena_and_no_cache(arena);
+    for (size_t i = 0; i < SMALL_COUNT; i++)
+        cr_assert_not_null(small[i] = je_mallocx(SMALL, flags));
+    for (size_t i = 0; i < SMALL_COUNT; i++)
+        je_dallocx(small[i], flags);
+    uint64_t before = account_committed();
+    for (size_t i = 0; i < LARGE_COUNT; i++)
+        cr_assert_not_null(large[i] = je_mallocx(LARGE, flags));
+    uint64_t taken = account_committed() - before;
+    for (size_t i = 0; i < LARGE_COUNT; i++)
+        je_dallocx(large[i], flags);
+    (void)arenas_purge(UINT64_MAX);
+    return taken;
+}
+
+Test(arenas, free_pages_that_are_joined_serve_larger_requests)
+{
+    need_slabs();
+    unsigned arena = create_arena();
+    arenas_find_new();
+    cr_expect_geq(taken_for_large_blocks(arena), 2 * MiB, "as jemalloc has it");
+    arenas_coalesce(true);
+    cr_expect_eq(taken_for_large_blocks(arena), 0u);
+    arenas_coalesce(false);
+    cr_expect_geq(taken_for_large_blocks(arena), 2 * MiB, "as before");
+}
+
+Test(arenas, those_of_an_arena_made_later_are_joined_as_well)
+{
+    need_slabs();
+    arenas_coalesce(true);
+    unsigned arena = create_arena();
+    arenas_find_new();
+    arenas_coalesce(true);
+    cr_expect_eq(taken_for_large_blocks(arena), 0u);
+    arenas_coalesce(false);
+    control_arena(arena, "destroy");
+    arenas_coalesce(true);
+    arenas_coalesce(false);
+}

@@ -106,8 +106,6 @@ struct governor {
     uint64_t came_back, came_back_before;
     uint64_t spell_ns; /* when the present one began */
 
-    bool coalesces; /* as decided last */
-
     /* Free pages that purges do not get: locked ones on an old kernel, or where madvise is refused.
      */
     uint64_t stuck;
@@ -135,6 +133,7 @@ struct governor {
 
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
+    bool coalesces; /* free pages were to be joined as they are freed */
 };
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns);

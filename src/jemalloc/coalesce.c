@@ -20,7 +20,7 @@ enum { DIRTY = 1, MUZZY = 2 };
 struct store_end {
     int state;
     unsigned arena;
-    bool delays;
+    unsigned char delays; /* a bool, if it is what it is taken for */
 } __attribute__((aligned(8)));
 
 bool je_ecache_init(void *tsdn, void *store, int state, unsigned arena, bool delays);
@@ -41,7 +41,7 @@ static struct {
 /* An arena's store of muzzy pages is made next, and lies behind. */
 static void learn_end(struct store_end *end)
 {
-    if (end->state == DIRTY && end->arena == 0 && end->delays)
+    if (end->state == DIRTY && end->arena == 0 && end->delays == true)
         first.end = end;
 }
 

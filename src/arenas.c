@@ -164,17 +164,23 @@ void arenas_find_new(void)
     }
 }
 
-void arenas_coalesce(bool at_once)
+bool arenas_coalesce(bool at_once)
 {
-    bool done = true;
-    if (at_once == arenas.coalesced && arenas.settled)
-        return;
+    bool done = true, before = arenas.coalesced;
+    if (at_once == before && arenas.settled)
+        return before;
     uint64_t signals = sys_block_signals();
     for (unsigned i = 0, count = account_arenas(); i < count; i++)
         done = inside_coalesce(i, at_once) && done;
     sys_restore_signals(signals);
     arenas.coalesced = at_once;
     arenas.settled = done;
+    return before;
+}
+
+void arenas_unsettle(void)
+{
+    arenas.settled = false;
 }
 
 void arenas_read(struct arenas_pages *ret)

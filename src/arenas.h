@@ -49,8 +49,9 @@ uint64_t arenas_purge(uint64_t bytes);
 void arenas_set_decay(int64_t ms);
 /* Free pages side by side become one run as they are freed, so that they serve larger requests as
  * well: without it jemalloc joins those of slabs only as it purges them. Costs each slab that ends
- * or begins a fraction of a microsecond. Cheap when unchanged. */
-void arenas_coalesce(bool at_once);
+ * or begins a fraction of a microsecond, and runs of 32 MiB wait for a purge as others do. Returns
+ * what it was. Cheap when unchanged. */
+bool arenas_coalesce(bool at_once);
 /* Lets free pages age in a program that makes no calls. */
 void arenas_age(void);
 /* In a forked child: a purge may have been under way in a thread that is not there. No calls. */

@@ -148,6 +148,8 @@ uint64_t arenas_purge(uint64_t bytes)
     end_ageing_of_parent();
     arenas_find_new();
     arenas_read(&pages);
+    /* Joined only now are those that were freed before; jemalloc would purge them one by one. */
+    bool coalesced = arenas_coalesce(false);
     if (bytes < pages.dirty)
         purge_share(bytes, pages.dirty);
     uint64_t want = u64_min(bytes, pages.dirty);
@@ -156,6 +158,7 @@ uint64_t arenas_purge(uint64_t bytes)
     for (unsigned i = 0, count = account_arenas(); i < count; i++)
         if (pages_given_back() - before < want && arena_is_counted(i))
             (void)mib_write(&decay.purge, i, NULL, 0);
+    (void)arenas_coalesce(coalesced);
     return pages_given_back() - before;
 }
 
@@ -178,6 +181,7 @@ void arenas_set_decay(int64_t ms)
 
 void arenas_fork_child(void)
 {
+    arenas_unsettle();
     decay.is_child = true;
 }
 

@@ -33,6 +33,8 @@ int mib_read(const struct mib *m, void *ret, size_t len);
 size_t arena_statistic(unsigned arena, const char *name);
 /* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
 void arenas_refresh(void);
+/* Not all arenas may coalesce as was wanted last: the next wish goes to all. */
+void arenas_unsettle(void);
 
 /* Gives all automatic arenas our hooks, where they need them. What the first one took before counts
  * as committed, or giving it back later would be counted and taking it would not. 0 or -errno. */

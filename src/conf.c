@@ -23,10 +23,13 @@ static void print_ours(struct fmt *f)
      * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
     /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB, 4.4 MiB in
-     * all, which only the thread itself can give back; with 8 and 12 it is 2.4 MiB at most. */
-    if (cgroup_effective_bytes(&look.usage.memory, UNLIMITED) <= GiB)
-        fmt_str(f, ",tcache_nslots_large:8,tcache_nslots_small_min:12");
-    else /* threads that share an arena have four locks a size, and more half-filled slabs */
+     * all, which only the thread itself can give back. None at all of a size cost a program ten
+     * times the time of one. */
+    uint64_t limit = cgroup_effective_bytes(&look.usage.memory, UNLIMITED);
+    if (limit <= GiB) {
+        fmt_str(f, ",tcache_nslots_small_min:4,tcache_nslots_large:");
+        fmt_u64(f, limit <= 256 * MiB ? 2 : 4);
+    } else /* threads that share an arena have four locks a size, and more half-filled slabs */
         fmt_str(f, ",bin_shards:1-1024:4");
     if (JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0"); /* that arena is made later, and without hooks */

@@ -220,18 +220,17 @@ uint64_t governor_meanwhile(const struct governor_input *in)
     return u64_min(room / 2, grown_by(in, 32));
 }
 
-static void look_unlimited(struct governor *g, const struct governor_input *in,
-                           struct governor_decision *ret)
+static void look_unlimited(struct governor *g, struct governor_decision *ret)
 {
     *ret = (struct governor_decision){
         .level = PLIM_NORMAL,
         .level_changed = g->level != PLIM_NORMAL,
-        .coalesce = governor_coalesces(g, in),
         .decay_ms = -1,
         .look_after = 64 * MiB,
         .watch_after_ns = UINT64_MAX,
     };
     g->level = PLIM_NORMAL;
+    g->coalesces = false;
     g->over_since_ns = 0;
 }
 
@@ -240,7 +239,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
 {
     const struct limits *l = &in->limits;
     if (l->source == LIMITS_NONE || l->hard == 0) {
-        look_unlimited(g, in, ret);
+        look_unlimited(g, ret);
         return;
     }
     governor_refill(g, in->now_ns);
@@ -255,7 +254,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .level_changed = level != g->level,
         .purge = purge,
         .flush_caches = flush_due(g, in),
-        .coalesce = governor_coalesces(g, in),
+        .coalesce = governor_coalesces(g, in, level >= PLIM_LOW),
         .decay_ms = decay_for(g, in),
         /* A request beyond the room may fail, and then commits nothing. */
         .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),

@@ -131,6 +131,8 @@ struct governor {
     uint64_t slabs_again_ns;
     bool slabs_again; /* as the present one was */
 
+    uint64_t seen_committed; /* by the watcher, when it last looked */
+
     uint64_t over_since_ns; /* soft limit exceeded without success since; 0: it is not */
     bool cannot_meet;
     bool coalesces; /* free pages were to be joined as they are freed */

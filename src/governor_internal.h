@@ -155,7 +155,7 @@ static inline int64_t governor_budget_most(const struct governor *g)
 }
 
 /* Whether free pages should become one run with their neighbours at once. */
-bool governor_coalesces(struct governor *g, const struct governor_input *in);
+bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near);
 /* Takes down how pages in use go and come. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in);
 /* Free pages that may be kept from others who share the room. */

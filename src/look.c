@@ -180,7 +180,7 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
     atomic_store_explicit(&admit.look_freed, ret->look_freed, memory_order_relaxed);
     atomic_store_explicit(&admit.look_refilled_ns, ret->look_refilled_ns, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);
-    arenas_coalesce(ret->coalesce);
+    (void)arenas_coalesce(ret->coalesce);
     if (ret->level_changed)
         set_level(ret->level);
     notify_look(ret->wanting, ret->level, in->now_ns);

@@ -75,3 +75,15 @@ Test(slabs, a_cache_that_fills_the_holes_again_is_asked_to_give_way)
     expect_survived(box, &run);
     cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
 }
+
+/* Those that have ended serve larger blocks, and these smaller ones. jemalloc takes most of its
+ * pages anew each time. */
+Test(slabs, their_pages_serve_blocks_of_another_size)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 80 * MIB});
+    struct run run =
+        run_leftovers(box, harness_library(), NULL, ARGV(harness_program("alternating")));
+    expect_survived(box, &run);
+    cr_expect_leq(run_number(&run, "faults_mib"), 60, "of 240 MiB: %.0f",
+                  run_number(&run, "faults_mib"));
+}

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-/* Free pages that were 1024 slabs, and then blocks for half of them; returns by how much more is
+/* Free pages that were 2048 slabs, and then blocks for half of them; returns by how much more is
  * committed then. */
 static uint64_t taken_for_large_blocks(unsigned arena)
 {
@@ -30,22 +30,44 @@ Test(arenas, free_pages_that_are_joined_serve_larger_requests)
     unsigned arena = create_arena();
     arenas_find_new();
     cr_expect_geq(taken_for_large_blocks(arena), 2 * MiB, "as jemalloc has it");
-    arenas_coalesce(true);
+    cr_expect_not(arenas_coalesce(true));
     cr_expect_eq(taken_for_large_blocks(arena), 0u);
-    arenas_coalesce(false);
+    cr_expect_eq(taken_for_large_blocks(arena), 0u, "a purge leaves it as it was");
+    cr_expect(arenas_coalesce(false));
     cr_expect_geq(taken_for_large_blocks(arena), 2 * MiB, "as before");
 }
 
 Test(arenas, those_of_an_arena_made_later_are_joined_as_well)
 {
     need_slabs();
-    arenas_coalesce(true);
+    (void)arenas_coalesce(true);
     unsigned arena = create_arena();
     arenas_find_new();
-    arenas_coalesce(true);
+    (void)arenas_coalesce(true);
     cr_expect_eq(taken_for_large_blocks(arena), 0u);
-    arenas_coalesce(false);
+    (void)arenas_coalesce(false);
     control_arena(arena, "destroy");
-    arenas_coalesce(true);
-    arenas_coalesce(false);
+    (void)arenas_coalesce(true);
+    (void)arenas_coalesce(false);
+}
+
+/* In one call for each run, not for each slab. */
+Test(arenas, what_was_freed_before_is_joined_as_it_is_purged)
+{
+    need_slabs();
+    enum { COUNT = 4096, SIZE = 2048 };
+    static void *blocks[COUNT];
+    unsigned arena = create_arena();
+    arenas_find_new();
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(blocks[i] = je_mallocx(SIZE, arena_and_no_cache(arena)));
+    for (size_t i = 0; i < COUNT; i++)
+        je_dallocx(blocks[i], arena_and_no_cache(arena));
+    (void)arenas_allocated();
+    size_t before = statistic(arena, "dirty_nmadvise");
+    (void)arenas_coalesce(true);
+    (void)arenas_purge(UINT64_MAX);
+    (void)arenas_coalesce(false);
+    (void)arenas_allocated();
+    cr_expect_leq(statistic(arena, "dirty_nmadvise") - before, 64u);
 }

@@ -81,27 +81,27 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
-/* Not enough of the heap is free for that, or it does not grow: nothing is missing. */
-static bool serves_as_it_is(struct governor *g, const struct governor_input *in)
+/* The heap grows though much of it is free. Nothing begins as the watcher looks. */
+static bool grows_beside(struct governor *g, const struct governor_input *in)
 {
     uint64_t much = in->committed / (g->coalesces ? 16 : 8);
     if (!in->from_watcher)
-        return in->dirty < much;
+        return in->dirty >= much;
     bool grown = in->committed > g->seen_committed;
     g->seen_committed = in->committed;
-    return !grown || !g->coalesces;
+    return grown && g->coalesces;
 }
 
 /*
- * A heap that grows though an eighth of it is free has free pages that do not fit what it asks for;
- * joined they do, which costs less than fresh pages. So they are near the limit, where fresh ones
- * are paid for twice. Without a watcher they are not: jemalloc does not give large runs back at
- * once then, and nobody would see that they are not used.
+ * Free pages beside which a heap grows do not fit what it asks for; joined they do, which costs
+ * less than fresh pages. So they are near the limit, where fresh ones are paid for twice. Without a
+ * watcher they are not: jemalloc does not give large runs back at once then, and nobody would see
+ * that they are not used.
  */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near)
 {
-    bool serves = serves_as_it_is(g, in);
-    g->coalesces = in->watched && (near || !serves);
+    bool misfit = grows_beside(g, in);
+    g->coalesces = in->watched && (near || misfit);
     return g->coalesces;
 }
 

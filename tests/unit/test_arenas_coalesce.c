@@ -3,17 +3,24 @@
 
 #include <criterion/criterion.h>
 
-/* Free pages that were 2048 slabs, and then blocks for half of them; returns by how much more is
- * committed then. */
+/* Leaves free pages that were 2048 slabs. */
+static void end_slabs(unsigned arena)
+{
+    enum { SMALL = 2048, COUNT = 4096 };
+    static void *small[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(small[i] = je_mallocx(SMALL, arena_and_no_cache(arena)));
+    for (size_t i = 0; i < COUNT; i++)
+        je_dallocx(small[i], arena_and_no_cache(arena));
+}
+
+/* And takes blocks for half of them; returns by how much more is committed then. */
 static uint64_t taken_for_large_blocks(unsigned arena)
 {
-    enum { SMALL = 2048, SMALL_COUNT = 4096, LARGE = 32 * 1024, LARGE_COUNT = 128 };
-    static void *small[SMALL_COUNT], *large[LARGE_COUNT];
+    enum { LARGE = 32 * 1024, LARGE_COUNT = 128 };
+    static void *large[LARGE_COUNT];
     const int flags = arena_and_no_cache(arena);
-    for (size_t i = 0; i < SMALL_COUNT; i++)
-        cr_assert_not_null(small[i] = je_mallocx(SMALL, flags));
-    for (size_t i = 0; i < SMALL_COUNT; i++)
-        je_dallocx(small[i], flags);
+    end_slabs(arena);
     uint64_t before = account_committed();
     for (size_t i = 0; i < LARGE_COUNT; i++)
         cr_assert_not_null(large[i] = je_mallocx(LARGE, flags));
@@ -55,14 +62,9 @@ Test(arenas, those_of_an_arena_made_later_are_joined_as_well)
 Test(arenas, what_was_freed_before_is_joined_as_it_is_purged)
 {
     need_slabs();
-    enum { COUNT = 4096, SIZE = 2048 };
-    static void *blocks[COUNT];
     unsigned arena = create_arena();
     arenas_find_new();
-    for (size_t i = 0; i < COUNT; i++)
-        cr_assert_not_null(blocks[i] = je_mallocx(SIZE, arena_and_no_cache(arena)));
-    for (size_t i = 0; i < COUNT; i++)
-        je_dallocx(blocks[i], arena_and_no_cache(arena));
+    end_slabs(arena);
     (void)arenas_allocated();
     size_t before = statistic(arena, "dirty_nmadvise");
     (void)arenas_coalesce(true);

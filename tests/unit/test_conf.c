@@ -41,6 +41,14 @@ Test(conf, caches_are_small_under_a_gib_whichever_limit_says_so)
     cr_expect_not(caches_are_small(UNLIMITED, UNLIMITED));
 }
 
+Test(conf, they_are_smaller_still_under_256_mib)
+{
+    cr_assert(caches_are_small(256 * MiB, UNLIMITED));
+    cr_expect_not_null(strstr(je_malloc_conf, "tcache_nslots_large:2"), "%s", je_malloc_conf);
+    cr_assert(caches_are_small(256 * MiB + 1, UNLIMITED));
+    cr_expect_not_null(strstr(je_malloc_conf, "tcache_nslots_large:4"), "%s", je_malloc_conf);
+}
+
 Test(conf, nothing_is_set_where_plimsoll_is_off)
 {
     runtime.options.enabled = false;

@@ -6,25 +6,12 @@
 #include "workload.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static void fill_and_free(size_t bytes, size_t size)
 {
-    size_t count = bytes / size;
-    void **blocks = calloc(count, sizeof(*blocks));
-    if (!blocks)
-        die("malloc failed");
-    for (size_t i = 0; i < count; i++) {
-        blocks[i] = malloc(size);
-        if (!blocks[i])
-            die("malloc failed");
-        memset(blocks[i], 1, size);
-    }
-    for (size_t i = 0; i < count; i++)
-        free(blocks[i]);
-    free(blocks);
+    uint64_t random = 1;
+    blocks_free(blocks_fill(bytes, size, size + 1, &random), false);
 }
 
 static long faults(void)

@@ -154,7 +154,7 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 33;
 }
 
-static struct block *fill_up(size_t bytes, size_t from, size_t to, uint64_t *random)
+struct block *blocks_fill(size_t bytes, size_t from, size_t to, uint64_t *random)
 {
     struct block *set = NULL;
     for (size_t held = 0, got; held + to <= bytes; held += got) {
@@ -167,7 +167,7 @@ static struct block *fill_up(size_t bytes, size_t from, size_t to, uint64_t *ran
     return set;
 }
 
-static void free_all(struct block *set, bool verify)
+void blocks_free(struct block *set, bool verify)
 {
     for (struct block *next; set; set = next) {
         next = set->next;
@@ -196,18 +196,18 @@ static void *phase_thread(void *arg)
     struct block *results = NULL; /* small, one a round, kept to the end */
     for (unsigned round = 0; round < phases->rounds; round++) {
         size_t range = round % (sizeof(ranges) / sizeof(ranges[0])), got;
-        struct block *set = fill_up(share_of(phases, self->number, round), ranges[range].from,
-                                    ranges[range].to, &random);
+        struct block *set = blocks_fill(share_of(phases, self->number, round), ranges[range].from,
+                                        ranges[range].to, &random);
         struct block *result = block_new(64, &got);
         if (!result)
             die("malloc failed");
         result->next = results;
         results = result;
         pthread_barrier_wait(self->together); /* all of it live at once */
-        free_all(set, phases->verify);
+        blocks_free(set, phases->verify);
         pthread_barrier_wait(self->together);
     }
-    free_all(results, phases->verify);
+    blocks_free(results, phases->verify);
     return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Value of "--name NUMBER" on the command line, or fallback. Ends the program on an option that is
  * not a number. */
@@ -43,6 +44,12 @@ struct block {
 struct block *block_new(size_t size, size_t *ret_held);
 /* Whether every byte is as block_new() left it. */
 bool block_is_intact(const struct block *block);
+
+/* A set of as many blocks as `bytes` hold, of sizes from `from` up to one less than `to`. Ends the
+ * program when one is refused. */
+struct block *blocks_fill(size_t bytes, size_t from, size_t to, uint64_t *random);
+/* verify: first makes sure of every byte, and ends the program on a damaged block. */
+void blocks_free(struct block *set, bool verify);
 
 /* Blocks in the order in which they came; any thread. */
 struct block_queue {

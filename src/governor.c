@@ -145,7 +145,9 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
-    if (g->cannot_meet || (read && !reclaimers))
+    if (g->cannot_meet)
+        return reclaimers && !in->in_vain ? reclaimers_take_ns : NS_PER_MS;
+    if (read && !reclaimers)
         return NS_PER_MS;
     if (in->reclaimers > 0 && (d->no_room || read))
         return NS_PER_S;
@@ -244,11 +246,14 @@ void governor_look(struct governor *g, const struct governor_input *in,
     }
     governor_refill(g, in->now_ns);
     governor_watch_tide(g, in);
+    if (g->hard != l->hard)
+        g->left = 0; /* as if it had grown: there may be as much less room */
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = note_idle(g, in);
     uint64_t purge = purge_due(g, in, idle_ns), ask = reclaimable_share(in);
     uint64_t after = u64_less(projected, u64_min(purge, governor_purgeable(in)));
+    uint64_t step = look_step(in, after);
     *ret = (struct governor_decision){
         .level = level,
         .level_changed = level != g->level,
@@ -257,11 +262,11 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .coalesce = governor_coalesces(g, in, level >= PLIM_LOW),
         .decay_ms = decay_for(g, in),
         /* A request beyond the room may fail, and then commits nothing. */
-        .look_after = look_step(in, after) + (after < wall(l) ? possible_request(in) : 0),
+        .look_after = step + (after < wall(l) ? possible_request(in) : 0),
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
         .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
-        .callbacks_due = ask > 0 && in->reclaimers > 0 && in->now_ns >= g->next_pass_ns,
+        .callbacks_due = ask > 0 && in->reclaimers > 0 && governor_pass_due(g, in, step),
         .no_room = after >= wall(l) && !may_swap(in),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
@@ -269,8 +274,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->hold_ns = hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after =
-            u64_max(look_step(in, after) / (in->held > 0 ? in->held : 1), held_step_min) +
-            possible_request(in);
+            u64_max(step / (in->held > 0 ? in->held : 1), held_step_min) + possible_request(in);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(g, in, purge, ret->dormant);

@@ -92,6 +92,7 @@ struct governor {
     uint64_t pass_wait_ns; /* doubles while passes give little */
     uint64_t freed;        /* bytes that the last pass freed */
     uint64_t freed_ns;     /* when */
+    uint64_t left;         /* usage less free pages, after it */
     uint64_t overhead;     /* usage less free pages and live bytes, before that pass */
 
     /* As of the watcher's last look: a heap that has not changed since is idle. */

@@ -154,6 +154,8 @@ static inline int64_t governor_budget_most(const struct governor *g)
     return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
 }
 
+/* Whether reclaimers may be asked. `step` bytes from here on the heap would look again. */
+bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step);
 /* Whether free pages should become one run with their neighbours at once. */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near);
 /* Takes down how pages in use go and come. */

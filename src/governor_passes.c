@@ -21,6 +21,20 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     return target >= pass_worth(l->hard) ? target : 0;
 }
 
+/*
+ * Who gave little is asked again after a wait. Or before that, by a program that goes on towards
+ * the kill: reclaimers may have been busy, with a lock that a long query held, and what they could
+ * not give then may be all that keeps it alive now. Usage that comes and goes below what was left
+ * by the last pass is no reason.
+ */
+bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
+{
+    bool grown = governor_in_use(in) >= u64_add(g->left, step);
+    bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits);
+    bool rested = in->now_ns - g->freed_ns >= pass_wait_min_ns;
+    return in->now_ns >= g->next_pass_ns || grown || (!fits && rested);
+}
+
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 {
     uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
@@ -28,6 +42,7 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     uint64_t gave = u64_max(pass->freed, u64_max(live_drop, used_drop));
     g->freed = gave;
     g->freed_ns = pass->now_ns;
+    g->left = pass->used_after;
     g->overhead = u64_less(pass->used_before, pass->live_before);
     if (pass->asked == 0)
         return; /* it tells nothing of those that are wanted here */

@@ -110,6 +110,31 @@ Test(callbacks, nor_is_it_asked_anew_because_the_program_asked_it)
     expect_left_alone("asked");
 }
 
+/* The wait of one that gave nothing may be longer than the program has to live: what it could not
+ * give then, it can give now. */
+static void expect_asked_in_time(const char *scenario)
+{
+    struct run run = scenario_survives("busy", scenario, NULL);
+    cr_expect(run_number(&run, "busy_calls") <= 60, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "cached_mib") > 40, "no more than was needed: %s",
+              run_describe(&run));
+}
+
+Test(callbacks, one_that_was_busy_is_asked_again_before_the_kill)
+{
+    expect_asked_in_time("briefly");
+}
+
+Test(callbacks, also_where_the_limit_was_given_up)
+{
+    expect_asked_in_time("given_up");
+}
+
+Test(callbacks, also_before_a_large_request_that_does_not_fit)
+{
+    expect_asked_in_time("one_request");
+}
+
 /* What a large block held goes as the reclaimer frees it: on the watcher, not on the caller. */
 Test(callbacks, what_they_free_for_a_call_is_what_the_call_says)
 {

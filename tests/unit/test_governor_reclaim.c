@@ -13,7 +13,8 @@ static struct governor_input pressed(uint64_t usage, uint64_t dirty)
     return in;
 }
 
-/* One pass at in->now_ns that was asked for `asked` and let `freed` bytes of live memory go. */
+/* One pass at in->now_ns, after a look, that was asked for `asked` and let `freed` bytes of live
+ * memory go. */
 static void pass(struct governor *g, const struct governor_input *in, uint64_t asked,
                  uint64_t freed)
 {
@@ -26,6 +27,7 @@ static void pass(struct governor *g, const struct governor_input *in, uint64_t a
         .live_before = governor_in_use(in),
         .live_after = governor_in_use(in) - freed,
     };
+    (void)look_at(g, in);
     governor_pass_done(g, &p);
 }
 
@@ -180,7 +182,7 @@ Test(governor_reclaim, useless_passes_double_the_wait_up_to_30_s)
     uint64_t before = 0, longest = 0;
     for (unsigned i = 0; i < 20; i++) {
         cr_assert(look_at(&g, &in).callbacks_due, "pass %u", i);
-        pass(&g, &in, 100 * MiB, 4 * MiB); /* under 5 % */
+        pass(&g, &in, 100 * MiB, 0);
         uint64_t began = in.now_ns;
         while (!look_at(&g, &in).callbacks_due)
             in.now_ns += NS_PER_MS;
@@ -201,6 +203,9 @@ Test(governor_reclaim, pass_that_gives_5_percent_ends_the_wait)
     for (unsigned i = 0; i < 10; i++)
         pass(&g, &in, 100 * MiB, 0);
     cr_assert_not(look_at(&g, &in).callbacks_due);
+    pass(&g, &in, 100 * MiB, 5 * MiB - 1);
+    in.usage -= 5 * MiB - 1;
+    cr_assert_not(look_at(&g, &in).callbacks_due);
     pass(&g, &in, 100 * MiB, 5 * MiB);
     cr_expect(look_at(&g, &in).callbacks_due);
     pass(&g, &in, 100 * MiB, 0);
@@ -218,6 +223,7 @@ Test(governor_reclaim, pass_that_only_the_program_wanted_changes_no_wait)
     uint64_t wait_ns = g.pass_wait_ns;
     pass(&g, &in, 0, 0);
     pass(&g, &in, 0, 10 * MiB);
+    in.usage -= 10 * MiB;
     cr_expect_eq(g.pass_wait_ns, wait_ns);
     cr_expect_not(look_at(&g, &in).callbacks_due);
 }
@@ -251,6 +257,7 @@ Test(governor_reclaim, growth_during_a_pass_is_not_a_gift)
         .live_before = 500 * MiB,
         .live_after = 550 * MiB,
     };
+    (void)look_at(&g, &in);
     governor_pass_done(&g, &p);
     cr_expect_not(look_at(&g, &in).callbacks_due);
 }
@@ -288,6 +295,86 @@ Test(governor_reclaim, who_gives_nothing_is_left_alone_beside_readers_too)
     }
     cr_expect_geq(passes, 2u);
     cr_expect_leq(passes, 15u);
+}
+
+/* --- asked again before the wait is over --- */
+
+/* Useless passes at `in` until the wait is 30 s; they came to an end a second ago. */
+static struct governor waiting(struct governor_input *in)
+{
+    struct governor g = new_governor();
+    for (unsigned i = 0; i < 12; i++)
+        pass(&g, in, 100 * MiB, 0);
+    in->now_ns += NS_PER_S;
+    return g;
+}
+
+/* How often it is asked on the way up to the kill, by a look at each step. */
+static unsigned passes_up_to_the_kill(struct governor *g, struct governor_input *in)
+{
+    unsigned passes = 0;
+    for (; in->usage < hard; in->usage = in->committed += MiB) {
+        if (!look_at(g, in).callbacks_due)
+            continue;
+        pass(g, in, 100 * MiB, 0);
+        passes++;
+    }
+    return passes;
+}
+
+Test(governor_reclaim, growth_towards_the_kill_asks_again)
+{
+    struct governor_input in = pressed(cgroup_limits(hard).soft, 0);
+    struct governor g = waiting(&in);
+    cr_assert_not(look_at(&g, &in).callbacks_due);
+    struct governor_input from = in;
+    unsigned passes = passes_up_to_the_kill(&g, &in);
+    cr_expect_geq(passes, 10u);
+    cr_expect_leq(passes, 40u);
+    /* What went and comes back is no growth. */
+    from.now_ns = in.now_ns;
+    cr_expect_eq(passes_up_to_the_kill(&g, &from), 0u);
+}
+
+Test(governor_reclaim, threads_wait_for_that_pass_where_the_limit_cannot_be_met)
+{
+    struct governor_input in = pressed(cgroup_limits(hard).critical, 0);
+    struct governor g = waiting(&in);
+    g.cannot_meet = true;
+    cr_expect_leq(look_at(&g, &in).hold_ns, NS_PER_MS);
+    in.usage = in.committed += 50 * MiB;
+    cr_expect_geq(look_at(&g, &in).hold_ns, 300 * NS_PER_MS);
+    in.in_vain = true;
+    cr_expect_leq(look_at(&g, &in).hold_ns, NS_PER_MS);
+}
+
+Test(governor_reclaim, request_that_does_not_fit_asks_again_but_not_at_once)
+{
+    struct governor_input in = pressed(cgroup_limits(hard).soft, 0);
+    struct governor g = waiting(&in);
+    in.request = 10 * MiB;
+    cr_expect_not(look_at(&g, &in).callbacks_due, "it fits");
+    in.request = 200 * MiB;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    cr_expect_geq(look_at(&g, &in).ask, 200 * MiB);
+    pass(&g, &in, 0, 0);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    in.now_ns += 20 * NS_PER_MS;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    in.request = 2 * hard;
+    cr_expect_not(look_at(&g, &in).callbacks_due, "it can never fit");
+}
+
+Test(governor_reclaim, another_limit_asks_again)
+{
+    struct governor_input in = pressed(cgroup_limits(hard).soft, 0);
+    struct governor g = waiting(&in);
+    cr_assert_not(look_at(&g, &in).callbacks_due);
+    in.limits = cgroup_limits(hard - hard / 16);
+    cr_expect(look_at(&g, &in).callbacks_due);
+    cr_expect(look_at(&g, &in).callbacks_due, "until there is a pass");
+    pass(&g, &in, 100 * MiB, 0);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
 }
 
 /* --- "cannot meet the limit" --- */

@@ -18,6 +18,9 @@ struct at_limit at_limit;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
 
+/* Who waits with a large request looks so often whether reclaimers are to be asked for it again. */
+static const uint64_t ask_again_ns = 20 * NS_PER_MS;
+
 /* Where waiting was in vain, it is tried again after so long. */
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
@@ -120,6 +123,15 @@ static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
         record_now(o, now_ns);
 }
 
+/* On account of a large request: the watcher's looks do not know of it. */
+static void ask_for(const struct governor_decision *d)
+{
+    if (d->ask == 0)
+        return;
+    watcher_ask(d->ask);
+    watcher_wake();
+}
+
 /* Holds the calling thread back until there is room again or its time is up. */
 static void throttle(uint64_t request, struct governor_decision *d)
 {
@@ -132,10 +144,12 @@ static void throttle(uint64_t request, struct governor_decision *d)
     if (d->hold_ns > 0 && watcher_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {
-        hold_back(seen, d->hold_ns - passed);
+        uint64_t left_ns = d->hold_ns - passed;
+        hold_back(seen, request > 0 ? u64_min(left_ns, ask_again_ns) : left_ns);
         seen = progress_seen();
         if (!look_once(look_wait_ns, request, &in, d))
             break;
+        ask_for(d);
         passed = sys_now_ns() - start;
     }
     if (d->hold_ns > 0 && was_in_vain(passed))

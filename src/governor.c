@@ -64,12 +64,12 @@ static bool flush_due(const struct governor *g, const struct governor_input *in)
     return projected >= in->limits.low && in->now_ns - g->flushed_ns >= every;
 }
 
-/* Notes whether the heap has changed, as far as the watcher saw; returns how long it has not. */
+/* Notes whether the heap has changed; returns for how long nothing has been allocated either. */
 static uint64_t note_idle(struct governor *g, const struct governor_input *in)
 {
-    bool changed = in->committed != g->watch_committed || in->active != g->watch_active;
-    g->watch_committed = in->committed;
-    g->watch_active = in->active;
+    bool changed = in->committed != g->looked_committed || in->active != g->looked_active;
+    g->looked_committed = in->committed;
+    g->looked_active = in->active;
     if (changed)
         g->changed_ns = in->now_ns;
     if (changed || !in->from_watcher)

@@ -95,10 +95,10 @@ struct governor {
     uint64_t left;         /* usage less free pages, after it */
     uint64_t overhead;     /* usage less free pages and live bytes, before that pass */
 
-    /* As of the watcher's last look: a heap that has not changed since is idle. */
-    uint64_t watch_active;
-    uint64_t watch_committed;
-    uint64_t changed_ns;    /* when it last had changed */
+    /* As of the last look: a heap that has not changed since is idle. */
+    uint64_t looked_active;
+    uint64_t looked_committed;
+    uint64_t changed_ns;    /* when one last found a change */
     uint64_t idle_since_ns; /* the same, but an allocation that changed nothing counts too */
 
     /* Pages in use go and come with the requests that a program serves, bytes: from where they fell

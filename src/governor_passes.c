@@ -25,13 +25,14 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
  * Who gave little is asked again after a wait. Or before that, by a program that goes on towards
  * the kill: reclaimers may have been busy, with a lock that a long query held, and what they could
  * not give then may be all that keeps it alive now. Usage that comes and goes below what was left
- * by the last pass is no reason.
+ * by the last pass is no reason. A request that does not fit is one, and while threads wait it is
+ * one again after the shortest wait.
  */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
 {
     bool grown = governor_in_use(in) >= u64_add(g->left, step);
     bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits);
-    bool rested = in->now_ns - g->freed_ns >= pass_wait_min_ns;
+    bool rested = in->held == 0 || in->now_ns - g->freed_ns >= pass_wait_min_ns;
     return in->now_ns >= g->next_pass_ns || grown || (!fits && rested);
 }
 

@@ -135,6 +135,11 @@ Test(callbacks, also_before_a_large_request_that_does_not_fit)
     expect_asked_in_time("one_request");
 }
 
+Test(callbacks, and_again_while_that_waits)
+{
+    expect_asked_in_time("late");
+}
+
 /* What a large block held goes as the reclaimer frees it: on the watcher, not on the caller. */
 Test(callbacks, what_they_free_for_a_call_is_what_the_call_says)
 {

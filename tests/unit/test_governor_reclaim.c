@@ -358,6 +358,8 @@ Test(governor_reclaim, request_that_does_not_fit_asks_again_but_not_at_once)
     cr_expect(look_at(&g, &in).callbacks_due);
     cr_expect_geq(look_at(&g, &in).ask, 200 * MiB);
     pass(&g, &in, 0, 0);
+    cr_expect(look_at(&g, &in).callbacks_due, "another one, perhaps");
+    in.held = 1;
     cr_expect_not(look_at(&g, &in).callbacks_due);
     in.now_ns += 20 * NS_PER_MS;
     cr_expect(look_at(&g, &in).callbacks_due);

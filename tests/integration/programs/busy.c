@@ -1,23 +1,24 @@
 /*
- * A reclaimer that gives nothing while a lock is taken, as by a long query, and then all of a cache
- * that fills a box of 256 MiB to a little past its soft limit. Once the lock is free the program
- * needs 100 MiB for something else.
- *   busy briefly      the lock is taken for six seconds
- *   busy given_up     until the library says that it cannot meet the limit
+ * A reclaimer that gives nothing while a query runs, and then all of a cache that fills a box of
+ * 256 MiB to a little past its soft limit. Afterwards the program needs 100 MiB for something else.
+ *   busy briefly      the query takes six seconds
+ *   busy given_up     it ends when the library says that it cannot meet the limit
  *   busy one_request  the same, and then they are needed in one block
- * Prints busy_calls=N (of the reclaimer, while the lock was taken), cached_mib=N (at the end) and
- * ok=1. Needs the library.
+ *   busy late         in one block as well, 300 ms before the query ends
+ * Prints busy_calls=N (of the reclaimer, until then), cached_mib=N (at the end) and ok=1. Needs the
+ * library.
  */
 #include "stats_now.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const size_t MIB = 1048576, NEEDED = 100;
-static const double patience_s = 60, step_s = 0.002;
+static const double patience_s = 60, step_s = 0.002, late_s = 0.3;
 
-static pthread_mutex_t query = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool query_runs = true;
 static _Atomic unsigned calls;
 static struct block_queue cache = BLOCK_QUEUE_INIT;
 
@@ -27,13 +28,12 @@ static size_t shrink(const struct plim_pressure *pressure, void *arg)
     struct block *block;
     (void)arg;
     atomic_fetch_add(&calls, 1);
-    if (pthread_mutex_trylock(&query) != 0)
+    if (atomic_load(&query_runs))
         return 0;
     while (freed < pressure->target && (block = block_queue_take(&cache)) != NULL) {
         freed += block->size;
         free(block);
     }
-    pthread_mutex_unlock(&query);
     return freed;
 }
 
@@ -65,16 +65,28 @@ static void run_query(double seconds)
     }
 }
 
-static void busy(double seconds, size_t block_bytes)
+static void *end_query(void *late)
 {
-    pthread_mutex_lock(&query);
+    if (late != NULL)
+        sleep_s(late_s);
+    atomic_store(&query_runs, false);
+    return NULL;
+}
+
+static void busy(double seconds, size_t block_bytes, bool late)
+{
+    static char yes;
+    pthread_t thread;
     if (plim_reclaimer_add("cache", shrink, NULL, PLIM_MEDIUM) < 0)
         die("cannot add a reclaimer");
     fill_cache();
     run_query(seconds);
     printf("busy_calls=%u\n", atomic_load(&calls));
     fflush(stdout);
-    pthread_mutex_unlock(&query);
+    if (!late)
+        end_query(NULL);
+    else if (pthread_create(&thread, NULL, end_query, &yes) != 0)
+        die("cannot start a thread");
     struct block_queue others = BLOCK_QUEUE_INIT;
     for (size_t needed = 0; needed < NEEDED * MIB; needed += block_bytes)
         block_queue_add(&others, need(block_bytes));
@@ -82,27 +94,34 @@ static void busy(double seconds, size_t block_bytes)
     for (struct block *block; (block = block_queue_take(&cache)) != NULL;)
         cached += block->size;
     printf("cached_mib=%zu\n", cached / MIB);
+    if (late)
+        pthread_join(thread, NULL);
 }
 
 static void briefly(void)
 {
-    busy(6, MIB);
+    busy(6, MIB, false);
 }
 
 static void given_up(void)
 {
-    busy(patience_s, MIB);
+    busy(patience_s, MIB, false);
 }
 
 static void one_request(void)
 {
-    busy(patience_s, NEEDED * MIB);
+    busy(patience_s, NEEDED * MIB, false);
+}
+
+static void late(void)
+{
+    busy(2, NEEDED * MIB, true);
 }
 
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"briefly", briefly}, {"given_up", given_up}, {"one_request", one_request}};
+        {"briefly", briefly}, {"given_up", given_up}, {"one_request", one_request}, {"late", late}};
     scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc > 1 ? argv[1] : NULL);
     return 0;
 }

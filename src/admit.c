@@ -68,6 +68,7 @@ static bool look_due(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
+    uint32_t progress = atomic_load_explicit(&at_limit.progress, memory_order_relaxed);
     struct look_turn turn = look_begin(0);
     if (!turn.had && !take_meanwhile(size))
         turn = look_begin(look_wait_ns);
@@ -84,7 +85,7 @@ static bool look_due(size_t size)
         meets(&in, &d);
     look_end(turn);
     after_look(&in, &d);
-    return d.hold_ns > 0 || d.no_room ? at_limit_admit(size, &d) : true;
+    return d.hold_ns > 0 || d.no_room ? at_limit_admit(size, progress, &d) : true;
 }
 
 /* Of a thread that is not inside yet, from the middle of its own work. */

@@ -133,11 +133,10 @@ static void ask_for(const struct governor_decision *d)
 }
 
 /* Holds the calling thread back until there is room again or its time is up. */
-static void throttle(uint64_t request, struct governor_decision *d)
+static void throttle(uint64_t request, uint32_t seen, struct governor_decision *d)
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
-    uint32_t seen = progress_seen();
     thread_state.held++;
     atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
     record_in_time(d, start);
@@ -159,7 +158,7 @@ static void throttle(uint64_t request, struct governor_decision *d)
 }
 
 /* A reclaimer that allocates would wait for itself, and may be about to free some. */
-bool at_limit_admit(size_t size, struct governor_decision *d)
+bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d)
 {
     if (reclaimers_inside() && runtime.options.on_limit != ON_LIMIT_FAIL)
         return true;
@@ -168,11 +167,11 @@ bool at_limit_admit(size_t size, struct governor_decision *d)
     case ON_LIMIT_NONE:
         return true;
     case ON_LIMIT_THROTTLE:
-        throttle(watcher_reclaimers(PLIM_CRITICAL) > 0 ? large : 0, d);
+        throttle(watcher_reclaimers(PLIM_CRITICAL) > 0 ? large : 0, progress, d);
         return true;
     case ON_LIMIT_FAIL:
         if (!reclaimers_inside())
-            throttle(large, d);
+            throttle(large, progress, d);
         if (!d->no_room || large == 0 ||
             (d->hold_ns > 0 && !try_last_resort(large, &(struct governor_input){0})))
             return true;

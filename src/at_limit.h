@@ -15,9 +15,10 @@ struct at_limit {
 extern struct at_limit at_limit PLIM_HIDDEN;
 
 /* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
- * request of that size, or nearly none. false: refuse it. */
-bool at_limit_admit(size_t size, struct governor_decision *d);
-/* A pass of reclaimers has ended, or a look has found room: who waits looks again. */
+ * request of that size, or nearly none. `progress`: at_limit.progress as of before that look.
+ * false: refuse it. */
+bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d);
+/* A pass of reclaimers has ended, or a look may have found room: who waits looks again. */
 void at_limit_progress(void);
 
 #endif

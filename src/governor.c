@@ -21,7 +21,7 @@ static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 
 /* Threads whose wait for reclaimers is over go on by one step in all, but each by this at least:
  * there may be many of them, and the watcher may get little of the CPU. */
-static const uint64_t held_step_min = 64 * KiB;
+static const uint64_t held_step_min = 16 * KiB;
 /* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
  * only in the next period of 100 ms, or the one after it. */
 static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
@@ -145,8 +145,10 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
+    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain)
+        return reclaimers ? reclaimers_take_ns : governor_at_wall(in) ? 5 * NS_PER_MS : NS_PER_MS;
     if (g->cannot_meet)
-        return reclaimers && !in->in_vain ? reclaimers_take_ns : NS_PER_MS;
+        return NS_PER_MS;
     if (read && !reclaimers)
         return NS_PER_MS;
     if (in->reclaimers > 0 && (d->no_room || read))
@@ -246,8 +248,6 @@ void governor_look(struct governor *g, const struct governor_input *in,
     }
     governor_refill(g, in->now_ns);
     governor_watch_tide(g, in);
-    if (g->hard != l->hard)
-        g->left = 0; /* as if it had grown: there may be as much less room */
     enum plim_level level = next_level(g, l, in->usage);
     uint64_t projected = projected_usage(in);
     uint64_t idle_ns = note_idle(g, in);
@@ -273,8 +273,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
         ret->ask = ask;
     ret->hold_ns = hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
-        ret->look_after =
-            u64_max(step / (in->held > 0 ? in->held : 1), held_step_min) + possible_request(in);
+        ret->look_after = u64_max(step / (in->held > 0 ? in->held : 1), held_step_min);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(g, in, purge, ret->dormant);

@@ -88,12 +88,15 @@ struct governor {
     uint64_t budget_at_ns;
 
     /* Reclaimers. */
-    uint64_t next_pass_ns; /* not before */
-    uint64_t pass_wait_ns; /* doubles while passes give little */
-    uint64_t freed;        /* bytes that the last pass freed */
-    uint64_t freed_ns;     /* when */
-    uint64_t left;         /* usage less free pages, after it */
-    uint64_t overhead;     /* usage less free pages and live bytes, before that pass */
+    uint64_t next_pass_ns;        /* not before, unless there is need */
+    uint64_t pass_wait_ns;        /* doubles while passes give little */
+    uint64_t rest_ns;             /* from the last pass on, as growth comes near the kill */
+    uint64_t for_request_wait_ns; /* doubles while passes for requests give little */
+    uint64_t next_for_request_ns; /* not before, for one that does not fit */
+    uint64_t freed;               /* bytes that it freed */
+    uint64_t freed_ns;            /* when it ended */
+    uint64_t room;     /* below the limit, free pages included: when least, before or after it */
+    uint64_t overhead; /* usage less free pages and live bytes, before it */
 
     /* As of the last look: a heap that has not changed since is idle. */
     uint64_t looked_active;
@@ -153,12 +156,16 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
 /* What a pass of reclaimers gave. */
 struct governor_pass {
     uint64_t now_ns;
-    uint64_t asked;                   /* by governor_target(); 0: only the program wanted it */
+    uint64_t took_ns;
+    uint64_t asked;                   /* by decisions; 0: only the program wanted it */
+    bool for_request;                 /* by those for a request as well */
     uint64_t freed;                   /* by the heap's count, not by what reclaimers say */
     uint64_t used_before, used_after; /* usage less free pages that a purge would give */
     uint64_t live_before, live_after; /* bytes in live allocations */
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
+/* Whether the last one gave next to nothing of what was asked. */
+bool governor_pass_was_useless(const struct governor *g);
 
 /* What a purge gave. Bytes. */
 struct governor_purged {

@@ -132,6 +132,12 @@ static inline uint64_t overdraft_line(const struct limits *l)
     return l->soft + (l->critical - l->soft) / 4;
 }
 
+/* Whatever grows now may be killed for it. */
+static inline bool governor_at_wall(const struct governor_input *in)
+{
+    return governor_in_use(in) + in->on_the_way >= wall(&in->limits) && !may_swap(in);
+}
+
 /* Usage once the request is made. */
 static inline uint64_t projected_usage(const struct governor_input *in)
 {

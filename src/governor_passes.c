@@ -2,6 +2,7 @@
 #include "governor_internal.h"
 
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
+static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* at most, where there is need */
 static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
@@ -21,19 +22,38 @@ uint64_t governor_target(const struct governor *g, const struct governor_input *
     return target >= pass_worth(l->hard) ? target : 0;
 }
 
+static uint64_t room_below_limit(const struct governor_input *in)
+{
+    return u64_less(in->limits.hard, governor_in_use(in));
+}
+
+/* Passes of slow reclaimers that did not free it themselves take a tenth of the time at most. */
+static uint64_t rested(const struct governor *g)
+{
+    return g->freed_ns + g->rest_ns;
+}
+
 /*
  * Who gave little is asked again after a wait. Or before that, by a program that goes on towards
  * the kill: reclaimers may have been busy, with a lock that a long query held, and what they could
- * not give then may be all that keeps it alive now. Usage that comes and goes below what was left
- * by the last pass is no reason. A request that does not fit is one, and while threads wait it is
- * one again after the shortest wait.
+ * not give then may be all that keeps it alive now. So they are where the room has become smaller
+ * by a step, or has come to an end, but for a tenth of the time at most; and for a request that
+ * does not fit. What that takes may never be touched: such passes have a wait of their own, which
+ * doubles too, but not for long.
  */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
 {
-    bool grown = governor_in_use(in) >= u64_add(g->left, step);
-    bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits);
-    bool rested = in->held == 0 || in->now_ns - g->freed_ns >= pass_wait_min_ns;
-    return in->now_ns >= g->next_pass_ns || grown || (!fits && rested);
+    bool less_room = room_below_limit(in) + step <= g->room || governor_at_wall(in);
+    bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits) || may_swap(in);
+    return in->now_ns >= g->next_pass_ns || (less_room && in->now_ns >= g->freed_ns + g->rest_ns) ||
+           (!fits && in->now_ns >= g->next_for_request_ns);
+}
+
+static void note_for_request(struct governor *g, bool useless, uint64_t now_ns)
+{
+    g->for_request_wait_ns =
+        useless ? u64_clamp(g->for_request_wait_ns * 2, pass_wait_min_ns, pass_wait_urgent_ns) : 0;
+    g->next_for_request_ns = now_ns + g->for_request_wait_ns;
 }
 
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
@@ -41,17 +61,27 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     uint64_t live_drop = u64_less(pass->live_before, pass->live_after);
     uint64_t used_drop = u64_less(pass->used_before, pass->used_after);
     uint64_t gave = u64_max(pass->freed, u64_max(live_drop, used_drop));
+    uint64_t little = pass->asked / 20;
     g->freed = gave;
     g->freed_ns = pass->now_ns;
-    g->left = pass->used_after;
+    g->room = u64_less(g->hard, u64_max(pass->used_before, pass->used_after));
+    g->rest_ns = u64_clamp(9 * pass->took_ns, pass_wait_min_ns, pass_wait_urgent_ns);
     g->overhead = u64_less(pass->used_before, pass->live_before);
     if (pass->asked == 0)
         return; /* it tells nothing of those that are wanted here */
-    bool useless = gave < pass->asked / 20;
+    bool frees = pass->freed >= u64_min(little, pass_worth(g->hard));
+    bool useless = !frees && gave < little;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
-    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : pass->now_ns;
+    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : frees ? pass->now_ns : rested(g);
+    if (pass->for_request || !useless)
+        note_for_request(g, useless, pass->now_ns);
     if (!useless)
         g->over_since_ns = 0;
+}
+
+bool governor_pass_was_useless(const struct governor *g)
+{
+    return g->pass_wait_ns > pass_wait_min_ns;
 }
 
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)
@@ -62,7 +92,7 @@ enum governor_meets governor_meets(struct governor *g, const struct governor_inp
         g->over_since_ns = 0;
         if (in->limits.source != LIMITS_NONE && governor_undroppable(in) < in->limits.soft) {
             g->pass_wait_ns = pass_wait_min_ns;
-            g->next_pass_ns = 0;
+            g->next_pass_ns = u64_min(g->next_pass_ns, rested(g));
         }
         bool was = g->cannot_meet;
         g->cannot_meet = was && in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft;

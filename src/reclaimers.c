@@ -30,7 +30,8 @@ static struct {
      * sleep on it. */
     _Atomic uint32_t running;
     _Atomic bool stopped;
-    unsigned first; /* slot that the next pass begins at; by the running thread */
+    /* By the running thread: the slot that the next pass begins at; behind the last one called. */
+    unsigned first, behind;
 } reclaimers;
 
 static int make_id(unsigned slot)
@@ -175,10 +176,10 @@ static uint64_t most_there_is(const struct plim_pressure *p)
 }
 
 /* After a callback that ended its thread, those behind it are due first. */
-void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
+void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret)
 {
     uint64_t target = p->target, most = most_there_is(p);
-    unsigned first = reclaimers.first;
+    unsigned first = go_on && reclaimers.first == 0 ? reclaimers.behind : reclaimers.first;
     *ret = (struct reclaimers_result){.asked = u64_min(target, most)};
     for (unsigned i = 0; i < RECLAIMERS_MAX && ret->freed < target; i++) {
         unsigned slot = (first + i) % RECLAIMERS_MAX;
@@ -187,7 +188,7 @@ void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret)
             continue;
         p->target = target - ret->freed;
         ret->calls++; /* before: it may not return */
-        reclaimers.first = slot + 1;
+        reclaimers.first = reclaimers.behind = slot + 1;
         uint64_t asked = u64_min(p->target, most), freed = u64_min(call(&r, p), most);
         note_call(slot, &r, asked, freed);
         ret->freed = u64_add(ret->freed, freed);

@@ -21,10 +21,11 @@ struct reclaimers_result {
     uint64_t asked;
     uint64_t freed; /* as they say; of each no more than is in use */
 };
-/* Calls those registered from p->level down, in the order of their slots, until p->target is freed;
- * none while a call of another thread's runs. A callback may end the thread: *ret counts its call
- * by then. */
-void reclaimers_run(struct plim_pressure *p, struct reclaimers_result *ret);
+/* Calls those registered from p->level down, in the order of their slots, until p->target is freed,
+ * as they say; none while a call of another thread's runs. go_on: what they said to have freed the
+ * last time was not so, and it begins behind the one that was called last then. A callback may end
+ * the thread: *ret counts its call by then. */
+void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret);
 struct reclaimer_info {
     char name[RECLAIMER_NAME_MAX];
     uint64_t calls, asked, freed; /* since it was added; bytes, freed as it says */

@@ -42,8 +42,9 @@ struct watcher {
     _Atomic(struct page_mailbox *) mailbox;
     struct page_mailbox own;
     _Atomic uint64_t next_ns; /* when it looks next; UINT64_MAX: when woken */
-    /* Bytes to ask whatever the usage (plim_reclaim, large requests), how many calls asked, and how
-     * many have been served. */
+    /* Bytes to ask whatever the usage: for large requests, and of calls (plim_reclaim); how many of
+     * those there were, and how many have been served. */
+    _Atomic uint64_t wanted;
     _Atomic uint64_t asked;
     _Atomic uint32_t requests, served;
     _Atomic uint64_t given; /* bytes that passes have given back to the kernel, before `served` */
@@ -70,7 +71,7 @@ void watcher_use(struct page_mailbox *mailbox);
 void watcher_wake(void);
 /* Has it look at that time or before. */
 void watcher_wake_by(uint64_t ns);
-/* Has its next look ask reclaimers for at least so much. */
+/* Has its next look ask reclaimers for at least so much, which a request wants. */
 void watcher_ask(uint64_t bytes);
 /* Has it run reclaimers for `bytes` more, whatever the usage; false: not done within the time. */
 bool watcher_pass(uint64_t bytes, uint64_t within_ns);

@@ -39,13 +39,28 @@ void watcher_wake_by(uint64_t ns)
         watcher_wake();
 }
 
+static void ask(_Atomic uint64_t *at, uint64_t bytes)
+{
+    uint64_t asked = atomic_load_explicit(at, memory_order_seq_cst);
+    while (asked < bytes && !atomic_compare_exchange_weak_explicit(
+                                at, &asked, bytes, memory_order_seq_cst, memory_order_seq_cst))
+        ;
+}
+
 void watcher_ask(uint64_t bytes)
 {
-    uint64_t asked = atomic_load_explicit(&watcher.asked, memory_order_seq_cst);
-    while (asked < bytes &&
-           !atomic_compare_exchange_weak_explicit(&watcher.asked, &asked, bytes,
-                                                  memory_order_seq_cst, memory_order_seq_cst))
-        ;
+    ask(&watcher.wanted, bytes);
+}
+
+void watcher_ask_for_call(uint64_t bytes)
+{
+    ask(&watcher.asked, bytes);
+}
+
+bool watcher_is_asked(void)
+{
+    return atomic_load_explicit(&watcher.wanted, memory_order_seq_cst) > 0 ||
+           atomic_load_explicit(&watcher.asked, memory_order_seq_cst) > 0;
 }
 
 bool watcher_pass(uint64_t bytes, uint64_t within_ns)
@@ -55,7 +70,7 @@ bool watcher_pass(uint64_t bytes, uint64_t within_ns)
     watcher_start();
     if (!watcher_is_expected())
         return false;
-    watcher_ask(bytes);
+    watcher_ask_for_call(bytes);
     uint32_t ticket = atomic_fetch_add_explicit(&self->requests, 1, memory_order_seq_cst) + 1;
     watcher_wake();
     for (;;) {

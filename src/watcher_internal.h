@@ -36,6 +36,9 @@ void watcher_listen_outside(void);
 void watcher_hear_outside(void);
 /* Ends the watcher's sleep, whatever state it is in. */
 void watcher_rouse(void);
+/* Whether its next look is to ask reclaimers whatever the usage; and, for a call, for so much. */
+bool watcher_is_asked(void);
+void watcher_ask_for_call(uint64_t bytes);
 /* Has another thread stand by while a pass of reclaimers runs. */
 void watcher_stand_by(void);
 

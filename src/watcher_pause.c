@@ -58,7 +58,8 @@ bool watcher_fork_child(void)
     atomic_store_explicit(&self->relief, 0, memory_order_seq_cst);
     atomic_store_explicit(&self->pass_ns, 0, memory_order_seq_cst);
     atomic_store_explicit(&self->start_ns, 0, memory_order_relaxed);
-    atomic_store_explicit(&self->asked, 0, memory_order_seq_cst); /* by the parent's threads */
+    atomic_store_explicit(&self->wanted, 0, memory_order_seq_cst); /* by the parent's threads */
+    atomic_store_explicit(&self->asked, 0, memory_order_seq_cst);  /* likewise */
     events_fork_child(&self->events);
     /* The page is the parent's. */
     atomic_store_explicit(&self->mailbox, &self->own, memory_order_seq_cst);

@@ -23,10 +23,11 @@ static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 struct watch {
     struct governor_input in;
     struct governor_decision d;
-    uint64_t needed; /* by the governor; 0: nothing */
+    uint64_t wanted; /* for a request; 0: nothing */
+    uint64_t needed; /* by the governor, that included */
     uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
     uint64_t live;   /* bytes in live allocations, where something may be asked */
-    bool record_due;
+    bool record_due, after_useless;
 };
 
 /* Page cache and others of the group are in what the kernel counts, and not in our count of pages.
@@ -50,7 +51,8 @@ static bool watch_look(struct watch *w)
     arenas_age();
     look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
-    if (w->d.callbacks_due || atomic_load_explicit(&watcher.asked, memory_order_seq_cst) > 0)
+    w->after_useless = governor_pass_was_useless(&look.governor);
+    if (w->d.callbacks_due || watcher_is_asked())
         w->live = arenas_allocated();
     if (w->d.callbacks_due)
         w->needed = governor_target(&look.governor, &w->in, w->live);
@@ -76,7 +78,9 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     look_locked(0, true, &in, &d);
     const struct governor_pass pass = {
         .now_ns = in.now_ns,
+        .took_ns = watcher_pass_for(),
         .asked = w->needed,
+        .for_request = w->wanted > 0,
         .freed = freed,
         .used_before = governor_in_use(&w->in),
         .used_after = governor_in_use(&in),
@@ -109,7 +113,7 @@ static void pass_end(void *arg)
         record_end(pass->record);
     atomic_store_explicit(&watcher.pass_ns, 0,
                           memory_order_seq_cst); /* so long another thread stands by */
-    if (atomic_load_explicit(&watcher.asked, memory_order_seq_cst) > 0)
+    if (watcher_is_asked())
         watcher_wake(); /* it watches, and could not ask meanwhile */
 }
 
@@ -133,7 +137,7 @@ static void reclaim_pass(struct pass *pass)
     pass->given = pages_given_back();
     pthread_cleanup_push(pass_end, pass);
     thread_state.inside = false;
-    reclaimers_run(&p, &pass->result);
+    reclaimers_run(&p, w->after_useless, &pass->result);
     pthread_cleanup_pop(1);
 }
 
@@ -182,6 +186,8 @@ uint64_t watcher_look(uint32_t turn)
     if (!watch_look(&w))
         return lock_wait_ns;
     uint64_t asked = atomic_exchange_explicit(&self->asked, 0, memory_order_seq_cst);
+    w.wanted = atomic_exchange_explicit(&self->wanted, 0, memory_order_seq_cst);
+    w.needed = u64_max(w.needed, w.wanted);
     w.target = u64_max(w.needed, asked);
     const struct record_job record = {
         .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
@@ -194,10 +200,11 @@ uint64_t watcher_look(uint32_t turn)
         record_end(&record);
     if (atomic_load_explicit(&self->turn, memory_order_seq_cst) != turn)
         return 0;
-    if (begun || w.d.level < PLIM_CRITICAL)
+    if (begun || w.target == 0 || w.d.level < PLIM_CRITICAL)
         at_limit_progress();
     if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
-        watcher_ask(asked);
+        watcher_ask(w.wanted);
+        watcher_ask_for_call(asked);
         return atomic_load_explicit(&self->pass_ns, memory_order_seq_cst) == 0 ? 0
                                                                                : w.d.watch_after_ns;
     }

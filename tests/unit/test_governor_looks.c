@@ -178,7 +178,7 @@ Test(governor_looks, those_who_waited_for_reclaimers_go_on_by_one_step_in_all)
     in.held = 4;
     cr_expect_eq(look_at(&g, &in).look_after, step / 4);
     in.held = 10000;
-    cr_expect_eq(look_at(&g, &in).look_after, 64 * KiB);
+    cr_expect_eq(look_at(&g, &in).look_after, 16 * KiB);
 }
 
 Test(governor_looks, a_look_lets_others_on_by_half_of_the_room_before_the_wall)

@@ -77,12 +77,13 @@ static void wake(struct process *p)
     p->watch_at = u64_min(p->watch_at, p->now_ns + random_below(p, p->delay_ns + 1));
 }
 
-static void pass(struct process *p, uint64_t needed, uint64_t target,
+static void pass(struct process *p, uint64_t needed, bool for_request,
                  const struct governor_input *before)
 {
     struct governor_input after;
-    uint64_t live = p->live + p->cache, given = p->busy ? 0 : u64_min(p->cache, target);
-    p->now_ns += random_below(p, p->pass_ns + 1);
+    uint64_t live = p->live + p->cache, given = p->busy ? 0 : u64_min(p->cache, needed);
+    uint64_t took_ns = random_below(p, p->pass_ns + 1);
+    p->now_ns += took_ns;
     p->cache -= given;
     p->dirty += given;
     p->passes++;
@@ -90,7 +91,9 @@ static void pass(struct process *p, uint64_t needed, uint64_t target,
     (void)look(p, 0, true, &after);
     const struct governor_pass done = {
         .now_ns = p->now_ns,
+        .took_ns = took_ns,
         .asked = needed,
+        .for_request = for_request,
         .freed = given,
         .used_before = governor_in_use(before),
         .used_after = governor_in_use(&after),
@@ -100,19 +103,19 @@ static void pass(struct process *p, uint64_t needed, uint64_t target,
     governor_pass_done(&p->g, &done);
 }
 
-/* The watcher's turn; true: threads that are held look again. */
-static bool watch(struct process *p)
+/* The watcher's turn. Threads that are held look again after it. */
+static void watch(struct process *p)
 {
     struct governor_input in;
     p->watch_at = UINT64_MAX;
     struct governor_decision d = look(p, 0, true, &in);
     (void)governor_meets(&p->g, &in);
     uint64_t needed = d.callbacks_due ? governor_target(&p->g, &in, p->live + p->cache) : 0;
-    uint64_t target = u64_max(needed, p->asked);
+    bool for_request = p->asked > 0;
+    needed = u64_max(needed, p->asked);
     p->asked = 0;
-    if (target > 0)
-        pass(p, needed, target, &in);
-    return target > 0 || d.level < PLIM_CRITICAL;
+    if (needed > 0)
+        pass(p, needed, for_request, &in);
 }
 
 /* Until then the watcher does what it has to. */
@@ -120,7 +123,7 @@ static void wait_until(struct process *p, uint64_t ns)
 {
     while (p->watch_at <= ns) {
         p->now_ns = u64_max(p->now_ns, p->watch_at);
-        (void)watch(p);
+        watch(p);
     }
     p->now_ns = u64_max(p->now_ns, ns);
 }
@@ -140,8 +143,8 @@ static void admit(struct process *p, uint64_t request)
         uint64_t again = request > 0 ? u64_min(end, p->now_ns + 20 * NS_PER_MS) : end;
         bool watcher = p->watch_at <= again;
         p->now_ns = u64_max(p->now_ns, u64_min(p->watch_at, again));
-        if (watcher && !watch(p))
-            continue;
+        if (watcher)
+            watch(p);
         d = look(p, request, false, &in);
         if (d.ask == 0)
             continue;

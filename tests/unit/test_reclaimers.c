@@ -28,8 +28,17 @@ static struct reclaimers_result run_at(uint64_t usage, enum plim_level level, ui
 {
     struct plim_pressure p = {.size = sizeof(p), .level = level, .usage = usage, .target = target};
     struct reclaimers_result result;
-    reclaimers_run(&p, &result);
+    reclaimers_run(&p, false, &result);
     return result;
+}
+
+/* What the last one said was not so. */
+static void go_on(uint64_t target)
+{
+    struct plim_pressure p = {
+        .size = sizeof(p), .level = PLIM_CRITICAL, .usage = GiB, .target = target};
+    struct reclaimers_result result;
+    reclaimers_run(&p, true, &result);
 }
 
 static struct reclaimers_result run(enum plim_level level, uint64_t target)
@@ -127,6 +136,24 @@ Test(reclaimers, count_is_by_level)
 }
 
 /* --- calls --- */
+
+Test(reclaimers, who_says_more_than_it_freed_does_not_keep_the_others_from_their_turn)
+{
+    struct probe says_all[2] = {{.gives = GiB}, {.gives = GiB}}, frees = {.gives = MiB};
+    (void)reclaimers_add("says all", count_call, &says_all[0], PLIM_LOW);
+    (void)reclaimers_add("says all", count_call, &says_all[1], PLIM_LOW);
+    (void)reclaimers_add("frees", count_call, &frees, PLIM_LOW);
+    (void)run(PLIM_CRITICAL, MiB);
+    (void)run(PLIM_CRITICAL, MiB);
+    cr_expect_eq(says_all[0].calls, 2u, "it is believed at first");
+    cr_expect_eq(says_all[1].calls, 0u);
+    go_on(MiB);
+    cr_expect_eq(says_all[1].calls, 1u);
+    go_on(MiB);
+    cr_expect_eq(frees.calls, 1u);
+    go_on(MiB);
+    cr_expect_eq(says_all[0].calls, 3u, "from the beginning again");
+}
 
 Test(reclaimers, only_those_from_the_level_down_are_called)
 {

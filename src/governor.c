@@ -22,9 +22,6 @@ static const uint64_t dormant_after_ns = 3 * NS_PER_S;
 /* Threads whose wait for reclaimers is over go on by one step in all, but each by this at least:
  * there may be many of them, and the watcher may get little of the CPU. */
 static const uint64_t held_step_min = 16 * KiB;
-/* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
- * only in the next period of 100 ms, or the one after it. */
-static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
 
 void governor_init(struct governor *g, const struct options *options, uint64_t now_ns)
 {
@@ -77,13 +74,33 @@ static uint64_t note_idle(struct governor *g, const struct governor_input *in)
     return in->now_ns - g->idle_since_ns;
 }
 
+/* Others, where there are any, may use up the room below LOW before the watcher looks again. */
+static bool room_may_go(const struct governor_input *in)
+{
+    return u64_less(in->limits.low, in->usage) <= grown_meanwhile;
+}
+
+static bool company_may_come(const struct governor_input *in)
+{
+    return has_company(in) && room_may_go(in);
+}
+
+/* A burst of theirs may, within a second, need what a heap of that size holds or may free. */
+static bool burst_may_need(const struct governor_input *in, uint64_t bytes)
+{
+    return in->limits.source == LIMITS_CGROUP && room_may_go(in) &&
+           foreseen(in) >= in->limits.hard / 4 && bytes >= in->limits.hard / 16;
+}
+
 /* Free pages age in a program that makes no calls: what an idle heap holds helps nobody. */
 static bool idle_purge_due(const struct governor *g, const struct governor_input *in,
                            uint64_t idle_ns)
 {
-    bool near = in->usage >= in->limits.hard / 2;
+    uint64_t after_ns = in->usage >= in->limits.hard / 2             ? idle_near_ns
+                        : burst_may_need(in, governor_purgeable(in)) ? dormant_after_ns
+                                                                     : idle_far_ns;
     return governor_purgeable(in) >= purge_worth(in->limits.hard) && g->budget_ns > 0 &&
-           idle_ns >= (near ? idle_near_ns : idle_far_ns);
+           idle_ns >= after_ns;
 }
 
 /* Once in a while a purge tries for the pages that it has not got before. */
@@ -128,36 +145,6 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
     return u64_min(step, grown_by(in, 16));
 }
 
-/*
- * How long a thread that wants memory at the limit should wait, at most, before it takes it all the
- * same. Somebody may be about to free: reclaimers, other processes of the group, other threads;
- * when ten seconds have shown that nobody does, hardly at all.
- */
-static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
-                          const struct governor_decision *d, uint64_t usage)
-{
-    bool others = others_take(in);
-    if (in->limits.source == LIMITS_MACHINE)
-        return 0; /* nobody set that limit, and the machine has swap and other processes */
-    bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
-    /* In a moment the kernel can drop it. */
-    bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
-    bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
-    if (!d->no_room && !read && !(critical && reclaimers))
-        return 0;
-    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain)
-        return reclaimers ? reclaimers_take_ns : governor_at_wall(in) ? 5 * NS_PER_MS : NS_PER_MS;
-    if (g->cannot_meet)
-        return NS_PER_MS;
-    if (read && !reclaimers)
-        return NS_PER_MS;
-    if (in->reclaimers > 0 && (d->no_room || read))
-        return NS_PER_S;
-    if (in->reclaimers > 0 && !in->in_vain)
-        return reclaimers_take_ns;
-    return (others ? 150 : 5) * NS_PER_MS;
-}
-
 static bool matters(const struct governor_input *in)
 {
     /* Many processes may share a cgroup; the machine is rarely what binds. */
@@ -166,12 +153,6 @@ static bool matters(const struct governor_input *in)
                             : u64_max(in->limits.hard / 16, 4 * MiB);
     uint64_t committed = in->committed + possible_request(in);
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
-}
-
-/* Others may use up the room below LOW before the watcher looks again. */
-static bool company_may_come(const struct governor_input *in)
-{
-    return has_company(in) && u64_less(in->limits.low, in->usage) <= grown_meanwhile;
 }
 
 /* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
@@ -204,12 +185,13 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
         return g->cannot_meet ? watch_near_ns : watch_line_ns;
     if (idle_ns >= dormant_after_ns && free < dirty_worth && !listened_to(in))
         return in->offered && governor_in_use(in) >= l->soft ? watch_far_ns : UINT64_MAX;
-    /* A burst elsewhere may need within the second what is free here, or past the middle what
-     * becomes free. */
+    /* A burst elsewhere may need within the second what is free here, or what becomes free. */
     bool active = in->now_ns - g->changed_ns < dormant_after_ns;
-    bool near = foreseen(in) >= l->hard / 2 && (active || listened_to(in));
-    bool wanted = in->usage >= l->hard / 4 && has_free && free >= dirty_worth;
-    return near || (wanted && company_may_come(in)) ? watch_near_ns : watch_far_ns;
+    bool half = foreseen(in) >= l->hard / 2;
+    bool wanted = in->usage >= l->hard / 4 && has_free && free >= dirty_worth &&
+                  (company_may_come(in) || burst_may_need(in, free));
+    bool burst = active && burst_may_need(in, resident(in));
+    return wanted || burst || (half && (active || listened_to(in))) ? watch_near_ns : watch_far_ns;
 }
 
 /* Half of the room up to the wall: behind it threads would get past one look after the other, each
@@ -271,7 +253,7 @@ void governor_look(struct governor *g, const struct governor_input *in,
     };
     if (ret->callbacks_due && possible_request(in) > 0)
         ret->ask = ask;
-    ret->hold_ns = hold_time(g, in, ret, after);
+    ret->hold_ns = governor_hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after = u64_max(step / (in->held > 0 ? in->held : 1), held_step_min);
     ret->no_room = ret->no_room || possible_request(in) != in->request;

@@ -1,6 +1,7 @@
 /*
  * What the parts of the governor share: governor.c (levels, looks), governor_purge.c (free pages),
- * governor_slabs.c (pages in the middle of slabs) and governor_passes.c (reclaimers). Pure.
+ * governor_slabs.c (pages in the middle of slabs) and governor_passes.c (reclaimers, waiting).
+ * Pure.
  */
 #ifndef PLIM_GOVERNOR_INTERNAL_H
 #define PLIM_GOVERNOR_INTERNAL_H
@@ -162,6 +163,9 @@ static inline int64_t governor_budget_most(const struct governor *g)
 
 /* Whether reclaimers may be asked. `step` bytes from here on the heap would look again. */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step);
+/* How long the thread that looks is to wait; `usage`: what the purge will leave. */
+uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
+                            const struct governor_decision *d, uint64_t usage);
 /* Whether free pages should become one run with their neighbours at once. */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near);
 /* Takes down how pages in use go and come. */

@@ -1,8 +1,12 @@
-/* What to ask of reclaimers, and what to make of what they gave, see governor.h. */
+/* What to ask of reclaimers, what to make of what they gave, and how long threads wait for it, see
+ * governor.h. */
 #include "governor_internal.h"
 
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
 static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* at most, where there is need */
+/* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
+ * only in the next period of 100 ms, or the one after it. */
+static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
 static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
@@ -82,6 +86,36 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
 bool governor_pass_was_useless(const struct governor *g)
 {
     return g->pass_wait_ns > pass_wait_min_ns;
+}
+
+/*
+ * How long a thread that wants memory at the limit should wait, at most, before it takes it all the
+ * same. Somebody may be about to free: reclaimers, other processes of the group, other threads;
+ * when ten seconds have shown that nobody does, hardly at all.
+ */
+uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
+                            const struct governor_decision *d, uint64_t usage)
+{
+    bool others = others_take(in);
+    if (in->limits.source == LIMITS_MACHINE)
+        return 0; /* nobody set that limit, and the machine has swap and other processes */
+    bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
+    /* In a moment the kernel can drop it. */
+    bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
+    bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
+    if (!d->no_room && !read && !(critical && reclaimers))
+        return 0;
+    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain)
+        return reclaimers ? reclaimers_take_ns : governor_at_wall(in) ? 5 * NS_PER_MS : NS_PER_MS;
+    if (g->cannot_meet)
+        return NS_PER_MS;
+    if (read && !reclaimers)
+        return NS_PER_MS;
+    if (in->reclaimers > 0 && (d->no_room || read))
+        return NS_PER_S;
+    if (in->reclaimers > 0 && !in->in_vain)
+        return reclaimers_take_ns;
+    return (others ? 150 : 5) * NS_PER_MS;
 }
 
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)

@@ -408,8 +408,9 @@ Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_ofte
         {GiB, 256 * MiB, 50 * MiB, 8 * MiB, true},
         {GiB, 255 * MiB, 50 * MiB, 8 * MiB, false},       /* far from the line */
         {GiB, 256 * MiB, 50 * MiB, 3 * MiB, false},       /* nothing worth having */
-        {100 * MiB, 40 * MiB, 10 * MiB, MiB, false},      /* nor here */
-        {GiB, 256 * MiB, 250 * MiB, 8 * MiB, false},      /* no company */
+        {100 * MiB, 40 * MiB, 5 * MiB, MiB, false},       /* nor here */
+        {GiB, 255 * MiB, 254 * MiB, 8 * MiB, false},      /* no company, and far */
+        {GiB, 256 * MiB, 255 * MiB, 8 * MiB, true},       /* it may come, and this be freed */
         {4 * GiB, 2047 * MiB, 50 * MiB, 99 * MiB, false}, /* more than a second away */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -93,7 +93,7 @@ struct governor {
     uint64_t rest_ns;             /* from the last pass on, as growth comes near the kill */
     uint64_t for_request_wait_ns; /* doubles while passes for requests give little */
     uint64_t next_for_request_ns; /* not before, for one that does not fit */
-    uint64_t freed;               /* bytes that it freed */
+    uint64_t freed;               /* bytes that the last pass freed */
     uint64_t freed_ns;            /* when it ended */
     uint64_t room;     /* below the limit, free pages included: when least, before or after it */
     uint64_t overhead; /* usage less free pages and live bytes, before it */

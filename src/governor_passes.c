@@ -49,7 +49,7 @@ bool governor_pass_due(const struct governor *g, const struct governor_input *in
 {
     bool less_room = room_below_limit(in) + step <= g->room || governor_at_wall(in);
     bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits) || may_swap(in);
-    return in->now_ns >= g->next_pass_ns || (less_room && in->now_ns >= g->freed_ns + g->rest_ns) ||
+    return in->now_ns >= g->next_pass_ns || (less_room && in->now_ns >= rested(g)) ||
            (!fits && in->now_ns >= g->next_for_request_ns);
 }
 
@@ -105,11 +105,11 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))
         return 0;
-    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain)
-        return reclaimers ? reclaimers_take_ns : governor_at_wall(in) ? 5 * NS_PER_MS : NS_PER_MS;
-    if (g->cannot_meet)
-        return NS_PER_MS;
-    if (read && !reclaimers)
+    if (g->cannot_meet && reclaimers && !in->in_vain)
+        return reclaimers_take_ns;
+    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain && governor_at_wall(in))
+        return 5 * NS_PER_MS; /* they are asked again soon */
+    if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
     if (in->reclaimers > 0 && (d->no_room || read))
         return NS_PER_S;

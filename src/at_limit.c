@@ -43,26 +43,46 @@ void at_limit_progress(void)
     (void)sys_futex_wake(&at_limit.progress, INT32_MAX);
 }
 
+/* On account of a large request: the watcher's looks do not know of it. */
+static void ask_for(const struct governor_decision *d)
+{
+    if (d->ask == 0)
+        return;
+    watcher_ask(d->ask);
+    watcher_wake();
+}
+
 /* Gives back what is left; true: still no room for the request. */
 static bool purge_finds_no_room(uint64_t request, struct governor_input *in)
 {
     struct governor_decision d;
     if (!look_once(last_resort_ns, request, in, &d)) /* purges what is left */
         return true;
-    return !look_once(last_resort_ns, request, in, &d) || d.no_room; /* and sees what that gave */
+    if (!look_once(last_resort_ns, request, in, &d)) /* and sees what that gave */
+        return true;
+    if (d.no_room)
+        ask_for(&d);
+    return d.no_room;
 }
 
-/* And has reclaimers give what they can; true: all in vain. */
+/* And has reclaimers give what they can, for as long as they get; true: all in vain. */
 static bool try_last_resort(uint64_t request, struct governor_input *in)
 {
+    uint64_t start = sys_now_ns(), passed = 0;
     if (!purge_finds_no_room(request, in))
         return false;
     if (reclaimers_inside() || watcher_reclaimers(PLIM_CRITICAL) == 0)
         return true;
     uint32_t seen = progress_seen();
     watcher_wake();
-    hold_back(seen, last_resort_ns);
-    return purge_finds_no_room(request, in);
+    while (passed < last_resort_ns) {
+        hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
+        seen = progress_seen();
+        if (!purge_finds_no_room(request, in))
+            return false;
+        passed = sys_now_ns() - start;
+    }
+    return true;
 }
 
 static void abort_at_limit(uint64_t request)
@@ -121,15 +141,6 @@ static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
     if (record_due(o, d->level, now_ns) && o->heap_profile == 0 &&
         watcher_reclaimers(PLIM_CRITICAL) == 0 && runtime_is_ours())
         record_now(o, now_ns);
-}
-
-/* On account of a large request: the watcher's looks do not know of it. */
-static void ask_for(const struct governor_decision *d)
-{
-    if (d->ask == 0)
-        return;
-    watcher_ask(d->ask);
-    watcher_wake();
 }
 
 /* Holds the calling thread back until there is room again or its time is up. */

@@ -90,7 +90,7 @@ struct governor {
     /* Reclaimers. */
     uint64_t next_pass_ns;        /* not before, unless there is need */
     uint64_t pass_wait_ns;        /* doubles while passes give little */
-    uint64_t rest_ns;             /* from the last pass on, as growth comes near the kill */
+    uint64_t rest_ns;             /* after a pass that may not have given anything, in any case */
     uint64_t for_request_wait_ns; /* doubles while passes for requests give little */
     uint64_t next_for_request_ns; /* not before, for one that does not fit */
     uint64_t freed;               /* bytes that the last pass freed */
@@ -159,12 +159,13 @@ struct governor_pass {
     uint64_t took_ns;
     uint64_t asked;                   /* by decisions; 0: only the program wanted it */
     bool for_request;                 /* by those for a request as well */
+    uint64_t said;                    /* to have been freed, by reclaimers */
     uint64_t freed;                   /* by the heap's count, not by what reclaimers say */
     uint64_t used_before, used_after; /* usage less free pages that a purge would give */
     uint64_t live_before, live_after; /* bytes in live allocations */
 };
 void governor_pass_done(struct governor *g, const struct governor_pass *pass);
-/* Whether the last one gave next to nothing of what was asked. */
+/* Whether the last one that decisions asked for gave next to nothing. */
 bool governor_pass_was_useless(const struct governor *g);
 
 /* What a purge gave. Bytes. */

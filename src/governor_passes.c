@@ -31,7 +31,8 @@ static uint64_t room_below_limit(const struct governor_input *in)
     return u64_less(in->limits.hard, governor_in_use(in));
 }
 
-/* Passes of slow reclaimers that did not free it themselves take a tenth of the time at most. */
+/* Passes that gave nothing, or what may have gone without them, take a tenth of the time at most.
+ */
 static uint64_t rested(const struct governor *g)
 {
     return g->freed_ns + g->rest_ns;
@@ -73,7 +74,9 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     g->overhead = u64_less(pass->used_before, pass->live_before);
     if (pass->asked == 0)
         return; /* it tells nothing of those that are wanted here */
-    bool frees = pass->freed >= u64_min(little, pass_worth(g->hard));
+    /* Of what another thread freed, who says that it is his doing is believed. */
+    bool frees = pass->freed >= u64_min(little, pass_worth(g->hard)) ||
+                 (gave >= little && pass->said >= little);
     bool useless = !frees && gave < little;
     g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
     g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : frees ? pass->now_ns : rested(g);

@@ -23,10 +23,12 @@ static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 struct watch {
     struct governor_input in;
     struct governor_decision d;
-    uint64_t wanted; /* for a request; 0: nothing */
-    uint64_t needed; /* by the governor, that included */
-    uint64_t target; /* to ask of reclaimers: that, or what a caller asked for */
-    uint64_t live;   /* bytes in live allocations, where something may be asked */
+    /* To ask of reclaimers, bytes; 0: nothing. */
+    uint64_t asked;  /* by a call */
+    uint64_t wanted; /* for a request */
+    uint64_t needed; /* for that, or by the governor */
+    uint64_t target; /* the most of these */
+    uint64_t live;   /* bytes in live allocations, where something is asked */
     bool record_due, after_useless;
 };
 
@@ -38,6 +40,20 @@ static void follow_events(const struct limits *l)
     const uint64_t thresholds[EVENTS_THRESHOLDS] = {l->low, l->soft, l->critical};
     events_follow(&watcher.events, l->source == LIMITS_CGROUP ? &u->cgroup.memory : NULL,
                   u->levels[u->binding].path_len, u->resolved, thresholds);
+}
+
+/* What reclaimers are to be asked for, by whomever. */
+static void take_wishes(struct watch *w)
+{
+    w->asked = atomic_exchange_explicit(&watcher.asked, 0, memory_order_seq_cst);
+    w->wanted = atomic_exchange_explicit(&watcher.wanted, 0, memory_order_seq_cst);
+    if (!w->d.callbacks_due && w->asked == 0 && w->wanted == 0)
+        return;
+    w->live = arenas_allocated();
+    if (w->d.callbacks_due)
+        w->needed = governor_target(&look.governor, &w->in, w->live);
+    w->needed = u64_max(w->needed, w->wanted);
+    w->target = u64_max(w->needed, w->asked);
 }
 
 static bool watch_look(struct watch *w)
@@ -52,10 +68,7 @@ static bool watch_look(struct watch *w)
     look_meets(&w->in);
     w->record_due = record_due(&runtime.options, w->d.level, w->in.now_ns);
     w->after_useless = governor_pass_was_useless(&look.governor);
-    if (w->d.callbacks_due || watcher_is_asked())
-        w->live = arenas_allocated();
-    if (w->d.callbacks_due)
-        w->needed = governor_target(&look.governor, &w->in, w->live);
+    take_wishes(w);
     look_end(turn);
     return true;
 }
@@ -81,6 +94,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
         .took_ns = watcher_pass_for(),
         .asked = w->needed,
         .for_request = w->wanted > 0,
+        .said = result->freed,
         .freed = freed,
         .used_before = governor_in_use(&w->in),
         .used_after = governor_in_use(&in),
@@ -185,10 +199,6 @@ uint64_t watcher_look(uint32_t turn)
     report_long_pass();
     if (!watch_look(&w))
         return lock_wait_ns;
-    uint64_t asked = atomic_exchange_explicit(&self->asked, 0, memory_order_seq_cst);
-    w.wanted = atomic_exchange_explicit(&self->wanted, 0, memory_order_seq_cst);
-    w.needed = u64_max(w.needed, w.wanted);
-    w.target = u64_max(w.needed, asked);
     const struct record_job record = {
         .options = &runtime.options, .reason = "critical", .now_ns = w.in.now_ns, .profile = true};
     bool recording = w.record_due && record_begin(&record);
@@ -204,7 +214,7 @@ uint64_t watcher_look(uint32_t turn)
         at_limit_progress();
     if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
         watcher_ask(w.wanted);
-        watcher_ask_for_call(asked);
+        watcher_ask_for_call(w.asked);
         return atomic_load_explicit(&self->pass_ns, memory_order_seq_cst) == 0 ? 0
                                                                                : w.d.watch_after_ns;
     }

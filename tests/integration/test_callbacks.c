@@ -140,6 +140,12 @@ Test(callbacks, and_again_while_that_waits)
     expect_asked_in_time("late");
 }
 
+Test(callbacks, and_before_a_program_is_ended_for_it)
+{
+    struct run run = scenario_survives("busy", "late", "PLIMSOLL_ON_LIMIT=abort");
+    cr_expect(run_number(&run, "cached_mib") > 40, "%s", run_describe(&run));
+}
+
 /* What a large block held goes as the reclaimer frees it: on the watcher, not on the caller. */
 Test(callbacks, what_they_free_for_a_call_is_what_the_call_says)
 {

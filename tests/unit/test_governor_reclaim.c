@@ -243,6 +243,25 @@ Test(governor_reclaim, slow_one_beside_which_others_freed_is_called_a_tenth_of_t
     cr_expect_not(governor_pass_was_useless(&g), "they may be its doing");
 }
 
+/* As it says, and as can be seen. */
+Test(governor_reclaim, slow_one_that_has_another_thread_free_is_called_again_at_once)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(cgroup_limits(hard).critical, 0);
+    (void)look_at(&g, &in);
+    struct governor_pass by_another = {.now_ns = in.now_ns,
+                                       .took_ns = 50 * NS_PER_MS,
+                                       .asked = 100 * MiB,
+                                       .said = 100 * MiB,
+                                       .used_before = in.usage,
+                                       .used_after = in.usage - 90 * MiB};
+    governor_pass_done(&g, &by_another);
+    cr_expect(look_at(&g, &in).callbacks_due);
+    by_another.used_after = in.usage;
+    governor_pass_done(&g, &by_another);
+    cr_expect_not(look_at(&g, &in).callbacks_due, "nothing is seen of it");
+}
+
 /* It may have asked for anything, below the soft limit too. */
 Test(governor_reclaim, pass_that_only_the_program_wanted_changes_no_wait)
 {

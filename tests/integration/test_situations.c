@@ -20,9 +20,10 @@ TestSuite(situations, .init = harness_begin, .fini = harness_end);
 
 enum { TIMEOUT_S = 300, NOT_ALLOWED = 77, ARGS_MAX = 24, PATH_SIZE = 4096 };
 
-/* 200 MiB are live. */
-static const uint64_t limit = 240 * MIB;
-static const struct box_limits limits = {.memory = 240 * MIB, .cpu_percent = 150};
+/* 200 MiB are live. 240, as in test_survive.c, are too close to it where the machine has other
+ * work: in an emulated one beside it 7 of 130 runs were killed. */
+static const uint64_t limit = 264 * MIB;
+static const struct box_limits limits = {.memory = 264 * MIB, .cpu_percent = 150};
 
 /* What to find, for a program in `own`. */
 struct situation {

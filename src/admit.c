@@ -68,7 +68,7 @@ static bool look_due(size_t size)
 {
     struct governor_input in;
     struct governor_decision d;
-    uint32_t progress = atomic_load_explicit(&at_limit.progress, memory_order_relaxed);
+    uint32_t progress = at_limit_progress_seen();
     struct look_turn turn = look_begin(0);
     if (!turn.had && !take_meanwhile(size))
         turn = look_begin(look_wait_ns);

@@ -24,17 +24,14 @@ static const uint64_t ask_again_ns = 20 * NS_PER_MS;
 /* Where waiting was in vain, it is tried again after so long. */
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
-static uint32_t progress_seen(void)
-{
-    return atomic_load_explicit(&at_limit.progress, memory_order_relaxed);
-}
-
-/* Sleeps until there is progress since it was `seen`, but not for long. */
-static void hold_back(uint32_t seen, uint64_t at_most_ns)
+/* Sleeps until there is progress since it was `seen`, but not for long; returns what is seen now.
+ */
+static uint32_t hold_back(uint32_t seen, uint64_t at_most_ns)
 {
     uint64_t start = sys_now_ns();
     (void)sys_futex_wait(&at_limit.progress, seen, at_most_ns);
     counter_add(PAGE_THROTTLE, sys_now_ns() - start);
+    return at_limit_progress_seen();
 }
 
 void at_limit_progress(void)
@@ -73,11 +70,10 @@ static bool try_last_resort(uint64_t request, struct governor_input *in)
         return false;
     if (reclaimers_inside() || watcher_reclaimers(PLIM_CRITICAL) == 0)
         return true;
-    uint32_t seen = progress_seen();
+    uint32_t seen = at_limit_progress_seen();
     watcher_wake();
     while (passed < last_resort_ns) {
-        hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
-        seen = progress_seen();
+        seen = hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
         if (!purge_finds_no_room(request, in))
             return false;
         passed = sys_now_ns() - start;
@@ -155,8 +151,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
         watcher_wake(); /* once: each look of its lets us look again */
     while (passed < d->hold_ns) {
         uint64_t left_ns = d->hold_ns - passed;
-        hold_back(seen, request > 0 ? u64_min(left_ns, ask_again_ns) : left_ns);
-        seen = progress_seen();
+        seen = hold_back(seen, request > 0 ? u64_min(left_ns, ask_again_ns) : left_ns);
         if (!look_once(look_wait_ns, request, &in, d))
             break;
         ask_for(d);

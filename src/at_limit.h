@@ -7,6 +7,8 @@
 
 #include "governor.h"
 
+#include <stdatomic.h>
+
 struct at_limit {
     _Atomic uint32_t progress; /* counts what may have made room: who waits sleeps on it */
     _Atomic unsigned held;     /* threads that wait for it */
@@ -14,8 +16,13 @@ struct at_limit {
 
 extern struct at_limit at_limit PLIM_HIDDEN;
 
+static inline uint32_t at_limit_progress_seen(void)
+{
+    return atomic_load_explicit(&at_limit.progress, memory_order_relaxed);
+}
+
 /* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
- * request of that size, or nearly none. `progress`: at_limit.progress as of before that look.
+ * request of that size, or nearly none. `progress`: at_limit_progress_seen() before that look.
  * false: refuse it. */
 bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d);
 /* A pass of reclaimers has ended, or a look may have found room: who waits looks again. */

@@ -134,9 +134,9 @@ static inline uint64_t overdraft_line(const struct limits *l)
 }
 
 /* Whatever grows now may be killed for it. */
-static inline bool governor_at_wall(const struct governor_input *in)
+static inline bool at_wall(const struct governor_input *in)
 {
-    return governor_in_use(in) + in->on_the_way >= wall(&in->limits) && !may_swap(in);
+    return governor_in_use(in) >= growth_wall(in) && !may_swap(in);
 }
 
 /* Usage once the request is made. */

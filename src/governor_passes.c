@@ -48,7 +48,7 @@ static uint64_t rested(const struct governor *g)
  */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
 {
-    bool less_room = room_below_limit(in) + step <= g->room || governor_at_wall(in);
+    bool less_room = room_below_limit(in) + step <= g->room || at_wall(in);
     bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits) || may_swap(in);
     return in->now_ns >= g->next_pass_ns || (less_room && in->now_ns >= rested(g)) ||
            (!fits && in->now_ns >= g->next_for_request_ns);
@@ -99,7 +99,6 @@ bool governor_pass_was_useless(const struct governor *g)
 uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
                             const struct governor_decision *d, uint64_t usage)
 {
-    bool others = others_take(in);
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
@@ -110,7 +109,7 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return 0;
     if (g->cannot_meet && reclaimers && !in->in_vain)
         return reclaimers_take_ns;
-    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain && governor_at_wall(in))
+    if (g->cannot_meet && in->reclaimers > 0 && !in->in_vain && at_wall(in))
         return 5 * NS_PER_MS; /* they are asked again soon */
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
@@ -118,7 +117,7 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
-    return (others ? 150 : 5) * NS_PER_MS;
+    return (others_take(in) ? 150 : 5) * NS_PER_MS;
 }
 
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)

@@ -2,16 +2,13 @@
  * A simulated process under the governor, for hours: random growth, freeing, other memory of its
  * own, quiet times. What must hold whatever it does is checked at every step.
  */
-#include "governor_case.h"
+#include "governor_simulated.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
 #define SLICE_NS  (100 * NS_PER_MS)
 #define WINDOW_NS (2 * NS_PER_S)
-
-/* The allocator's gate: smaller requests pass unless a look is due. */
-#define GATE MiB
 
 struct process {
     struct governor g;
@@ -31,14 +28,6 @@ struct process {
     uint64_t spent[WINDOW_NS / SLICE_NS + 1];
     uint64_t slice;
 };
-
-static uint64_t random_below(struct process *p, uint64_t n)
-{
-    p->rng ^= p->rng << 13; /* xorshift64 */
-    p->rng ^= p->rng >> 7;
-    p->rng ^= p->rng << 17;
-    return n == 0 ? 0 : p->rng % n;
-}
 
 static uint64_t committed(const struct process *p)
 {
@@ -71,7 +60,7 @@ static uint64_t spent_in_window(const struct process *p)
 /* A purge gives what was asked, or up to twice that: pages go in runs. */
 static void purge(struct process *p, uint64_t bytes, bool near_kill)
 {
-    uint64_t most = bytes > UINT64_MAX / 2 ? UINT64_MAX : bytes + random_below(p, bytes);
+    uint64_t most = bytes > UINT64_MAX / 2 ? UINT64_MAX : bytes + random_below(&p->rng, bytes);
     uint64_t gone = u64_min(p->dirty, most);
     uint64_t cpu_ns = gone * NS_PER_MS / p->purge_bytes_per_ms;
     p->dirty -= gone;
@@ -115,11 +104,9 @@ static void check(struct process *p)
 
 static void allocate(struct process *p, uint64_t size)
 {
-    bool due = committed(p) >= p->look_at;
-    uint64_t until = u64_less(p->look_at, committed(p));
-    if ((size >= GATE || p->gate_shut || due) && size >= until)
+    if (must_look(size, p->gate_shut, u64_less(p->look_at, committed(p))))
         look(p, size >= GATE ? size : 0, false);
-    uint64_t fits = p->fragments ? 0 : size - random_below(p, size / 2 + 1);
+    uint64_t fits = p->fragments ? 0 : size - random_below(&p->rng, size / 2 + 1);
     uint64_t reused = u64_min(p->dirty, fits);
     p->dirty -= reused;
     p->live += size;
@@ -137,9 +124,9 @@ static void release(struct process *p, uint64_t size)
 static void drift(struct process *p, uint64_t most)
 {
     if (p->other < most)
-        p->other += random_below(p, p->limits.hard / 2048);
+        p->other += random_below(&p->rng, p->limits.hard / 2048);
     else
-        p->other -= random_below(p, most / 4);
+        p->other -= random_below(&p->rng, most / 4);
 }
 
 static struct process process_under(uint64_t hard, unsigned soft_percent, uint64_t seed)
@@ -148,7 +135,7 @@ static struct process process_under(uint64_t hard, unsigned soft_percent, uint64
     o.wish.value = soft_percent * 1000;
     struct process p = {
         .limits = limits_from_hard(LIMITS_CGROUP, hard, &o.wish),
-        .rng = seed * 0x9e3779b97f4a7c15u + 1,
+        .rng = rng_of(seed),
         .now_ns = START_NS,
         .purge_bytes_per_ms = hard / 200, /* the whole limit: 200 ms, far slower than real */
     };
@@ -160,26 +147,26 @@ static struct process process_under(uint64_t hard, unsigned soft_percent, uint64
 /* One step of a program whose live bytes wander below live_max. */
 static void step(struct process *p, uint64_t live_max, bool drifts)
 {
-    uint64_t size =
-        random_below(p, 4) > 0 ? random_below(p, 512 * KiB) : random_below(p, p->limits.hard / 16);
-    switch (random_below(p, 8)) {
+    uint64_t size = random_below(&p->rng, 4) > 0 ? random_below(&p->rng, 512 * KiB)
+                                                 : random_below(&p->rng, p->limits.hard / 16);
+    switch (random_below(&p->rng, 8)) {
     case 0:
-        release(p, random_below(p, p->live)); /* the end of a phase */
+        release(p, random_below(&p->rng, p->live)); /* the end of a phase */
         break;
     case 1:
     case 2:
         release(p, size);
         break;
     case 3:
-        pass_time(p, random_below(p, 2) > 0 ? random_below(p, 50 * NS_PER_MS)
-                                            : random_below(p, 2 * NS_PER_S));
+        pass_time(p, random_below(&p->rng, 2) > 0 ? random_below(&p->rng, 50 * NS_PER_MS)
+                                                  : random_below(&p->rng, 2 * NS_PER_S));
         if (drifts)
             drift(p, p->limits.hard / 32);
         break;
     default:
         if (p->live + size <= live_max)
             allocate(p, size);
-        pass_time(p, random_below(p, NS_PER_MS));
+        pass_time(p, random_below(&p->rng, NS_PER_MS));
     }
     if (p->watched && p->now_ns >= p->watch_at)
         look(p, 0, true);
@@ -227,9 +214,9 @@ Test(governor_simulation, nor_while_other_memory_of_the_process_moves)
 static void storm(struct process *p)
 {
     if (p->live > p->limits.low - p->limits.hard / 10)
-        release(p, random_below(p, 8 * MiB));
+        release(p, random_below(&p->rng, 8 * MiB));
     else
-        allocate(p, random_below(p, 4 * MiB));
+        allocate(p, random_below(&p->rng, 4 * MiB));
     pass_time(p, NS_PER_MS);
     if (p->watched && p->now_ns >= p->watch_at)
         look(p, 0, true);

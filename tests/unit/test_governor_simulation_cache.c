@@ -4,12 +4,9 @@
  * memory of its own comes and goes, the limit changes, all is quiet. Whatever came before, it is
  * not killed while the cache could have gone.
  */
-#include "governor_case.h"
+#include "governor_simulated.h"
 
 #include <criterion/criterion.h>
-
-/* The allocator's gate: smaller requests pass unless a look is due. */
-#define GATE MiB
 
 struct process {
     struct governor g;
@@ -27,14 +24,6 @@ struct process {
     uint64_t asked; /* of the watcher, on account of a request */
     unsigned held, passes, useless;
 };
-
-static uint64_t random_below(struct process *p, uint64_t n)
-{
-    p->rng ^= p->rng << 13; /* xorshift64 */
-    p->rng ^= p->rng >> 7;
-    p->rng ^= p->rng << 17;
-    return n == 0 ? 0 : p->rng % n;
-}
 
 static uint64_t committed(const struct process *p)
 {
@@ -74,7 +63,7 @@ static struct governor_decision look(struct process *p, uint64_t request, bool w
 
 static void wake(struct process *p)
 {
-    p->watch_at = u64_min(p->watch_at, p->now_ns + random_below(p, p->delay_ns + 1));
+    p->watch_at = u64_min(p->watch_at, p->now_ns + random_below(&p->rng, p->delay_ns + 1));
 }
 
 static void pass(struct process *p, uint64_t needed, bool for_request,
@@ -82,7 +71,7 @@ static void pass(struct process *p, uint64_t needed, bool for_request,
 {
     struct governor_input after;
     uint64_t live = p->live + p->cache, given = p->busy ? 0 : u64_min(p->cache, needed);
-    uint64_t took_ns = random_below(p, p->pass_ns + 1);
+    uint64_t took_ns = random_below(&p->rng, p->pass_ns + 1);
     p->now_ns += took_ns;
     p->cache -= given;
     p->dirty += given;
@@ -164,10 +153,9 @@ static void check(const struct process *p)
 
 static void allocate(struct process *p, uint64_t *kind, uint64_t size)
 {
-    uint64_t until = u64_less(p->look_at, committed(p));
-    if ((size >= GATE || p->gate_shut || until == 0) && size >= until)
+    if (must_look(size, p->gate_shut, u64_less(p->look_at, committed(p))))
         admit(p, size >= GATE ? size : 0);
-    uint64_t fits = p->fragments ? 0 : size - random_below(p, size / 2 + 1);
+    uint64_t fits = p->fragments ? 0 : size - random_below(&p->rng, size / 2 + 1);
     p->dirty -= u64_min(p->dirty, fits);
     *kind += size;
     check(p);
@@ -184,31 +172,30 @@ static void grow(struct process *p, uint64_t *kind, uint64_t bytes, uint64_t siz
 
 static uint64_t random_rate(struct process *p)
 {
-    return (4 * MiB) << random_below(p, 9); /* to 1 GiB/s */
+    return (4 * MiB) << random_below(&p->rng, 9); /* to 1 GiB/s */
 }
 
 static uint64_t random_size(struct process *p)
 {
-    return (16 * KiB) << random_below(p, 8); /* to 2 MiB */
+    return (16 * KiB) << random_below(&p->rng, 8); /* to 2 MiB */
 }
 
 static void fill_cache(struct process *p)
 {
-    grow(p, &p->cache, random_below(p, p->limits.hard), random_size(p), random_rate(p));
+    grow(p, &p->cache, random_below(&p->rng, p->limits.hard), random_size(p), random_rate(p));
 }
 
 /* What is not cache takes at most 80 % of the limit. */
 static void need(struct process *p, bool at_once)
 {
     uint64_t room = u64_less(p->limits.hard / 10 * 8, p->live + p->other);
-    uint64_t bytes = random_below(p, room);
+    uint64_t bytes = random_below(&p->rng, room);
     if (at_once)
         allocate(p, &p->live, bytes);
     else
         grow(p, &p->live, bytes, random_size(p), random_rate(p));
-    wait_until(p, p->now_ns + random_below(p, NS_PER_S));
-    uint64_t freed = p->live - random_below(p, p->limits.hard / 4);
-    freed = freed > p->live ? 0 : freed;
+    wait_until(p, p->now_ns + random_below(&p->rng, NS_PER_S));
+    uint64_t freed = u64_less(p->live, random_below(&p->rng, p->limits.hard / 4));
     p->live -= freed;
     p->dirty += freed;
 }
@@ -217,15 +204,15 @@ static void need(struct process *p, bool at_once)
  * what it gives back. */
 static void query(struct process *p)
 {
-    uint64_t end = p->now_ns + random_below(p, 60 * NS_PER_S);
-    uint64_t room = p->limits.soft + random_below(p, p->limits.critical - p->limits.soft);
+    uint64_t end = p->now_ns + random_below(&p->rng, 60 * NS_PER_S);
+    uint64_t room = p->limits.soft + random_below(&p->rng, p->limits.critical - p->limits.soft);
     uint64_t most = u64_less(room, usage(p));
     p->busy = true;
-    grow(p, &p->cache, random_below(p, most), 64 * KiB, random_rate(p));
+    grow(p, &p->cache, random_below(&p->rng, most), 64 * KiB, random_rate(p));
     while (p->now_ns < end) {
-        uint64_t some = random_below(p, u64_less(p->limits.critical, usage(p)) / 2);
+        uint64_t some = random_below(&p->rng, u64_less(p->limits.critical, usage(p)) / 2);
         allocate(p, &p->live, some);
-        wait_until(p, p->now_ns + random_below(p, 20 * NS_PER_MS));
+        wait_until(p, p->now_ns + random_below(&p->rng, 20 * NS_PER_MS));
         p->live -= some;
         p->dirty += some;
     }
@@ -234,7 +221,7 @@ static void query(struct process *p)
 
 static void other_memory(struct process *p)
 {
-    uint64_t to = random_below(p, p->limits.hard / 20);
+    uint64_t to = random_below(&p->rng, p->limits.hard / 20);
     while (p->other < to) {
         p->other = u64_min(to, p->other + p->limits.hard / 4096);
         wait_until(p, p->now_ns + 5 * NS_PER_MS);
@@ -245,14 +232,14 @@ static void other_memory(struct process *p)
 /* To an eighth above what is used at the least: so far it is foreseen. */
 static void set_limit(struct process *p)
 {
-    uint64_t hard = p->most - random_below(p, p->most / 4);
+    uint64_t hard = p->most - random_below(&p->rng, p->most / 4);
     if (hard / 9 * 8 > usage(p) && hard / 10 * 8 > p->live + p->other)
         p->limits = cgroup_limits(hard);
 }
 
 static void phase(struct process *p)
 {
-    switch (random_below(p, 8)) {
+    switch (random_below(&p->rng, 8)) {
     case 0:
     case 1:
         query(p);
@@ -270,7 +257,7 @@ static void phase(struct process *p)
         set_limit(p);
         break;
     case 6:
-        wait_until(p, p->now_ns + random_below(p, 40 * NS_PER_S));
+        wait_until(p, p->now_ns + random_below(&p->rng, 40 * NS_PER_S));
         break;
     default:
         need(p, false);
@@ -283,7 +270,7 @@ static void simulate(uint64_t hard, uint64_t delay_ns, uint64_t pass_ns, uint64_
         .g = new_governor(),
         .limits = cgroup_limits(hard),
         .most = hard,
-        .rng = seed * 0x9e3779b97f4a7c15u + 1,
+        .rng = rng_of(seed),
         .now_ns = START_NS,
         .watch_at = START_NS,
         .delay_ns = delay_ns,

@@ -1,15 +1,13 @@
 /*
  * Simulated processes of one cgroup, each under a governor of its own, for minutes: each grows at
- * up to 400 MiB/s, rests, frees all or a part, and is idle for up to eight seconds. What they have
+ * up to 500 MiB/s, rests, frees all or a part, and is idle for up to eight seconds. What they have
  * live together fits; the kernel tells nothing, so that each must know by its own looks when others
  * need what it holds.
  */
-#include "governor_case.h"
+#include "governor_simulated.h"
 
 #include <criterion/criterion.h>
 
-/* The allocator's gate: smaller requests pass unless a look is due. */
-#define GATE           MiB
 #define PROCESSES_MOST 8
 
 static const uint64_t rate_most = 450 * MiB, late_ns = 5 * NS_PER_MS;
@@ -31,14 +29,6 @@ struct group {
     uint64_t rng, now_ns;
     bool fragments; /* what was freed never fits what is asked for */
 };
-
-static uint64_t random_below(struct group *group, uint64_t n)
-{
-    group->rng ^= group->rng << 13; /* xorshift64 */
-    group->rng ^= group->rng >> 7;
-    group->rng ^= group->rng << 17;
-    return n == 0 ? 0 : group->rng % n;
-}
 
 static uint64_t usage(const struct group *group)
 {
@@ -64,14 +54,14 @@ static void set_watch(struct group *group, struct process *p, const struct gover
 {
     uint64_t at = UINT64_MAX;
     if (d->watch_after_ns != UINT64_MAX)
-        at = group->now_ns + d->watch_after_ns + random_below(group, late_ns);
+        at = group->now_ns + d->watch_after_ns + random_below(&group->rng, late_ns);
     if (d->heap_matters && !p->watched) {
         p->watched = true;
         p->watch_at = group->now_ns;
     }
     p->watch_at = watcher ? at : u64_min(p->watch_at, at);
     if (d->level_changed)
-        p->watch_at = group->now_ns + random_below(group, late_ns);
+        p->watch_at = group->now_ns + random_below(&group->rng, late_ns);
 }
 
 static struct governor_decision look(struct group *group, struct process *p, uint64_t request,
@@ -122,9 +112,8 @@ static void wait_until(struct group *group, uint64_t ns)
 
 static void allocate(struct group *group, struct process *p)
 {
-    uint64_t until = u64_less(p->look_at, p->live + p->dirty);
     uint64_t request = p->size >= GATE ? p->size : 0, start = group->now_ns;
-    if ((request > 0 || p->gate_shut || until == 0) && p->size >= until) {
+    if (must_look(p->size, p->gate_shut, u64_less(p->look_at, p->live + p->dirty))) {
         struct governor_decision d = look(group, p, request, false);
         group->held++;
         while (group->now_ns - start < d.hold_ns) {
@@ -133,7 +122,7 @@ static void allocate(struct group *group, struct process *p)
         }
         group->held--;
     }
-    uint64_t fits = group->fragments ? 0 : p->size - random_below(group, p->size / 2 + 1);
+    uint64_t fits = group->fragments ? 0 : p->size - random_below(&group->rng, p->size / 2 + 1);
     p->dirty -= u64_min(p->dirty, fits);
     p->live += p->size;
     p->next_ns = group->now_ns + p->size * NS_PER_S / p->rate;
@@ -143,28 +132,29 @@ static void allocate(struct group *group, struct process *p)
 
 static void release(struct group *group, struct process *p)
 {
-    uint64_t bytes = random_below(group, 3) > 0 ? p->live : random_below(group, p->live);
+    uint64_t bytes =
+        random_below(&group->rng, 3) > 0 ? p->live : random_below(&group->rng, p->live);
     p->live -= bytes;
     p->dirty += bytes;
     bool worth = p->dirty >= MiB && group->now_ns - p->looked_ns >= 5 * NS_PER_MS;
     if (p->look_freed > 0 && (p->dirty >= p->look_freed || worth))
         (void)look(group, p, 0, false);
     p->state = IDLE;
-    p->next_ns = group->now_ns + random_below(group, 300 * NS_PER_MS);
-    if (random_below(group, 2) > 0)
-        p->next_ns += random_below(group, 8 * NS_PER_S);
+    p->next_ns = group->now_ns + random_below(&group->rng, 300 * NS_PER_MS);
+    if (random_below(&group->rng, 2) > 0)
+        p->next_ns += random_below(&group->rng, 8 * NS_PER_S);
 }
 
 /* To at most 85 % of the limit, all together. */
 static void begin_growth(struct group *group, struct process *p)
 {
     uint64_t room = u64_less(group->limits.hard / 100 * 85, planned(group));
-    p->next_ns = group->now_ns + random_below(group, 200 * NS_PER_MS);
+    p->next_ns = group->now_ns + random_below(&group->rng, 200 * NS_PER_MS);
     if (room < 4 * MiB)
         return;
-    p->target = p->live + random_below(group, room);
-    p->size = (16 * KiB) << random_below(group, 8); /* to 2 MiB */
-    p->rate = rate_most / 8 + random_below(group, rate_most);
+    p->target = p->live + random_below(&group->rng, room);
+    p->size = (16 * KiB) << random_below(&group->rng, 8); /* to 2 MiB */
+    p->rate = rate_most / 8 + random_below(&group->rng, rate_most);
     p->state = GROWS;
 }
 
@@ -184,7 +174,8 @@ static void step(struct group *group)
         allocate(group, p);
     } else {
         p->state = RESTS;
-        p->next_ns = group->now_ns + random_below(group, 2) * random_below(group, NS_PER_S);
+        p->next_ns =
+            group->now_ns + random_below(&group->rng, 2) * random_below(&group->rng, NS_PER_S);
     }
 }
 
@@ -196,14 +187,14 @@ Test(governor_simulation_group, processes_of_a_group_make_room_for_each_other)
             struct group group = {
                 .count = counts[i],
                 .limits = cgroup_limits(256 * MiB),
-                .rng = seed * 0x9e3779b97f4a7c15u + 1,
+                .rng = rng_of(seed),
                 .now_ns = START_NS,
                 .fragments = seed % 2 == 0,
             };
             for (unsigned k = 0; k < group.count; k++) {
                 group.processes[k].g = new_governor();
                 group.processes[k].watch_at = UINT64_MAX;
-                group.processes[k].next_ns = START_NS + random_below(&group, NS_PER_S);
+                group.processes[k].next_ns = START_NS + random_below(&group.rng, NS_PER_S);
             }
             while (group.now_ns < START_NS + 300 * NS_PER_S)
                 step(&group);

@@ -24,58 +24,37 @@ static struct block_queue cache = BLOCK_QUEUE_INIT;
 
 static size_t shrink(const struct plim_pressure *pressure, void *arg)
 {
-    size_t freed = 0;
-    struct block *block;
     (void)arg;
     atomic_fetch_add(&calls, 1);
-    if (atomic_load(&query_runs))
-        return 0;
-    while (freed < pressure->target && (block = block_queue_take(&cache)) != NULL) {
-        freed += block->size;
-        free(block);
-    }
-    return freed;
-}
-
-static struct block *need(size_t bytes)
-{
-    size_t held;
-    struct block *block = block_new(bytes, &held);
-    if (!block)
-        die("malloc failed");
-    return block;
+    return atomic_load(&query_runs) ? 0 : block_queue_drop(&cache, pressure->target, false);
 }
 
 static void fill_cache(void)
 {
-    struct plim_limits limits = {.size = sizeof(limits)};
-    do {
-        block_queue_add(&cache, need(100 * 1024));
-        if (plim_limits(&limits) != 0)
-            die("no limits");
-    } while (stats_now().usage < limits.soft + MIB);
+    do
+        block_queue_add(&cache, block_must_have(100 * 1024));
+    while (!past_soft_limit());
 }
 
 /* Allocates all the while, and no more than it frees. */
 static void run_query(double seconds)
 {
     for (double end = now_s() + seconds; now_s() < end && !stats_now().cannot_meet_limit;) {
-        free(need(30000));
+        free(block_must_have(30000));
         sleep_s(step_s);
     }
 }
 
-static void *end_query(void *late)
+static void *end_query_late(void *arg)
 {
-    if (late != NULL)
-        sleep_s(late_s);
+    sleep_s(late_s);
     atomic_store(&query_runs, false);
-    return NULL;
+    return arg;
 }
 
 static void busy(double seconds, size_t block_bytes, bool late)
 {
-    static char yes;
+    struct block_queue others = BLOCK_QUEUE_INIT;
     pthread_t thread;
     if (plim_reclaimer_add("cache", shrink, NULL, PLIM_MEDIUM) < 0)
         die("cannot add a reclaimer");
@@ -83,17 +62,12 @@ static void busy(double seconds, size_t block_bytes, bool late)
     run_query(seconds);
     printf("busy_calls=%u\n", atomic_load(&calls));
     fflush(stdout);
-    if (!late)
-        end_query(NULL);
-    else if (pthread_create(&thread, NULL, end_query, &yes) != 0)
+    atomic_store(&query_runs, late);
+    if (late && pthread_create(&thread, NULL, end_query_late, NULL) != 0)
         die("cannot start a thread");
-    struct block_queue others = BLOCK_QUEUE_INIT;
     for (size_t needed = 0; needed < NEEDED * MIB; needed += block_bytes)
-        block_queue_add(&others, need(block_bytes));
-    size_t cached = 0;
-    for (struct block *block; (block = block_queue_take(&cache)) != NULL;)
-        cached += block->size;
-    printf("cached_mib=%zu\n", cached / MIB);
+        block_queue_add(&others, block_must_have(block_bytes));
+    printf("cached_mib=%zu\n", block_queue_drop(&cache, SIZE_MAX, false) / MIB);
     if (late)
         pthread_join(thread, NULL);
 }

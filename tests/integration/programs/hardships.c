@@ -49,22 +49,13 @@ static bool wait_until(bool (*is_true)(void))
 
 /* --- blocks --- */
 
-static struct block *must_have(size_t size)
-{
-    size_t held;
-    struct block *block = block_new(size, &held);
-    if (!block)
-        die("malloc failed");
-    return block;
-}
-
 /* Fills `bytes` with blocks of one size, frees all but every keep_every-th and adds those to kept.
  */
 static void leave_holes(size_t bytes, size_t size, size_t keep_every, struct block **kept)
 {
     struct block *set = NULL, *next;
     for (size_t i = 0; i < bytes / size; i++) {
-        struct block *block = must_have(size);
+        struct block *block = block_must_have(size);
         block->next = set;
         set = block;
     }
@@ -95,7 +86,7 @@ static void check_and_free(struct block *set)
 static void work_a_while(void)
 {
     for (double start = now_s(); now_s() - start < 2.5; sleep_s(0.01))
-        free(must_have(2 * MIB));
+        free(block_must_have(2 * MIB));
 }
 
 static void change_sizes(void)
@@ -117,7 +108,7 @@ static void go_on(void)
 
 static void descriptors(void)
 {
-    struct block *live = must_have(30 * MIB);
+    struct block *live = block_must_have(30 * MIB);
     const struct rlimit few = {64, 64};
     if (setrlimit(RLIMIT_NOFILE, &few) != 0)
         die("cannot limit the descriptors");
@@ -148,7 +139,7 @@ static void open_among(rlim_t numbers)
         die("cannot limit the descriptors");
     close(STDIN_FILENO);
     for (int i = 0; i < 64; i++) {
-        struct block *block = must_have(MIB);
+        struct block *block = block_must_have(MIB);
         block->next = live;
         live = block;
         low += opens_the_lowest();
@@ -184,7 +175,7 @@ static bool change_root(void)
 
 static void go_on_elsewhere(void)
 {
-    struct block *live = must_have(30 * MIB);
+    struct block *live = block_must_have(30 * MIB);
     if (change_root())
         go_on();
     check_and_free(live);
@@ -195,7 +186,7 @@ static void child_elsewhere(void)
 {
     int rooted[2], grown[2];
     char byte = 0;
-    struct block *live = must_have(30 * MIB);
+    struct block *live = block_must_have(30 * MIB);
     if (pipe(rooted) != 0 || pipe(grown) != 0)
         die("no pipes");
     pid_t pid = fork();
@@ -211,7 +202,7 @@ static void child_elsewhere(void)
     int status = -1;
     if (pid < 0 || read(rooted[0], &byte, 1) != 1)
         die("no child");
-    struct block *more = must_have(100 * MIB);
+    struct block *more = block_must_have(100 * MIB);
     if (write(grown[1], &byte, 1) != 1 || waitpid(pid, &status, 0) != pid || status != 0)
         die("the child ended with %x", (unsigned)status);
     check_and_free(more);
@@ -232,7 +223,7 @@ static void *outlive(void *unused)
 {
     if (!wait_until(first_has_ended))
         die("the first thread does not end");
-    struct block *live = must_have(30 * MIB);
+    struct block *live = block_must_have(30 * MIB);
     go_on();
     printf("usage_mib=%.0f\n", (double)stats_now().usage / (double)MIB);
     check_and_free(live);
@@ -277,7 +268,7 @@ static bool cache_is_dropped(void)
 static void large_request(void)
 {
     size_t ask = 150 * MIB;
-    cache = must_have(150 * MIB);
+    cache = block_must_have(150 * MIB);
     if (plim_reclaimer_add("cache", drop_cache, NULL, PLIM_MEDIUM) < 0)
         die("cannot add a reclaimer");
     printf("calls_before=%u\n", atomic_load(&cache_calls));
@@ -426,7 +417,7 @@ static struct block *fill_the_room(void)
 
 static void shrink(void)
 {
-    struct block *block = must_have(180 * MIB);
+    struct block *block = block_must_have(180 * MIB);
     struct block *rest = fill_the_room();
     struct block *smaller = realloc(block, 100 * MIB);
     printf("refused=%d\n", smaller == NULL);
@@ -453,7 +444,7 @@ static void reuse_number(int file)
     int pressure_fd = plim_pressure_fd();
     uint64_t counted = 0;
     bool same = dup3(file, pressure_fd, O_CLOEXEC) == pressure_fd;
-    struct block *live = must_have(235 * MIB);
+    struct block *live = block_must_have(235 * MIB);
     bool up = wait_until(level_is_up);
     free(live);
     malloc_trim(0);

@@ -25,34 +25,9 @@ enum { SIZES = sizeof(sizes) / sizeof(*sizes), KEPT_ONE_IN = 20, THREADS_MAX = 1
 
 static size_t fill_bytes, refill_bytes, cache_bytes; /* of each thread */
 
-static struct block *make(size_t size)
-{
-    size_t held;
-    struct block *block = block_new(size, &held);
-    if (!block)
-        die("malloc failed");
-    return block;
-}
-
-static void check_and_free(struct block *block)
-{
-    if (!block_is_intact(block))
-        die("a block was damaged");
-    free(block);
-}
-
-static void free_list(struct block *block)
-{
-    while (block) {
-        struct block *next = block->next;
-        check_and_free(block);
-        block = next;
-    }
-}
-
 static void make_in(struct block **list, size_t size)
 {
-    struct block *block = make(size);
+    struct block *block = block_must_have(size);
     block->next = *list;
     *list = block;
 }
@@ -63,7 +38,7 @@ static void fill_and_thin_out(struct block **kept, size_t size)
     struct block *gone = NULL;
     for (size_t i = 0; i < fill_bytes / size; i++)
         make_in(i % KEPT_ONE_IN == 0 ? kept : &gone, size);
-    free_list(gone);
+    blocks_free(gone, true);
 }
 
 static void refill(struct block **kept)
@@ -79,21 +54,15 @@ static _Atomic int calls;
 
 static size_t evict(const struct plim_pressure *pressure, void *arg)
 {
-    size_t freed = 0;
-    struct block *block;
     (void)arg;
     atomic_fetch_add(&calls, 1);
-    while (freed < pressure->target && (block = block_queue_take(&cache)) != NULL) {
-        freed += block->size;
-        check_and_free(block);
-    }
-    return freed;
+    return block_queue_drop(&cache, pressure->target, true);
 }
 
 static void fill_cache(void)
 {
     for (size_t added = 0, i = 0; added < cache_bytes; i++) {
-        struct block *block = make(sizes[i % SIZES]);
+        struct block *block = block_must_have(sizes[i % SIZES]);
         added += block->size;
         block_queue_add(&cache, block);
     }
@@ -140,7 +109,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     for (unsigned i = 0; i < n; i++)
-        free_list(kept[i]);
+        blocks_free(kept[i], true);
     printf("done=1\n");
     return 0;
 }

@@ -22,19 +22,12 @@ static struct block_queue cache = BLOCK_QUEUE_INIT;
 
 static size_t shrink(const struct plim_pressure *pressure, void *arg)
 {
-    size_t freed = 0;
     (void)arg;
     atomic_fetch_add(&calls, 1);
     atomic_store(&wanted_s, now_s());
     pthread_mutex_lock(&interpreter);
     atomic_store(&wanted_s, 0);
-    while (freed < pressure->target) {
-        struct block *block = block_queue_take(&cache);
-        if (!block)
-            break;
-        freed += block->size;
-        free(block);
-    }
+    size_t freed = block_queue_drop(&cache, pressure->target, false);
     pthread_mutex_unlock(&interpreter);
     return freed;
 }

@@ -15,4 +15,13 @@ static inline struct plim_stats stats_now(void)
     return stats;
 }
 
+/* By a MiB. */
+static inline bool past_soft_limit(void)
+{
+    struct plim_limits limits = {.size = sizeof(limits)};
+    if (plim_limits(&limits) != 0)
+        die("no limits");
+    return stats_now().usage >= limits.soft + 1048576;
+}
+
 #endif

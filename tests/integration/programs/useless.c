@@ -41,12 +41,9 @@ static void use(size_t bytes, bool keep)
 
 static void pass_the_soft_limit(void)
 {
-    struct plim_limits limits = {.size = sizeof(limits)};
-    do {
+    do
         use(100 * KIB, true);
-        if (plim_limits(&limits) != 0)
-            die("no limits");
-    } while (stats_now().usage < limits.soft + MIB);
+    while (!past_soft_limit());
 }
 
 int main(int argc, char **argv)

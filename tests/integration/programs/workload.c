@@ -99,6 +99,15 @@ struct block *block_new(size_t size, size_t *ret_held)
     return block;
 }
 
+struct block *block_must_have(size_t size)
+{
+    size_t held;
+    struct block *block = block_new(size, &held);
+    if (!block)
+        die("malloc failed");
+    return block;
+}
+
 bool block_is_intact(const struct block *block)
 {
     size_t len = block->size - sizeof(*block);
@@ -106,6 +115,13 @@ bool block_is_intact(const struct block *block)
     /* All bytes are the first one, and the first one is right. */
     return len == 0 ||
            (block->data[0] == fill && memcmp(block->data, block->data + 1, len - 1) == 0);
+}
+
+void block_free(struct block *block, bool verify)
+{
+    if (verify && !block_is_intact(block))
+        die("damaged block of %zu bytes", block->size);
+    free(block);
 }
 
 void block_queue_add(struct block_queue *queue, struct block *block)
@@ -128,6 +144,17 @@ struct block *block_queue_take(struct block_queue *queue)
         queue->newest = NULL;
     pthread_mutex_unlock(&queue->lock);
     return block;
+}
+
+size_t block_queue_drop(struct block_queue *queue, size_t bytes, bool verify)
+{
+    size_t freed = 0;
+    struct block *block;
+    while (freed < bytes && (block = block_queue_take(queue)) != NULL) {
+        freed += block->size;
+        block_free(block, verify);
+    }
+    return freed;
 }
 
 /* --- phases --- */
@@ -171,9 +198,7 @@ void blocks_free(struct block *set, bool verify)
 {
     for (struct block *next; set; set = next) {
         next = set->next;
-        if (verify && !block_is_intact(set))
-            die("damaged block of %zu bytes", set->size);
-        free(set);
+        block_free(set, verify);
     }
 }
 

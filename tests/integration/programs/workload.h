@@ -42,13 +42,17 @@ struct block {
 /* A block of size bytes (at least sizeof(struct block)), every byte written; NULL when refused.
  * *ret_held: the bytes that malloc really set aside for it. */
 struct block *block_new(size_t size, size_t *ret_held);
+/* The same; ends the program when it is refused. */
+struct block *block_must_have(size_t size);
 /* Whether every byte is as block_new() left it. */
 bool block_is_intact(const struct block *block);
+/* verify: first makes sure of every byte, and ends the program on a damaged block. */
+void block_free(struct block *block, bool verify);
 
 /* A set of as many blocks as `bytes` hold, of sizes from `from` up to one less than `to`. Ends the
  * program when one is refused. */
 struct block *blocks_fill(size_t bytes, size_t from, size_t to, uint64_t *random);
-/* verify: first makes sure of every byte, and ends the program on a damaged block. */
+/* All of a set, as block_free() does. */
 void blocks_free(struct block *set, bool verify);
 
 /* Blocks in the order in which they came; any thread. */
@@ -63,6 +67,9 @@ struct block_queue {
 void block_queue_add(struct block_queue *queue, struct block *block);
 /* NULL: it is empty. */
 struct block *block_queue_take(struct block_queue *queue);
+/* Frees the oldest, as block_free() does, until so many bytes have gone, or all; returns how many.
+ */
+size_t block_queue_drop(struct block_queue *queue, size_t bytes, bool verify);
 
 struct phases {
     unsigned threads;

@@ -29,7 +29,6 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
         .profile = options->wish.profile,
         .reclaim_cpu = options->reclaim_cpu,
         .budget_at_ns = now_ns,
-        .pass_wait_ns = pass_wait_min_ns,
     };
     /* A process may be born into a group that is short of memory. */
     g->budget_ns = governor_budget_most(g);

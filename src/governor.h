@@ -76,6 +76,12 @@ struct governor_decision {
     bool no_room;       /* after the purge above nothing is left between usage and the limit */
 };
 
+/* Doubles while passes give little. */
+struct governor_wait {
+    uint64_t ns; /* 0: the last one gave enough */
+    uint64_t until_ns;
+};
+
 struct governor {
     enum profile profile;
     uint64_t reclaim_cpu; /* cap: thousandths of a percent of one CPU */
@@ -88,13 +94,11 @@ struct governor {
     uint64_t budget_at_ns;
 
     /* Reclaimers. */
-    uint64_t next_pass_ns;        /* not before, unless there is need */
-    uint64_t pass_wait_ns;        /* doubles while passes give little */
-    uint64_t rest_ns;             /* after a pass that may not have given anything, in any case */
-    uint64_t for_request_wait_ns; /* doubles while passes for requests give little */
-    uint64_t next_for_request_ns; /* not before, for one that does not fit */
-    uint64_t freed;               /* bytes that the last pass freed */
-    uint64_t freed_ns;            /* when it ended */
+    struct governor_wait pass;         /* to the next, unless there is need */
+    struct governor_wait request_pass; /* likewise, for a request that does not fit */
+    uint64_t rest_ns;  /* after a pass that may not have given anything, in any case */
+    uint64_t freed;    /* bytes that the last pass freed */
+    uint64_t freed_ns; /* when it ended */
     uint64_t room;     /* below the limit, free pages included: when least, before or after it */
     uint64_t overhead; /* usage less free pages and live bytes, before it */
 

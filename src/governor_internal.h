@@ -8,9 +8,6 @@
 
 #include "governor.h"
 
-/* Between two passes of reclaimers that give too little, at first. */
-static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
-
 /* More than this makes a thread wait for 5 ms and longer; under large limits the next look comes
  * before that much can be used up. */
 static const uint64_t purge_at_once = 64 * MiB;

@@ -2,8 +2,10 @@
  * governor.h. */
 #include "governor_internal.h"
 
+/* Between passes that give too little: at first, and at most. */
+static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
-static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* at most, where there is need */
+static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* where there is need */
 /* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
  * only in the next period of 100 ms, or the one after it. */
 static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
@@ -50,15 +52,14 @@ bool governor_pass_due(const struct governor *g, const struct governor_input *in
 {
     bool less_room = room_below_limit(in) + step <= g->room || at_wall(in);
     bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits) || may_swap(in);
-    return in->now_ns >= g->next_pass_ns || (less_room && in->now_ns >= rested(g)) ||
-           (!fits && in->now_ns >= g->next_for_request_ns);
+    return in->now_ns >= g->pass.until_ns || (less_room && in->now_ns >= rested(g)) ||
+           (!fits && in->now_ns >= g->request_pass.until_ns);
 }
 
-static void note_for_request(struct governor *g, bool useless, uint64_t now_ns)
+static struct governor_wait longer(struct governor_wait wait, uint64_t most_ns, uint64_t now_ns)
 {
-    g->for_request_wait_ns =
-        useless ? u64_clamp(g->for_request_wait_ns * 2, pass_wait_min_ns, pass_wait_urgent_ns) : 0;
-    g->next_for_request_ns = now_ns + g->for_request_wait_ns;
+    uint64_t ns = u64_clamp(wait.ns * 2, pass_wait_min_ns, most_ns);
+    return (struct governor_wait){.ns = ns, .until_ns = now_ns + ns};
 }
 
 void governor_pass_done(struct governor *g, const struct governor_pass *pass)
@@ -78,17 +79,20 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     bool frees = pass->freed >= u64_min(little, pass_worth(g->hard)) ||
                  (gave >= little && pass->said >= little);
     bool useless = !frees && gave < little;
-    g->pass_wait_ns = useless ? u64_min(g->pass_wait_ns * 2, pass_wait_max_ns) : pass_wait_min_ns;
-    g->next_pass_ns = useless ? pass->now_ns + g->pass_wait_ns : frees ? pass->now_ns : rested(g);
-    if (pass->for_request || !useless)
-        note_for_request(g, useless, pass->now_ns);
-    if (!useless)
+    if (!useless) {
+        g->pass = (struct governor_wait){.until_ns = frees ? 0 : rested(g)};
+        g->request_pass = (struct governor_wait){0};
         g->over_since_ns = 0;
+        return;
+    }
+    g->pass = longer(g->pass, pass_wait_max_ns, pass->now_ns);
+    if (pass->for_request)
+        g->request_pass = longer(g->request_pass, pass_wait_urgent_ns, pass->now_ns);
 }
 
 bool governor_pass_was_useless(const struct governor *g)
 {
-    return g->pass_wait_ns > pass_wait_min_ns;
+    return g->pass.ns > 0;
 }
 
 /*
@@ -127,8 +131,7 @@ enum governor_meets governor_meets(struct governor *g, const struct governor_inp
     if (!over) {
         g->over_since_ns = 0;
         if (in->limits.source != LIMITS_NONE && governor_undroppable(in) < in->limits.soft) {
-            g->pass_wait_ns = pass_wait_min_ns;
-            g->next_pass_ns = u64_min(g->next_pass_ns, rested(g));
+            g->pass = (struct governor_wait){.until_ns = u64_min(g->pass.until_ns, rested(g))};
         }
         bool was = g->cannot_meet;
         g->cannot_meet = was && in->limits.source != LIMITS_NONE && in->usage >= in->limits.soft;

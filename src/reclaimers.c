@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
+/* Whoever gives is asked again within a pass, for so long. */
+static const uint64_t rounds_take_ns = 5 * NS_PER_MS;
+
 struct reclaimer {
     bool used;
     enum plim_level from;
@@ -175,12 +178,12 @@ static uint64_t most_there_is(const struct plim_pressure *p)
     return p->usage != UNLIMITED ? p->usage : sys_ram_bytes();
 }
 
-/* After a callback that ended its thread, those behind it are due first. */
-void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret)
+/* One call of each, from `first` on; after a callback that ended its thread, those behind it are
+ * due first. */
+static void run_round(struct plim_pressure *p, uint64_t target, struct reclaimers_result *ret)
 {
-    uint64_t target = p->target, most = most_there_is(p);
-    unsigned first = go_on && reclaimers.first == 0 ? reclaimers.behind : reclaimers.first;
-    *ret = (struct reclaimers_result){.asked = u64_min(target, most)};
+    uint64_t most = most_there_is(p);
+    unsigned first = reclaimers.first;
     for (unsigned i = 0; i < RECLAIMERS_MAX && ret->freed < target; i++) {
         unsigned slot = (first + i) % RECLAIMERS_MAX;
         struct reclaimer r;
@@ -194,6 +197,20 @@ void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_resul
         ret->freed = u64_add(ret->freed, freed);
     }
     reclaimers.first = 0;
+}
+
+/* Many drop so many entries a call, not so many bytes. But not for long by what they say alone. */
+void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret)
+{
+    uint64_t target = p->target, began_ns = sys_now_ns(), before;
+    *ret = (struct reclaimers_result){.asked = u64_min(target, most_there_is(p))};
+    if (go_on && reclaimers.first == 0)
+        reclaimers.first = reclaimers.behind;
+    do {
+        before = ret->freed;
+        run_round(p, target, ret);
+    } while (ret->freed > before && ret->freed < ret->asked &&
+             sys_now_ns() - began_ns < rounds_take_ns);
 }
 
 void reclaimers_stop(void)

@@ -22,7 +22,8 @@ struct reclaimers_result {
     uint64_t freed; /* as they say; of each no more than is in use */
 };
 /* Calls those registered from p->level down, in the order of their slots, until p->target is freed,
- * as they say; none while a call of another thread's runs. go_on: what they said to have freed the
+ * as they say; again, for some milliseconds, as long as any of them gives; none while a call of
+ * another thread's runs. go_on: what they said to have freed the
  * last time was not so, and it begins behind the one that was called last then. A callback may end
  * the thread: *ret counts its call by then. */
 void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret);

@@ -54,6 +54,19 @@ Test(callbacks, what_is_freed_is_not_much_more_than_what_was_asked)
     cr_expect(box_oom_kills(box) == 0);
 }
 
+/* Called once a pass, some sixty times a second, it would free 2 MiB in that time. */
+Test(callbacks, one_that_gives_an_entry_a_call_keeps_up)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
+    struct run run = run_cache(box, harness_library(),
+                               ARGV(harness_program("cache"), "--call-kib", "4", "--seconds", "8",
+                                    "--from-first-call"));
+    cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+    cr_expect(run_number(&run, "freed_mib") > 20, "%s", run_describe(&run));
+    cr_expect(run_number(&run, "min_mib") > LIMIT_MIB / 2, "%s", run_describe(&run));
+    cr_expect(box_oom_kills(box) == 0);
+}
+
 Test(callbacks, none_are_made_far_from_the_limit)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});

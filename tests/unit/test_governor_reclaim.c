@@ -269,11 +269,11 @@ Test(governor_reclaim, pass_that_only_the_program_wanted_changes_no_wait)
     struct governor_input in = pressed(hard, 0);
     for (unsigned i = 0; i < 10; i++)
         pass(&g, &in, 100 * MiB, 0);
-    uint64_t wait_ns = g.pass_wait_ns;
+    uint64_t wait_ns = g.pass.ns;
     pass(&g, &in, 0, 0);
     pass(&g, &in, 0, 10 * MiB);
     in.usage -= 10 * MiB;
-    cr_expect_eq(g.pass_wait_ns, wait_ns);
+    cr_expect_eq(g.pass.ns, wait_ns);
     cr_expect_not(look_at(&g, &in).callbacks_due);
 }
 
@@ -420,7 +420,7 @@ Test(governor_reclaim, request_that_does_not_fit_asks_again_within_half_a_second
         longest = u64_max(longest, in.now_ns - for_request.now_ns);
     }
     cr_expect_eq(longest, 500 * NS_PER_MS);
-    g.next_pass_ns = in.now_ns + 30 * NS_PER_S;
+    g.pass.until_ns = in.now_ns + 30 * NS_PER_S;
     in.request = 2 * hard;
     cr_expect_not(look_at(&g, &in).callbacks_due, "it can never fit");
 }

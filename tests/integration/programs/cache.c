@@ -2,7 +2,8 @@
  * A cache that only grows, at full speed, and gives way when it is asked to.
  *   cache [--threads 4] [--seconds 10] [--entry-bytes 4000] [--max-mib 0: no bound] [--rate-mib 0]
  *         [--sample-after-s 5] [--from-first-call] [--slow-ms 0, before every eviction]
- * [--no-reclaimer] The seconds count from the start, or from when the reclaimer was first called:
+ *         [--call-kib 0: no more a call than this] [--no-reclaimer]
+ * The seconds count from the start, or from when the reclaimer was first called:
  * by then it is full, however slow the machine. Each thread adds entries to its own queue; one
  * reclaimer drops the oldest until it has freed the target. Once a second prints live_mib=N
  * usage_mib=N level=N calls=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of
@@ -27,7 +28,8 @@ static struct {
     size_t max_bytes; /* of live; 0: none */
     double rate;      /* bytes a second, of all threads; 0: full speed */
     double slow_s;
-    double start; /* of its filling */
+    size_t call_bytes; /* that a call frees at most */
+    double start;      /* of its filling */
     _Atomic size_t live, added;
     _Atomic size_t calls, asked, freed; /* by the reclaimer */
     _Atomic int level;                  /* of its last call */
@@ -41,9 +43,11 @@ static size_t evict(const struct plim_pressure *pressure, void *arg)
     atomic_fetch_add(&cache.asked, (size_t)pressure->target);
     atomic_store(&cache.level, (int)pressure->level);
     sleep_s(cache.slow_s);
-    size_t freed = 0;
+    size_t freed = 0, enough = cache.call_bytes;
     unsigned empty = 0;
-    for (unsigned i = 0; freed < pressure->target && empty < cache.threads; i++) {
+    if (pressure->target < enough)
+        enough = (size_t)pressure->target;
+    for (unsigned i = 0; freed < enough && empty < cache.threads; i++) {
         struct block *entry = block_queue_take(&cache.queues[i % cache.threads]);
         empty = entry ? 0 : empty + 1;
         if (entry) {
@@ -135,6 +139,8 @@ int main(int argc, char **argv)
     cache.max_bytes = (size_t)(option_number(argc, argv, "max-mib", 0) * 1048576);
     cache.rate = option_number(argc, argv, "rate-mib", 0) * 1048576;
     cache.slow_s = option_number(argc, argv, "slow-ms", 0) / 1000;
+    size_t call_kib = (size_t)option_number(argc, argv, "call-kib", 0);
+    cache.call_bytes = call_kib ? call_kib * 1024 : SIZE_MAX;
     if (cache.threads < 1 || cache.threads > THREADS_MAX)
         die("1 to %d threads", THREADS_MAX);
     setlinebuf(stdout);

@@ -1,13 +1,13 @@
 /*
  * plimsoll.h - talk to the allocator that knows the memory limit.
  *
- * Works with the library linked, preloaded, or (with PLIM_OPTIONAL defined before the include)
- * absent: then test plim_present() first; the other functions must not be called without it.
+ * Works with the library linked or preloaded or, if PLIM_OPTIONAL is defined before the include,
+ * absent: then test plim_present() first; without the library no other function may be called.
  *
- * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise a function
+ * Every size is in bytes. UINT64_MAX stands for "no limit". Unless said otherwise, a function
  * returns 0 or a negative errno value, may be called from any thread, and must not be called from a
- * signal handler. All that can fail, but for plim_heap_profile(), return -ENOSYS where the library
- * is there but off (PLIMSOLL=off, or it could not start).
+ * signal handler. All functions that can fail, except plim_heap_profile(), return -ENOSYS where the
+ * library is there but off (PLIMSOLL=off, or it could not start).
  *
  * PLIM_OPTIONAL needs position-independent code (-fPIE or -fPIC, the default nearly everywhere):
  * otherwise the linker decides that the library is absent.
@@ -32,16 +32,16 @@ extern "C" {
 #define PLIM_API
 #endif
 
-/* How near the limit is, in the words of the kernel's vmpressure. Each level includes the ones
- * below: LOW: free pages are given back. MEDIUM: the soft limit is reached, reclaimers are called
- * (where files are being read, a read-ahead window earlier: usage may be below the soft limit
- * then). CRITICAL: half-way from the soft to the hard limit; see PLIMSOLL_ON_LIMIT in plimsoll(7).
- */
+/* How near the limit is, in the words of the kernel's vmpressure. What happens at a level happens
+ * at those above it as well. LOW: free pages are given back. MEDIUM, from the soft limit on:
+ * reclaimers are called (where files are being read, a read-ahead window earlier: usage may then be
+ * below the soft limit). CRITICAL, from half-way between the soft and the hard limit on: see
+ * PLIMSOLL_ON_LIMIT in plimsoll(7). */
 enum plim_level { PLIM_NORMAL = 0, PLIM_LOW = 1, PLIM_MEDIUM = 2, PLIM_CRITICAL = 3 };
 
 /* The present level. One relaxed load: safe in signal handlers, cheap enough for readiness probes.
- * Looked at once a second at least in a program that has a reclaimer or the pressure fd; otherwise
- * as the heap grows, so that an idle program may show an old one. */
+ * The library renews it once a second at least in a program that has a reclaimer or the pressure
+ * fd; otherwise as the heap grows, so that an idle program may show an old level. */
 PLIM_API enum plim_level plim_level(void);
 
 struct plim_pressure {
@@ -51,30 +51,30 @@ struct plim_pressure {
         usage; /* what the kernel counts against the limit; from LOW on less what it drops itself */
     uint64_t soft_limit;
     uint64_t hard_limit;
-    uint64_t target; /* bytes asked of this call; UINT64_MAX, of plim_reclaim(), asks for all */
+    uint64_t target; /* bytes asked of this call; UINT64_MAX, from plim_reclaim(), asks for all */
 };
 
-/* Lets go of about p->target bytes and returns how many bytes it let go. Runs on the library's
- * watcher thread, one call at a time, with all signals blocked but those of faults, and about 1 MiB
- * of stack. May allocate, free, block, and add or remove reclaimers. Must not throw or longjmp
- * out. */
+/* A reclaimer: lets go of about p->target bytes and returns how many bytes it let go. Runs on the
+ * library's watcher thread, one call at a time, with about 1 MiB of stack and all signals blocked
+ * except those of faults. May allocate, free, block, and add or remove reclaimers. Must not throw
+ * or longjmp out. */
 typedef size_t plim_reclaim_fn(const struct plim_pressure *p, void *arg);
 
-/* Calls fn(p, arg) whenever memory is short at level `from` or above; name (at most 31 bytes are
- * kept) is for people. arg is the caller's and must live until remove returns.
+/* Has fn(p, arg) called whenever memory is short at level `from` or above. A `from` below
+ * PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give is not asked of programs. name (at
+ * most 31 bytes are kept) is for people. arg is the caller's and must live until remove returns.
  * Returns an id >= 0; -EINVAL (fn NULL, bad level), -ENOSPC (64 are in use), -ENOTSUP
- * (PLIMSOLL_THREAD=off). From below PLIM_MEDIUM is the same as PLIM_MEDIUM: what purging can give
- * is not asked of programs. */
+ * (PLIMSOLL_THREAD=off). */
 PLIM_API int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *arg,
                                 enum plim_level from);
 
-/* No call of it begins after this returns. Waits for one that runs, except when called from inside
- * it. -ENOENT: no such id. */
+/* After this returns, no call of the reclaimer begins. Waits for one that runs, except when called
+ * from inside it. -ENOENT: no such id. */
 PLIM_API int plim_reclaimer_remove(int id);
 
-/* An eventfd that turns readable when the level changes: read 8 bytes, then plim_level(). The
- * library's own: do not close it; the same one each time, made by the first call. A forked child
- * asks for its own; closed on exec. Returns it, or -EMFILE. */
+/* Returns an eventfd that turns readable when the level changes (read 8 bytes, then call
+ * plim_level()), or -EMFILE. The first call makes it, later ones return the same. It is the
+ * library's own: do not close it. It is closed on exec; a forked child asks for its own. */
 PLIM_API int plim_pressure_fd(void);
 
 struct plim_stats {
@@ -97,7 +97,7 @@ struct plim_stats {
 };
 
 /* Fills at most s->size bytes and sets s->size to what it filled. -EINVAL: size under 8. In a
- * forked child what is counted begins at 0. */
+ * forked child the counters begin at 0. */
 PLIM_API int plim_stats(struct plim_stats *s);
 
 struct plim_limits {
@@ -106,29 +106,29 @@ struct plim_limits {
     uint32_t cpus;           /* as plim_cpus() */
     uint64_t hard;           /* memory.max or its like, the smallest from the own cgroup up */
     uint64_t high;           /* memory.high, likewise */
-    uint64_t soft;           /* what is aimed at, for what binds */
+    uint64_t soft;           /* the soft limit of what binds: a cgroup, the machine, the process */
     char path[256];          /* own memory cgroup as a directory, cut if longer; "" if none */
 };
 PLIM_API int plim_limits(struct plim_limits *l);
 
-/* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. It stays below the hard one. Unlike
- * PLIMSOLL_LIMIT and plimsoll ctl it has no least value: 1 is one byte. */
+/* Sets the soft limit; 0 goes back to what PLIMSOLL_LIMIT says. The soft limit stays below the hard
+ * one. Unlike with PLIMSOLL_LIMIT and plimsoll ctl there is no least value: 1 is one byte. */
 PLIM_API int plim_set_limit(uint64_t bytes);
 
-/* Purges free pages, then those in the middle of slabs and, if that is not enough, has reclaimers
- * called, those from PLIM_CRITICAL at that level only; waits for them at most 1 s. From inside a
- * reclaimer it only purges. Returns the bytes given back to the kernel, also on account of others
- * who call it at the same time. */
+/* Purges free pages, then those in the middle of slabs. If that is not enough it has reclaimers
+ * called (those from PLIM_CRITICAL only at that level) and waits for them at most 1 s. From inside
+ * a reclaimer it only purges. Returns the bytes given back to the kernel, including those on
+ * account of others who call it at the same time. */
 PLIM_API uint64_t plim_reclaim(uint64_t bytes);
 
 /* CPUs that can be used at once: min(affinity, cgroup quota rounded up), or PLIMSOLL_CPUS. At
  * least 1. For sizing pools of threads. The quota is followed while the program runs, the affinity
- * is as found at start; with PLIMSOLL=off the affinity alone. */
+ * is as found at start. With PLIMSOLL=off the affinity alone counts. */
 PLIM_API unsigned plim_cpus(void);
 
 /* Writes a heap profile that jeprof reads, see plimsoll(7). Needs PLIMSOLL_HEAP_PROFILE, or
- * profiling in MALLOC_CONF: -ENOTSUP without; -EIO: the file could not be written. path NULL is
- * -EINVAL. */
+ * profiling in MALLOC_CONF. -ENOTSUP: neither is on; -EIO: the file could not be written; -EINVAL:
+ * path is NULL. */
 PLIM_API int plim_heap_profile(const char *path);
 
 #if defined(PLIM_OPTIONAL)

@@ -5,14 +5,15 @@
  *       return cache.shrink(p.target);
  *   });
  *
- * Everything here also works where the library is absent, if PLIM_OPTIONAL is defined before the
- * include: then level() is PLIM_NORMAL, cpus() what the standard library says, and a reclaimer is
- * never called. Nothing here throws but what is said to. See plimsoll.h for what the calls do.
+ * If PLIM_OPTIONAL is defined before the include, everything here also works where the library is
+ * absent: then level() is PLIM_NORMAL, cpus() is what the standard library says, and a reclaimer is
+ * never called. Nothing here throws unless its comment says so. See plimsoll.h for what the calls
+ * do.
  */
 #ifndef PLIMSOLL_HPP
 #define PLIMSOLL_HPP
 
-/* For C++ the names of structs and of their functions meet in one scope, as those of stat(2) do. */
+/* In C++ a struct and a function of the same name share one scope, as with stat(2). */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 #include <plimsoll.h>
@@ -68,15 +69,16 @@ inline std::uint64_t reclaim(std::uint64_t bytes) noexcept
  * A callback that is registered for as long as the object lives.
  *
  * The callback runs on the library's watcher thread: lock what it shares with other threads. Once
- * the destructor, reset() or an assignment returns, it does not run any more and will not again;
- * they wait for a call that is running, so do not hold then a lock that the callback takes. Called
- * from inside the callback itself they do not wait, and what the callback captured lives until it
- * returns. Declare the object after what the callback uses, so that it goes first.
+ * the destructor, reset() or an assignment has returned, the callback does not run and will not run
+ * again. They wait for a running call, so do not call them while holding a lock that the callback
+ * takes. Called from inside the callback itself they do not wait, and what the callback captured
+ * lives until it returns. Declare the object after what the callback uses, so that it goes first.
  *
- * An exception ends in here: the library is C. It counts as a call that freed nothing, and in
- * exceptions().
+ * An exception of the callback ends in here, as the library is C. Such a call counts as one that
+ * freed nothing, and in exceptions().
  *
- * Objects can be moved, while calls run too, but like any object not used by two threads at once.
+ * Objects can be moved, even while calls run, but as with any object no two threads may use one at
+ * the same time.
  */
 class reclaimer
 {
@@ -126,7 +128,7 @@ class reclaimer
      * ENOTSUP (PLIMSOLL_THREAD=off), ENOSPC (too many), EINVAL (empty callback, bad level). */
     int error() const noexcept { return id_ >= 0 ? 0 : -id_; }
 
-    /* Calls that ended by an exception. */
+    /* How many calls ended by an exception. */
     unsigned long exceptions() const noexcept
     {
         return state_ ? state_->exceptions.load(std::memory_order_relaxed) : 0;
@@ -152,8 +154,8 @@ class reclaimer
 
     static std::size_t call(const plim_pressure *p, void *arg) noexcept
     {
-        /* Keeps it alive if the callback ends the reclaimer. Nobody else can at this moment: they
-         * wait for this call. */
+        /* Keeps the state alive if the callback itself ends the reclaimer. Nobody else can end it
+         * now: they wait for this call. */
         const std::shared_ptr<state> own = static_cast<state *>(arg)->shared_from_this();
         PLIM_TRY
         {

@@ -7,7 +7,7 @@ static const uint64_t hysteresis_percent = 5;
 static const uint64_t watch_far_ns = NS_PER_S;
 static const uint64_t watch_near_ns = 100 * NS_PER_MS;
 static const uint64_t watch_line_ns = 20 * NS_PER_MS;
-/* How far others may get within watch_far_ns. */
+/* What others may take within watch_far_ns. */
 static const uint64_t grown_meanwhile = GiB;
 /* Free pages worth a watcher's wake-up. */
 static const uint64_t dirty_worth = 2 * MiB;
@@ -34,8 +34,7 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
     g->budget_ns = governor_budget_most(g);
 }
 
-/* What was said of another limit, changed since or of another cgroup, does not hold for this one.
- */
+/* No hysteresis once the limit has changed or another cgroup's binds: the old level was its. */
 static enum plim_level next_level(const struct governor *g, const struct limits *l, uint64_t usage)
 {
     const uint64_t begins[] = {
@@ -49,8 +48,8 @@ static enum plim_level next_level(const struct governor *g, const struct limits 
     return at;
 }
 
-/* What threads cache is in use for the kernel. Emptying it costs each thread some microseconds and
- * the locks of the arenas, so the more rarely the farther the limit. */
+/* To the kernel thread caches are in use. Emptying them costs each thread some microseconds and the
+ * locks of the arenas, so it is done the more rarely the farther the limit is. */
 static bool flush_due(const struct governor *g, const struct governor_input *in)
 {
     uint64_t projected = projected_usage(in);
@@ -60,7 +59,8 @@ static bool flush_due(const struct governor *g, const struct governor_input *in)
     return projected >= in->limits.low && in->now_ns - g->flushed_ns >= every;
 }
 
-/* Notes whether the heap has changed; returns for how long nothing has been allocated either. */
+/* Notes whether the heap has changed; returns for how long it has not, and no allocating thread has
+ * looked. */
 static uint64_t note_idle(struct governor *g, const struct governor_input *in)
 {
     bool changed = in->committed != g->looked_committed || in->active != g->looked_active;
@@ -84,7 +84,8 @@ static bool company_may_come(const struct governor_input *in)
     return has_company(in) && room_may_go(in);
 }
 
-/* A burst of theirs may, within a second, need what a heap of that size holds or may free. */
+/* Within a second a burst of others may need the `bytes` that a heap of this size holds or may
+ * free. */
 static bool burst_may_need(const struct governor_input *in, uint64_t bytes)
 {
     return in->limits.source == LIMITS_CGROUP && room_may_go(in) &&
@@ -102,7 +103,7 @@ static bool idle_purge_due(const struct governor *g, const struct governor_input
            idle_ns >= after_ns;
 }
 
-/* Once in a while a purge tries for the pages that it has not got before. */
+/* Once in a while a purge also tries for the pages that earlier ones did not get. */
 static uint64_t purge_due(const struct governor *g, const struct governor_input *in,
                           uint64_t idle_ns)
 {
@@ -154,9 +155,9 @@ static bool matters(const struct governor_input *in)
     return committed >= share || (committed >= 4 * MiB && in->usage >= in->limits.hard / 2);
 }
 
-/* A burst of frees shows in no count of pages taken, nor does what others take: who has free pages
- * must look by himself, where all room may be gone by the watcher's next look, or where there is
- * none. */
+/* The count of pages taken shows neither a burst of frees nor what others take. So freeing threads
+ * look as well, where all room may be gone by the watcher's next look, or where the watcher
+ * sleeps. */
 static uint64_t look_freed(const struct governor *g, const struct governor_input *in,
                            uint64_t purge, bool dormant)
 {
@@ -193,9 +194,9 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
     return wanted || burst || (half && (active || listened_to(in))) ? watch_near_ns : watch_far_ns;
 }
 
-/* Half of the room up to the wall: behind it threads would get past one look after the other, each
- * time by half of what is left. And half a step: who looks may get no CPU for long, and the limit
- * be lowered in that time. */
+/* Half of the room up to the wall, not to the limit: there threads would get past one look after
+ * the other, each time by half of what is left. And half a step at most: the thread that looks may
+ * get no CPU for long, and the limit may be lowered in that time. */
 uint64_t governor_meanwhile(const struct governor_input *in)
 {
     uint64_t promised = u64_less(in->granted, in->committed) + in->request;

@@ -8,7 +8,7 @@
 
 #include "governor.h"
 
-/* More than this makes a thread wait for 5 ms and longer; under large limits the next look comes
+/* Purging more than this keeps a thread for 5 ms or longer; under large limits the next look comes
  * before that much can be used up. */
 static const uint64_t purge_at_once = 64 * MiB;
 
@@ -24,9 +24,8 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* Reclaimers are asked for what purging cannot give. Page cache on its way counts: growth must end
- * before it comes to that, and what others take meanwhile needs the same room below as without it.
- */
+/* Usage that purging cannot lower, so that reclaimers are asked. Page cache on its way counts:
+ * growth must end that much earlier, and what others take meanwhile needs the same room as ever. */
 static inline uint64_t needed(const struct governor_input *in)
 {
     uint64_t used = governor_in_use(in) + in->on_the_way;
@@ -39,14 +38,14 @@ static inline uint64_t resident(const struct governor_input *in)
     return u64_less(in->committed, in->absent);
 }
 
-/* Under a large limit a heap looks as it grows: the limit may be lowered to an eighth above what is
- * used. */
+/* A fraction of the heap. Under a large limit looks follow the heap's growth, as the limit may be
+ * lowered to an eighth above what is used. */
 static inline uint64_t grown_by(const struct governor_input *in, unsigned parts)
 {
     return u64_max(resident(in), 32 * MiB) / parts;
 }
 
-/* Others take besides, by what the kernel counts. */
+/* By the kernel's count others use much of the room as well. */
 static inline bool others_take(const struct governor_input *in)
 {
     return resident(in) + resident(in) / 4 < in->usage;
@@ -71,8 +70,8 @@ static inline uint64_t pass_worth(uint64_t hard)
     return purge_worth(hard) / 2;
 }
 
-/* To ask of reclaimers, as far as no holes serve instead; 0: nothing worth a pass, and nobody waits
- * for one. */
+/* Bytes to ask of reclaimers, holes in slabs not yet taken off; 0: nothing worth a pass, and nobody
+ * waits for one. */
 static inline uint64_t reclaimable_share(const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
@@ -95,21 +94,21 @@ static inline bool shares_room(const struct governor_input *in)
     return has_company(in) && in->usage >= in->limits.hard / 2;
 }
 
-/* Free pages that we may keep from them: only we can give them back, and may get no CPU when they
- * are needed. Nothing from the line on where purging starts, below it our part of the room. */
+/* Free pages that we may keep from others: only we can give them back, and we may get no CPU when
+ * they are needed. From LOW on nothing, below it our part of the room. */
 static inline uint64_t free_allowance(const struct governor_input *in)
 {
     return own_share(in, u64_less(in->limits.low, in->usage + possible_request(in)));
 }
 
-/* The kernel counts in batches and other threads allocate meanwhile: the last stretch is no room.
- */
+/* The wall: from here on there is no room. The kernel counts in batches and other threads allocate
+ * meanwhile, so the last stretch cannot be used. */
 static inline uint64_t wall(const struct limits *l)
 {
     return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
 }
 
-/* Growth comes to its end earlier: what is on its way from a disk cannot make room for it. */
+/* Growth ends earlier: page cache on its way from a disk cannot make room for it. */
 static inline uint64_t growth_wall(const struct governor_input *in)
 {
     return u64_less(wall(&in->limits), in->on_the_way);
@@ -123,8 +122,8 @@ static inline bool may_swap(const struct governor_input *in)
            in->swap_room >= possible_request(in);
 }
 
-/* From here on the budget may be overdrawn: bursts stay close to the soft limit, and the level does
- * not turn critical on account of free pages. */
+/* From this usage on the budget may be overdrawn: bursts stay close to the soft limit, and free
+ * pages alone do not make the level critical. */
 static inline uint64_t overdraft_line(const struct limits *l)
 {
     return l->soft + (l->critical - l->soft) / 4;
@@ -143,29 +142,30 @@ static inline uint64_t projected_usage(const struct governor_input *in)
     return in->usage + u64_min(request, UINT64_MAX - in->usage);
 }
 
-/* Pages that were allocated and not touched yet are in committed and not in usage, and nothing
- * announces their being touched: the free pages whose room they will need go before. */
+/* Usage once all that is committed is touched. Pages allocated but not touched yet are in committed
+ * and not in usage, and nothing announces the touch: the free pages whose room they will need have
+ * to go before it. */
 static inline uint64_t foreseen(const struct governor_input *in)
 {
     uint64_t promised = u64_less(in->granted, in->absent);
     return u64_max(in->usage, u64_max(resident(in), promised)) + possible_request(in);
 }
 
-/* The share of two seconds. Twice that may be overdrawn, so that any two seconds see four times the
- * cap at most. */
+/* Two seconds' worth of the cap. Twice that may be overdrawn, so that any two seconds see four
+ * times the cap at most. */
 static inline int64_t governor_budget_most(const struct governor *g)
 {
     return (int64_t)u64_share(2 * NS_PER_S, g->reclaim_cpu, 100 * 1000);
 }
 
-/* Whether reclaimers may be asked. `step` bytes from here on the heap would look again. */
+/* Whether reclaimers may be asked again. `step`: bytes until the next look. */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step);
 /* How long the thread that looks is to wait; `usage`: what the purge will leave. */
 uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
                             const struct governor_decision *d, uint64_t usage);
 /* Whether free pages should become one run with their neighbours at once. */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near);
-/* Takes down how pages in use go and come. */
+/* Notes how pages in use fall and rise again. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in);
 /* Free pages that may be kept from others who share the room. */
 uint64_t governor_kept(const struct governor *g, const struct governor_input *in);

@@ -5,9 +5,10 @@
 /* Between passes that give too little: at first, and at most. */
 static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
-static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* where there is need */
-/* What is still in reach waits for them so long: under a CPU quota the watcher may get its turn
- * only in the next period of 100 ms, or the one after it. */
+static const uint64_t pass_wait_urgent_ns =
+    500 * NS_PER_MS; /* at most, for a request or as rest_ns */
+/* How long threads wait for a pass that is due: under a CPU quota the watcher may get its turn only
+ * in the next period of 100 ms, or the one after it. */
 static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
 static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
@@ -33,20 +34,20 @@ static uint64_t room_below_limit(const struct governor_input *in)
     return u64_less(in->limits.hard, governor_in_use(in));
 }
 
-/* Passes that gave nothing, or what may have gone without them, take a tenth of the time at most.
- */
+/* When the rest after the last pass is over: passes that gave nothing, or only what may have gone
+ * without them, take a tenth of the time at most. */
 static uint64_t rested(const struct governor *g)
 {
     return g->freed_ns + g->rest_ns;
 }
 
 /*
- * Who gave little is asked again after a wait. Or before that, by a program that goes on towards
- * the kill: reclaimers may have been busy, with a lock that a long query held, and what they could
- * not give then may be all that keeps it alive now. So they are where the room has become smaller
- * by a step, or has come to an end, but for a tenth of the time at most; and for a request that
- * does not fit. What that takes may never be touched: such passes have a wait of their own, which
- * doubles too, but not for long.
+ * Reclaimers that gave little are asked again after a wait, or earlier where the program goes on
+ * towards a kill: they may have been busy, with a lock that a long query held, and what they could
+ * not give then may be all that keeps the program alive now. So they are asked where the room has
+ * shrunk by a step or has come to its end, but for a tenth of the time at most; and for a request
+ * that does not fit. What such a request takes may never be touched, so passes for it have a wait
+ * of their own, which doubles too, but not for long.
  */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
 {
@@ -74,8 +75,8 @@ void governor_pass_done(struct governor *g, const struct governor_pass *pass)
     g->rest_ns = u64_clamp(9 * pass->took_ns, pass_wait_min_ns, pass_wait_urgent_ns);
     g->overhead = u64_less(pass->used_before, pass->live_before);
     if (pass->asked == 0)
-        return; /* it tells nothing of those that are wanted here */
-    /* Of what another thread freed, who says that it is his doing is believed. */
+        return; /* it tells nothing of passes that decisions ask for */
+    /* What other threads freed counts as the reclaimers' doing where they say so. */
     bool frees = pass->freed >= u64_min(little, pass_worth(g->hard)) ||
                  (gave >= little && pass->said >= little);
     bool useless = !frees && gave < little;
@@ -106,7 +107,7 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
-    /* In a moment the kernel can drop it. */
+    /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
     bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !read && !(critical && reclaimers))

@@ -3,13 +3,13 @@
 
 /* What a program can touch between two looks of the watcher, at 1 GiB a second. */
 static const uint64_t unseen_growth = 128 * MiB;
-/* Pages that another thread is about to give back are gone by then. */
+/* Pages that another thread is just giving back are gone after this time. */
 static const uint64_t in_hands_ns = 100 * NS_PER_MS;
 
 /* Pages that come back within so long, or twice that, are worth keeping. */
 static const uint64_t tide_spell_ns = 300 * NS_PER_MS;
 
-/* Less than this tells nothing about a purge. */
+/* Amounts below this tell nothing about a purge. */
 static const uint64_t missing_worth = 512 * KiB;
 
 /* What a purge leaves free below the line where purging starts: until that is used up, none is due.
@@ -20,7 +20,7 @@ static uint64_t spare(const struct limits *l)
 }
 
 /* By four fifths of the cap: with the six seconds' worth of it that may be saved up and overdrawn,
- * any 30 s keep to it. */
+ * any 30 s keep to the cap. */
 void governor_refill(struct governor *g, uint64_t now_ns)
 {
     uint64_t passed = u64_min(u64_less(now_ns, g->budget_at_ns), 60 * NS_PER_S);
@@ -41,8 +41,8 @@ uint64_t governor_stuck(const struct governor *g, uint64_t dirty)
     return u64_min(g->stuck, dirty);
 }
 
-/* Nearly nothing was had, time and again: not on account of other threads, which give back or reuse
- * at the same time. */
+/* Purges have got next to nothing for a while. A single one may fall short only because other
+ * threads give back or reuse pages at the same time. */
 static bool gives_nothing(struct governor *g, const struct governor_purged *p)
 {
     bool first = g->short_since_ns == 0 || p->now_ns - g->short_since_ns >= 2 * NS_PER_S;
@@ -71,8 +71,8 @@ void governor_purge_done(struct governor *g, const struct governor_purged *p)
     }
 }
 
-/* They may even go past the limit before the next look: usage near it, and more committed than fits
- * below it. */
+/* Pages being touched may carry usage past the limit before the next look: usage is near it, and
+ * more is committed than fits below it. */
 static bool may_pass_unseen(const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
@@ -81,7 +81,8 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
-/* The heap grows though much of it is free. Nothing begins as the watcher looks. */
+/* The heap grows though much of it is free. A look of the watcher's can only end this, not begin
+ * it. */
 static bool grows_beside(struct governor *g, const struct governor_input *in)
 {
     uint64_t much = in->committed / (g->coalesces ? 16 : 8);
@@ -94,9 +95,9 @@ static bool grows_beside(struct governor *g, const struct governor_input *in)
 
 /*
  * Free pages beside which a heap grows do not fit what it asks for; joined they do, which costs
- * less than fresh pages. So they are near the limit, where fresh ones are paid for twice. Without a
- * watcher they are not: jemalloc does not give large runs back at once then, and nobody would see
- * that they are not used.
+ * less than fresh pages. Near the limit they are joined in any case, since fresh pages are paid for
+ * twice there. Without a watcher they are not: joined runs are not given back at once, however
+ * large, and nobody would see that they lie unused.
  */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near)
 {
@@ -105,8 +106,8 @@ bool governor_coalesces(struct governor *g, const struct governor_input *in, boo
     return g->coalesces;
 }
 
-/* What was in use, was freed and is in use again counts as coming back; what grows beyond all that
- * was before, or was freed once, does not. */
+/* What was in use, was freed and is in use again counts as coming back; growth beyond the former
+ * crest, or what was freed once, does not. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in)
 {
     uint64_t passed = u64_less(in->now_ns, g->spell_ns);
@@ -122,8 +123,8 @@ void governor_watch_tide(struct governor *g, const struct governor_input *in)
         g->crest = g->trough = in->active;
 }
 
-/* Its share; or, clear of the line where purging starts, what it would soon take again at the cost
- * of as many page faults, for as long as somebody looks who sees that it does not. */
+/* Our share of the room; or, well below LOW, what the heap would soon take again at the cost of as
+ * many page faults, provided that a watcher is there to see when it does not. */
 uint64_t governor_kept(const struct governor *g, const struct governor_input *in)
 {
     uint64_t tide = u64_max(g->came_back, g->came_back_before);
@@ -147,11 +148,11 @@ static uint64_t foreseen_purge(const struct governor *g, const struct governor_i
 }
 
 /*
- * Free pages to give back. Below the critical line only as much as brings usage under the line
- * where purging starts, within the CPU budget or, just past the soft limit, with what may be
- * overdrawn of it: what stays is reused without page faults; where others share the room, all
- * beyond what may be kept from them. Past the critical line, or where what is committed leads
- * there, a kill is near: whatever it costs, but still no more than leads back below the soft limit.
+ * Free pages to give back. Below CRITICAL only as much as brings usage under LOW, within the CPU
+ * budget or, just past the soft limit, by overdrawing it: what stays is reused without page faults.
+ * Where others share the room, all beyond what may be kept from them. From CRITICAL on, or where
+ * what is committed leads there, a kill is near: whatever it costs, but still no more than leads
+ * back below the soft limit.
  */
 uint64_t governor_purge(const struct governor *g, const struct governor_input *in)
 {

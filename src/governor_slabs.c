@@ -5,22 +5,22 @@
  */
 #include "governor_internal.h"
 
-/* What is free on which pages is found out by looking: at a 64th of one CPU at most a round is made
- * now and then whatever has become free. */
+/* Only a search tells which pages are free: so now and then a round is made however little has
+ * become free, at a 64th of one CPU at most. */
 static const uint64_t again_after_ns = 5 * NS_PER_S;
 static const uint64_t again_cost = 64;
-/* After a round that was not worth it the next one waits for so many times what it took, unless
+/* After a round that was not worth it the next one waits for this many times its CPU time, unless
  * much has become free. */
 static const uint64_t fruitless_cost = 16;
 
-/* Free blocks in memory of which it is not known that they cannot be given back. */
+/* Free blocks in memory, less those known not to be returnable. */
 static uint64_t hopeful(const struct governor *g)
 {
     return u64_less(u64_less(g->slabs_free, g->slabs_absent), g->slabs_kept);
 }
 
-/* Blocks are handed out where there are no pages as well: which ones is not known, so all that went
- * are taken for such, also by a round that has been there already. */
+/* Blocks on absent pages are handed out as well. Which ones is not known, so all that went are
+ * taken for such, also in what the present round has counted. */
 void governor_slabs_read(struct governor *g, uint64_t free)
 {
     uint64_t went = u64_less(g->slabs_free, free);
@@ -31,7 +31,7 @@ void governor_slabs_read(struct governor *g, uint64_t free)
     g->slabs_kept = u64_min(g->slabs_kept, u64_less(free, g->slabs_absent));
 }
 
-/* Worth a round over all slabs is so much that has become free since the last one. */
+/* A round over all slabs is worth it once this much has become free since the last one. */
 static uint64_t round_worth(const struct governor_input *in)
 {
     return in->limits.hard / 64;
@@ -50,9 +50,9 @@ static bool round_due(const struct governor *g, const struct governor_input *in)
     return again_due(g, in) || much || (hope && in->now_ns >= g->slabs_next_ns);
 }
 
-/* After free pages, which cost less, and before reclaimers, which cost the program something; but
- * what those free is for what is allocated next, so where there are any only what is critical
- * counts. */
+/* After free pages, which cost less, and before reclaimers, which cost the program something. But
+ * where there are reclaimers only from CRITICAL on: what they free in slabs is for what is
+ * allocated next. */
 uint64_t governor_slabs(struct governor *g, const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
@@ -91,8 +91,8 @@ void governor_slabs_done(struct governor *g, const struct governor_slabs_given *
         end_round(g, given);
 }
 
-/* Near the line what a thread can touch within a millisecond is a few MiB. Far from it only what is
- * more than the heap may grow by unseen: the limit of a cgroup may be lowered. */
+/* Near LOW every millisecond, in which a thread can touch a few MiB. Far from it only where more
+ * may come back than the heap may grow by unseen: a cgroup's limit may be lowered. */
 uint64_t governor_slabs_look_ns(const struct governor_input *in)
 {
     if (in->absent < purge_worth(in->limits.hard))

@@ -14,8 +14,8 @@
 
 struct admit admit = {.low_at = UINT64_MAX};
 
-/* Takes of the room that the look under way leaves, if it is enough for this request as well. Small
- * requests show in the count as soon as they matter. */
+/* Takes this request's share of the room that threads have while a look is under way; false: too
+ * little is left. Small requests show in the count of pages as soon as they matter. */
 static bool take_meanwhile(size_t size)
 {
     uint64_t need = size >= LARGE_REQUEST ? size : 0;
@@ -30,15 +30,16 @@ static bool take_meanwhile(size_t size)
     return true;
 }
 
-/* While others take from the same room, so many free pages are looked at so often. */
+/* While others take from the same room, a look is due at this interval as long as this much is
+ * free. */
 static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
-/* A thread allocates so much from one jemalloc event to the next. */
+/* What a thread allocates between two of jemalloc's events. */
 static const uint64_t refilled_bytes = 64 * KiB;
-/* Most of that is nothing but reuse: no look that soon after another. */
+/* Most of that is nothing but reuse: no look on its account sooner than this after another. */
 static const uint64_t refilled_pause_ns = NS_PER_MS / 4;
 
-/* What other threads are to do after a look. */
+/* What follows a look, on other threads above all. */
 static void after_look(const struct governor_input *in, const struct governor_decision *d)
 {
     control_notice();
@@ -54,7 +55,7 @@ static void after_look(const struct governor_input *in, const struct governor_de
         watcher_wake_by(in->now_ns + d->watch_after_ns);
 }
 
-/* There is no watcher to see what is left after the purge. */
+/* Without a watcher this thread judges what will be left after the purge. */
 static void meets(const struct governor_input *in, const struct governor_decision *d)
 {
     struct governor_input after = *in;
@@ -88,7 +89,7 @@ static bool look_due(size_t size)
     return d.hold_ns > 0 || d.no_room ? at_limit_admit(size, progress, &d) : true;
 }
 
-/* Of a thread that is not inside yet, from the middle of its own work. */
+/* For a thread that is not inside yet and may be in the middle of anything. */
 static int visit_begin(void)
 {
     thread_state.inside = true;
@@ -107,7 +108,7 @@ static void flush(void)
     arenas_flush_thread_cache();
 }
 
-/* A look was due, and is not any more: pages have been given back before anybody came by. */
+/* A look was due and no longer is: pages were given back before any thread came by. */
 static void reopen(void)
 {
     if (gate_stops(0) && atomic_load_explicit(&look.level, memory_order_relaxed) == PLIM_NORMAL)
@@ -140,8 +141,8 @@ void admit_flush(void)
     visit_end(saved_errno);
 }
 
-/* Much more is free than at the last look, or others may have used up since what room there was.
- * Call with the look lock held. */
+/* Much more is free than at the last look, or others may have used up the room since. Call with the
+ * look lock held. */
 static bool freed_due(void)
 {
     uint64_t free = arenas_free();
@@ -168,8 +169,8 @@ void admit_freed(void)
     visit_end(saved_errno);
 }
 
-/* All of it may be pages that were given back: others stop for a look that is under way as if it
- * had been committed. */
+/* All of it may be pages that were given back and have returned. So it counts towards stop_at as if
+ * it had been committed. */
 void admit_refilled(void)
 {
     uint64_t pause_ns = atomic_load_explicit(&admit.look_refilled_ns, memory_order_relaxed);

@@ -1,6 +1,6 @@
 /*
- * Where the gate stops an allocating thread: it looks if a look is due, empties its cache if it is
- * to, waits or is refused at the limit.
+ * Where the gate stops an allocating thread: it looks if a look is due, empties its cache if asked
+ * to, and at the limit waits or is refused.
  */
 #ifndef PLIM_ADMIT_H
 #define PLIM_ADMIT_H
@@ -10,20 +10,20 @@
 
 /* What looks leave for allocating threads to go by. */
 struct admit {
-    /* Committed bytes from which they wait for a look that is under way. Set by looks, lowered by
+    /* Committed bytes from which on threads wait for a look under way. Set by looks, lowered by
      * what is granted during one and by what may have come back in slabs. */
     _Atomic uint64_t stop_at;
-    /* Committed bytes with which usage may come to LOW. Set by looks. */
+    /* Committed bytes at which usage may reach LOW. Set by looks. */
     _Atomic uint64_t low_at;
-    /* Bytes of large requests so granted since the last look. */
+    /* Bytes of large requests granted while a look was under way, since the last look. */
     _Atomic uint64_t meanwhile;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. */
     _Atomic uint64_t look_freed;
-    /* After what time they look as they fill slabs, however little is committed; 0: they need not.
-     */
+    /* How old the last look may be for a thread that fills slabs, however little is committed, in
+     * ns; 0: any age. */
     _Atomic uint64_t look_refilled_ns;
     _Atomic uint64_t looked_ns;   /* when the last look was */
-    _Atomic uint32_t flush_epoch; /* raised when they should empty their caches */
+    _Atomic uint32_t flush_epoch; /* raised when threads should empty their caches */
 };
 
 extern struct admit admit PLIM_HIDDEN;
@@ -31,10 +31,10 @@ extern struct admit admit PLIM_HIDDEN;
 /* Requests from here on are judged before they are made, and may be refused. */
 #define LARGE_REQUEST GATE_OPEN
 
-/* Boots, looks if a look is due, waits or refuses at the limit. false: refuse with ENOMEM. Keeps
- * errno. Call with no lock of jemalloc's held. */
+/* Boots, looks if a look is due, waits at the limit. false: refuse with ENOMEM. Keeps errno. Call
+ * with no lock of jemalloc's held. */
 bool admit_request(size_t size);
-/* With so much more, and all that is committed in use, usage may come to LOW. */
+/* With so much more, and all that is committed in use, usage may reach LOW. */
 static inline bool admit_may_come_to_low(uint64_t bytes)
 {
     return account_committed() + bytes >= atomic_load_explicit(&admit.low_at, memory_order_relaxed);
@@ -45,21 +45,21 @@ static inline bool admit_flush_wanted(void)
     return thread_state.flush_epoch !=
            atomic_load_explicit(&admit.flush_epoch, memory_order_relaxed);
 }
-/* Has the calling thread do so. Keeps errno. */
+/* Empties the calling thread's cache. Keeps errno. */
 void admit_flush(void);
 /* Freeing threads are to look once there is much to give back. */
 static inline bool admit_freed_wanted(void)
 {
     return atomic_load_explicit(&admit.look_freed, memory_order_relaxed) != 0;
 }
-/* Has the calling thread do so, if there is. Keeps errno. */
+/* Has the calling thread look, if there is much. Keeps errno. */
 void admit_freed(void);
-/* Memory may come back in slabs, with nothing committed. */
+/* Pages given back in slabs may return, which commits nothing. */
 static inline bool admit_refilled_wanted(void)
 {
     return atomic_load_explicit(&admit.look_refilled_ns, memory_order_relaxed) != 0;
 }
-/* Then a thread says that it has allocated 64 KiB; makes the next look due where it should be. */
+/* Called then by a thread that has allocated 64 KiB: makes the next look due if it should be. */
 void admit_refilled(void);
 
 #endif

@@ -18,14 +18,15 @@ struct at_limit at_limit;
 /* Before a request is refused or the program aborted, reclaimers get this long. */
 static const uint64_t last_resort_ns = NS_PER_S;
 
-/* Who waits with a large request looks so often whether reclaimers are to be asked for it again. */
+/* A thread that waits with a large request looks at these intervals whether reclaimers are to be
+ * asked for it again. */
 static const uint64_t ask_again_ns = 20 * NS_PER_MS;
 
-/* Where waiting was in vain, it is tried again after so long. */
+/* A thread that waited for reclaimers in vain waits for them again after this time. */
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
-/* Sleeps until there is progress since it was `seen`, but not for long; returns what is seen now.
- */
+/* Sleeps until there is progress past what was `seen`, at most for that time; returns what is seen
+ * now. */
 static uint32_t hold_back(uint32_t seen, uint64_t at_most_ns)
 {
     uint64_t start = sys_now_ns();
@@ -40,7 +41,7 @@ void at_limit_progress(void)
     (void)sys_futex_wake(&at_limit.progress, INT32_MAX);
 }
 
-/* On account of a large request: the watcher's looks do not know of it. */
+/* Asks reclaimers on account of a large request, of which the watcher's looks do not know. */
 static void ask_for(const struct governor_decision *d)
 {
     if (d->ask == 0)
@@ -62,7 +63,7 @@ static bool purge_finds_no_room(uint64_t request, struct governor_input *in)
     return d.no_room;
 }
 
-/* And has reclaimers give what they can, for as long as they get; true: all in vain. */
+/* Also has reclaimers give what they can, for last_resort_ns; true: all in vain. */
 static bool try_last_resort(uint64_t request, struct governor_input *in)
 {
     uint64_t start = sys_now_ns(), passed = 0;
@@ -100,8 +101,8 @@ static void abort_at_limit(uint64_t request)
     abort();
 }
 
-/* The program may end by it. A look first, so that page and record know of it. Not in a child of
- * vfork, which has its parent's memory. */
+/* A refusal may end the program: a look first, so that the stats page and the record show it. Not
+ * in a child of vfork, which has its parent's memory. */
 static void tell_of_refusal(uint64_t request)
 {
     char text[200];
@@ -121,16 +122,16 @@ static void tell_of_refusal(uint64_t request)
     record_refused(&runtime.options, now);
 }
 
-/* A reclaimer that sleeps for as long as this thread waits for it may wait for this thread: for a
- * lock that it holds, an interpreter's perhaps. It gets on when this one does. */
+/* Whether a reclaimer slept for as long as this thread waited for it: it may need a lock that this
+ * thread holds, an interpreter's perhaps, and gets on only when this thread does. */
 static bool was_in_vain(uint64_t waited_ns)
 {
     return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_pass_sleeps();
 }
 
-/* The watcher may get no CPU before the kill where many threads want memory at once: who is to wait
- * has some. Not where the watcher's tells more, of what reclaimers gave or in a heap profile; nor
- * in a child of vfork. */
+/* Writes the record on this thread, which is about to wait: where many threads want memory at once
+ * the watcher may get no CPU before the kill. Not where the watcher's record tells more (what
+ * reclaimers gave, a heap profile), nor in a child of vfork. */
 static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
 {
     const struct options *o = &runtime.options;
@@ -163,7 +164,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     thread_state.held--;
 }
 
-/* A reclaimer that allocates would wait for itself, and may be about to free some. */
+/* A reclaimer that allocates passes: it would wait for itself, and may be about to free some. */
 bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d)
 {
     if (reclaimers_inside() && runtime.options.on_limit != ON_LIMIT_FAIL)

@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 
 struct at_limit {
-    _Atomic uint32_t progress; /* counts what may have made room: who waits sleeps on it */
-    _Atomic unsigned held;     /* threads that wait for it */
+    _Atomic uint32_t progress; /* counts what may have made room: waiting threads sleep on it */
+    _Atomic unsigned held;     /* threads that wait for room */
 };
 
 extern struct at_limit at_limit PLIM_HIDDEN;
@@ -25,7 +25,7 @@ static inline uint32_t at_limit_progress_seen(void)
  * request of that size, or nearly none. `progress`: at_limit_progress_seen() before that look.
  * false: refuse it. */
 bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d);
-/* A pass of reclaimers has ended, or a look may have found room: who waits looks again. */
+/* A pass of reclaimers has ended, or a look may have found room: waiting threads look again. */
 void at_limit_progress(void);
 
 #endif

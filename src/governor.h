@@ -143,7 +143,7 @@ struct governor {
 
     uint64_t seen_committed; /* when the watcher last looked */
 
-    uint64_t over_since_ns; /* since when it has stayed over the soft limit; 0: it is not over */
+    uint64_t over_since_ns; /* since when it is over the soft limit without success; 0: not over */
     bool cannot_meet;
     bool coalesces; /* as last decided: free pages are joined as they are freed */
 };
@@ -166,7 +166,7 @@ struct governor_pass {
     uint64_t asked;                   /* by decisions; 0: only the program asked */
     bool for_request;                 /* part of that for a large request */
     uint64_t said;                    /* what reclaimers say that they freed */
-    uint64_t freed;                   /* the same by the heap's count */
+    uint64_t freed;                   /* what their thread freed, by jemalloc's count */
     uint64_t used_before, used_after; /* usage less free pages that a purge would give */
     uint64_t live_before, live_after; /* bytes in live allocations */
 };

@@ -5,8 +5,7 @@
 /* Between passes that give too little: at first, and at most. */
 static const uint64_t pass_wait_min_ns = 20 * NS_PER_MS;
 static const uint64_t pass_wait_max_ns = 30 * NS_PER_S;
-static const uint64_t pass_wait_urgent_ns =
-    500 * NS_PER_MS; /* at most, for a request or as rest_ns */
+static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* at most, for requests and rests */
 /* How long threads wait for a pass that is due: under a CPU quota the watcher may get its turn only
  * in the next period of 100 ms, or the one after it. */
 static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;

@@ -15,7 +15,7 @@
 
 struct look look;
 
-/* From a large request's being granted to its pages' being committed, at most. */
+/* Between the grant of a large request and the commit of its pages, at most. */
 static const uint64_t granted_for_ns = 10 * NS_PER_MS;
 
 struct look_turn look_begin(uint64_t within_ns)
@@ -72,7 +72,7 @@ void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
     look.granted_ns = now;
 }
 
-/* Arenas that are new would else count as free. */
+/* New arenas are found first: their pages in use would count as free otherwise. */
 static void measure(uint64_t request, bool may_block, struct arenas_pages *pages,
                     struct usage_sample *sample)
 {
@@ -143,8 +143,8 @@ static void log_look(const struct governor_input *in, const struct governor_deci
     log_line(LOG_DEBUG, text);
 }
 
-/* How far other threads may go on while this look lasts; then they wait for it. So much of it has
- * been taken already where no count shows it. */
+/* How far other threads may go on while this look lasts; then they wait for it. `taken`: bytes of
+ * that already taken where no count shows them. */
 static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
 {
     uint64_t stop_at = u64_less(in->committed + governor_meanwhile(in), taken);
@@ -203,12 +203,13 @@ bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
     return true;
 }
 
-/* Below LOW, as read last, and when: the time is released after it. */
+/* The room below LOW as last read, and when: the time is stored last, with release. */
 static struct {
     _Atomic uint64_t bytes, read_ns;
 } room;
 
-/* Free pages do not count; where some of them are not in memory, all that is in use does. */
+/* Free pages do not count as used. As some of them may not be in memory, at least the pages in use
+ * do. */
 static uint64_t read_room(uint64_t request)
 {
     struct usage_sample sample;

@@ -19,8 +19,8 @@ struct look {
     uint64_t refreshed_ns;
     uint64_t granted;    /* committed bytes once the large requests granted lately are served */
     uint64_t granted_ns; /* when the last of them was */
-    uint64_t slabs_counted_ns, slabs_cost_ns; /* free blocks: when they were, what it took */
-    /* Written under it, read by all. Relaxed: as of the last look. */
+    uint64_t slabs_counted_ns, slabs_cost_ns; /* counting free blocks: when last, its CPU time */
+    /* Written under the lock, read by all. Relaxed: as of the last look. */
     _Atomic uint64_t used;
     _Atomic uint32_t level;
     _Atomic uint32_t cannot_meet;
@@ -34,23 +34,23 @@ static inline uint64_t look_usage(void)
     return atomic_load_explicit(&look.used, memory_order_relaxed);
 }
 
-/* An allocating thread waits so long for a look: its holder only reads and purges, but it may have
- * been preempted. */
+/* An allocating thread waits this long for the look lock: its holder only reads and purges, but may
+ * have been preempted. */
 static const uint64_t look_wait_ns = NS_PER_S;
 
-/* A turn at what the look lock guards: whether it was had, and whether the thread was inside
- * before. */
+/* A turn at what the look lock guards: whether the lock was taken, and whether the thread was
+ * inside (thread_state.inside) before. */
 struct look_turn {
     bool had, was_inside;
 };
-/* The look lock, and no other way to it. The thread is inside from before it is taken until it is
- * given back: what it allocates meanwhile passes through (hooks of the program's own may), and
- * signal handlers may fork where no lock of jemalloc's is held. 0: only if it is to be had at once;
- * UINT64_MAX: for ever. */
+/* Takes the look lock; there is no other way to it. The thread counts as inside from before the
+ * lock is taken until it is given back: what it allocates meanwhile passes through (hooks of the
+ * program's own may allocate), and signal handlers may fork where no lock of jemalloc's is held. 0:
+ * do not wait; UINT64_MAX: wait for ever. */
 struct look_turn look_begin(uint64_t within_ns);
-/* None to be had at once where the thread has it: a signal handler came between. */
+/* The same, but does not wait where this thread holds the lock: a signal handler came between. */
 struct look_turn look_begin_unless_own(uint64_t within_ns);
-/* Nothing, where it was not had. */
+/* Does nothing where the lock was not taken. */
 void look_end(struct look_turn turn);
 
 /* One look. `request` bytes are about to be allocated. Call with the lock held. */
@@ -59,14 +59,14 @@ void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
 /* One look of an allocating thread, or of a caller's; false: no turn within the time. */
 bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
                struct governor_decision *ret);
-/* Whether so much more would leave usage below LOW, had all free pages gone: reads it, unless
- * somebody has a moment ago, and decides nothing. */
+/* Whether so many bytes more would leave usage below LOW, had all free pages gone. Reads usage,
+ * unless somebody has a moment ago, and decides nothing. */
 bool look_fits_below_low(uint64_t bytes);
-/* A request of so many bytes was let through: what it will have committed shows in no count before
- * it is served. Call with the lock held. */
+/* A request of so many bytes was let through: no count shows what it will commit before it is
+ * served. Call with the lock held. */
 void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
-/* Says so when the limit cannot be met, or can be again, as of that look. Call with the lock held.
- */
+/* Logs when, as of that look, the limit cannot be met or can be met again. Call with the lock
+ * held. */
 void look_meets(const struct governor_input *in);
 /* "usage ..., soft limit ..., hard limit ...": usage as of the last look. */
 void look_fmt_standing(struct fmt *f, const struct limits *limits);

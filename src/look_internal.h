@@ -7,8 +7,8 @@
 /* Gives back so much of the free pages, or all; returns the bytes that went. Call with the lock
  * held. */
 uint64_t look_give_back(uint64_t bytes);
-/* Pages in the middle of slabs, by a decision of their own: with them gone usage is what the other
- * decisions are made on. Call with the lock held. */
+/* Gives back pages in the middle of slabs, as a decision of its own says, and takes them off
+ * in->usage, by which the other decisions are made. Call with the lock held. */
 void look_drop_slabs(struct governor_input *in);
 
 #endif

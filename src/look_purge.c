@@ -58,8 +58,8 @@ static struct slabs_given purge_slabs(uint64_t bytes)
     return given;
 }
 
-/* Until so many bytes have gone, or all slabs have been seen from wherever the last round was: a
- * turn of a millisecond at a time. */
+/* Until so many bytes have gone or all slabs have been seen, the rest of the round under way
+ * besides: the lock is taken for a millisecond at a time. */
 static uint64_t purge_all_slabs(uint64_t bytes)
 {
     uint64_t freed = 0;
@@ -74,7 +74,7 @@ static uint64_t purge_all_slabs(uint64_t bytes)
         if (given.left_alone)
             break;
     }
-    account_look_now(); /* which knows that they may come back */
+    account_look_now(); /* a look sets how soon refilled slabs are noticed */
     return freed;
 }
 
@@ -91,8 +91,8 @@ uint64_t look_purge(uint64_t bytes)
     return freed < bytes ? freed + purge_all_slabs(bytes - freed) : freed;
 }
 
-/* Counting them takes jemalloc 10 us an arena: a 64th of one CPU at most, an eighth where a kill is
- * near. */
+/* Counting free blocks takes jemalloc 10 us an arena: a 64th of one CPU at most, an eighth where a
+ * kill is near. */
 static void count_slabs(const struct governor_input *in)
 {
     uint64_t used = governor_undroppable(in);

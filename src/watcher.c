@@ -2,8 +2,8 @@
  * The watcher's life, see watcher.h. Started once the heap matters; sleeps without a timer while
  * there is nothing to give.
  *
- * One watches. From the first pass of reclaimers on a second one stands by, and takes over when a
- * pass holds up the first, which ends with it.
+ * One thread watches. From the first pass of reclaimers on a second one stands by: it takes over
+ * when a pass holds up the first, which ends once that pass does.
  */
 #include "watcher_internal.h"
 
@@ -19,7 +19,7 @@
 
 struct watcher watcher = {.mailbox = &watcher.own};
 
-/* One that could not be started is not tried again at every look. */
+/* After a start that failed it is not tried again at every look. */
 static const uint64_t retry_ns = NS_PER_S;
 
 static bool has_turn(uint32_t turn)
@@ -45,10 +45,10 @@ static void watch(uint32_t turn)
     while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed) && has_turn(turn)) {
         struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
         uint32_t seen = atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
-        /* Not known yet: who wants a look wakes. */
+        /* Not known yet: whoever wants a look by some time wakes it. */
         atomic_store_explicit(&self->next_ns, UINT64_MAX, memory_order_seq_cst);
         uint64_t wait = watcher_look(turn);
-        /* A reclaimer took long, or forked, and this is the child. */
+        /* A reclaimer took long and another thread watches; or it forked, and this is the child. */
         if (!has_turn(turn))
             return;
         atomic_store_explicit(&self->next_ns, wait == UINT64_MAX ? UINT64_MAX : sys_now_ns() + wait,
@@ -87,7 +87,7 @@ static void *watcher_main(void *arg)
     return NULL;
 }
 
-/* In a child of vfork it would be the child's, and end with it. */
+/* Not in a child of vfork: the thread would be the child's, and end with it. */
 static bool may_start(void)
 {
     return runtime.options.thread != THREAD_OFF &&
@@ -106,7 +106,7 @@ void watcher_start(void)
     atomic_store_explicit(&self->tid, WATCHER_STARTED, memory_order_seq_cst);
     uint32_t turn = atomic_fetch_add_explicit(&self->turn, 1, memory_order_seq_cst) + 1;
     int rc = watcher_create_thread(watcher_main, turn);
-    /* This thread may be fetching blocks for its cache, which must find it as it was. */
+    /* This thread may be in the middle of filling its cache, and must find it as it was. */
     arenas_flush_thread_cache();
     inside_leave(was_inside);
     if (rc == 0) {

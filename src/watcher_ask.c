@@ -1,7 +1,7 @@
 /* What other threads want of the watcher: that it looks, and what they wait for it to do. */
 #include "watcher_internal.h"
 
-/* Raises the word that it sleeps on; returns which. */
+/* Raises the word that the watcher sleeps on, and returns it. */
 static const _Atomic uint32_t *raise_word(void)
 {
     struct page_mailbox *mailbox = atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);

@@ -6,7 +6,7 @@
 
 enum watcher_state { WATCHER_NONE, WATCHER_STARTING, WATCHER_RUNNING, WATCHER_PAUSED };
 
-/* In place of a thread's number, until it tells that. */
+/* In place of a thread's number, until the thread stores it. */
 #define WATCHER_STARTED UINT32_MAX
 
 /* Nobody waits any more for a pass of reclaimers that takes longer. */
@@ -23,20 +23,21 @@ static inline bool watcher_swap(_Atomic uint32_t *at, uint32_t from, uint32_t to
  * are promised, of the usual scheduling class and on the CPUs that the process started with, if it
  * may; 0 or what pthread_create() says. */
 int watcher_create_thread(void *(*body)(void *), uint32_t turn);
-/* It could not be made. Programs without reclaimers do well without it; others hear of it once. */
+/* The thread could not be made. Only programs with reclaimers miss it: they are warned, once. */
 void watcher_report_missing(int rc);
-/* What each thread of the watcher's does first. */
+/* What each of the watcher's threads does first. */
 void watcher_begin(void);
-/* Watches on the calling thread, for as long as it is that turn's. */
+/* Watches on the calling thread for as long as `turn` is the present one. */
 void watcher_watch(uint32_t turn);
-/* One look, in that turn, with what is due after it; returns the time until the next. */
+/* One look, in that turn, and what is due after it; returns the time until the next, in ns. */
 uint64_t watcher_look(uint32_t turn);
-/* Listens to what a service manager named, and acts on what that has told. */
+/* Listens to the pressure source that a service manager named, and acts on what it has told. */
 void watcher_listen_outside(void);
 void watcher_hear_outside(void);
 /* Ends the watcher's sleep, whatever state it is in. */
 void watcher_rouse(void);
-/* Whether its next look is to ask reclaimers whatever the usage; and, for a call, for so much. */
+/* Whether its next look is to ask reclaimers whatever the usage; has it ask for so much, for a
+ * call. */
 bool watcher_is_asked(void);
 void watcher_ask_for_call(uint64_t bytes);
 /* Has another thread stand by while a pass of reclaimers runs. */

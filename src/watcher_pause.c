@@ -4,8 +4,8 @@
 
 #include "runtime.h"
 
-/* Until the kernel has forgotten the thread, which it does later than pthread_join() returns. One
- * that a reclaimer holds up is not waited for. */
+/* Until the kernel has forgotten the thread, which may be after pthread_join() would return. Not
+ * for ever: a reclaimer may hold the thread up. */
 static void wait_for_end(uint32_t tid)
 {
     uint64_t give_up_ns = sys_now_ns() + pass_patience_ns;
@@ -32,7 +32,7 @@ bool watcher_pause(void)
         return false; /* none, or in another process */
     uint32_t tid = number_of(&self->tid), relief = number_of(&self->relief);
     if (tid == sys_tid() || !watcher_swap(&self->state, WATCHER_RUNNING, WATCHER_PAUSED))
-        return false; /* a reclaimer's call; or not alone anyway */
+        return false; /* called by a reclaimer; or another thread was faster, so not alone anyway */
     uint32_t made_since = number_of(&self->relief);
     watcher_rouse();
     atomic_fetch_add_explicit(&self->passes, 1, memory_order_seq_cst);

@@ -13,7 +13,7 @@ static bool wait_for_long_pass(void)
 {
     struct watcher *self = &watcher;
     while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed)) {
-        /* In this order: who pauses changes the state first, then raises `passes`. */
+        /* In this order: watcher_pause() changes the state first, then raises `passes`. */
         uint32_t passes = atomic_load_explicit(&self->passes, memory_order_seq_cst);
         uint32_t state = atomic_load_explicit(&self->state, memory_order_seq_cst);
         if (state == WATCHER_PAUSED)
@@ -50,7 +50,7 @@ uint64_t watcher_pass_for(void)
     return began_ns == 0 ? 0 : u64_less(sys_now_ns(), began_ns);
 }
 
-/* No fork is under way meanwhile: the child would keep the file. */
+/* The lock keeps forks out meanwhile: a child would keep the file open. */
 bool watcher_pass_sleeps(void)
 {
     char path[48], text[64]; /* the state stands in front, and the name before it is short */

@@ -1,9 +1,9 @@
 /*
- * A thread of the watcher's, as it is made, see watcher.h.
+ * How the watcher's threads are made, see watcher.h.
  *
- * Whichever thread's look it is that makes it: neither that one's scheduling class nor its CPUs are
- * for the new one, which would starve beside a control loop. Both are set only where they differ,
- * and told by files: the system calls may be ones that a filter kills for.
+ * Any thread's look may make one. The new thread must not inherit that thread's scheduling class or
+ * CPUs: it would starve beside a control loop. Both are set only where they differ, and read from
+ * files, since a filter may kill for the system calls.
  */
 #include "watcher_internal.h"
 
@@ -19,14 +19,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What reclaimers have, see plimsoll.h. The C library takes the thread-local variables that all
- * threads have from it as well. */
+/* The stack that reclaimers are promised, see plimsoll.h. The C library puts every thread's
+ * thread-local variables there as well. */
 static const size_t stack_bytes = (size_t)1 << 20;
-/* Where that is too little, more is tried: what is kept free for libraries loaded later counts as
- * well, and nobody tells how much that is. */
+/* Where pthread_create() finds that too little, up to this much is tried: room kept for libraries
+ * loaded later counts as well, and how much that is cannot be asked. */
 static const size_t stack_most = (size_t)64 << 20;
 
-/* Those variables of all that is loaded at the start; written there, read only after. */
+/* The size of those variables of all that is loaded at the start; written then, read only after. */
 static size_t tls_bytes;
 
 static int add_tls(struct dl_phdr_info *info, size_t size, void *sum)
@@ -45,7 +45,7 @@ void watcher_measure(void)
     (void)dl_iterate_phdr(add_tls, &tls_bytes);
 }
 
-/* Of the calling thread; -1: not known. */
+/* The calling thread's scheduling class; -1: not known. */
 static long policy(void)
 {
     char text[1024];
@@ -56,7 +56,7 @@ static long policy(void)
     return (long)value;
 }
 
-/* What its status says after `key`, as far as there is room. */
+/* What the calling thread's status file says after `key`, as far as there is room. */
 static bool status_line(const char *key, char *text, size_t size)
 {
     uint64_t offset = 0, found = 0;
@@ -82,7 +82,7 @@ static unsigned hex_digit(char c)
     return c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
 }
 
-/* Whether the calling thread may not run everywhere that the first one might when it started. */
+/* Whether the calling thread may not use some CPU that the first thread could at the start. */
 static bool lacks_cpus(void)
 {
     struct cpu_mask now = {0};
@@ -135,7 +135,7 @@ static int create_as(bool own_class, bool own_cpus, size_t stack, void *(*body)(
     return rc;
 }
 
-/* What may not be had is left as it is. */
+/* Scheduling class and CPUs that may not be set are left as they are. */
 static int create(size_t stack, void *(*body)(void *), uint32_t turn)
 {
     struct lock *no_fork = &watcher.events.lock; /* the child would keep what is open */
@@ -150,9 +150,9 @@ static int create(size_t stack, void *(*body)(void *), uint32_t turn)
     return rc;
 }
 
-/* Signals blocked: they are the program's, and its handlers must not run here. But for those that
- * what a thread does raises: blocked they end the program, as where a filter of system calls traps.
- */
+/* Signals are blocked: the program's handlers must not run here. Except those that the thread
+ * itself raises, by a fault or by a system call that a filter traps: blocked, these end the
+ * program. */
 int watcher_create_thread(void *(*body)(void *), uint32_t turn)
 {
     size_t stack = stack_bytes + tls_bytes;

@@ -1,4 +1,4 @@
-/* One look on the watcher's thread, and the pass of reclaimers that it may be followed by, see
+/* One look on the watcher's thread, and the pass of reclaimers that may follow it, see
  * watcher.h. */
 #include "watcher_internal.h"
 
@@ -23,17 +23,17 @@ static const uint64_t lock_wait_ns = 50 * NS_PER_MS;
 struct watch {
     struct governor_input in;
     struct governor_decision d;
-    /* To ask of reclaimers, bytes; 0: nothing. */
+    /* Bytes to ask of reclaimers; 0: nothing. */
     uint64_t asked;  /* by a call */
     uint64_t wanted; /* for a request */
-    uint64_t needed; /* for that, or by the governor */
-    uint64_t target; /* the most of these */
-    uint64_t live;   /* bytes in live allocations, where something is asked */
+    uint64_t needed; /* for a request, or by the governor */
+    uint64_t target; /* the largest of these */
+    uint64_t live;   /* bytes in live allocations; read where something is asked */
     bool record_due, after_useless;
 };
 
-/* Page cache and others of the group are in what the kernel counts, and not in our count of pages.
- */
+/* Has the kernel tell of what our count of pages cannot see: page cache, and others of the
+ * group. */
 static void follow_events(const struct limits *l)
 {
     const struct usage *u = &look.usage;
@@ -42,7 +42,7 @@ static void follow_events(const struct limits *l)
                   u->levels[u->binding].path_len, u->resolved, thresholds);
 }
 
-/* What reclaimers are to be asked for, by whomever. */
+/* Collects what reclaimers are to be asked for: by requests, by calls, by the governor. */
 static void take_wishes(struct watch *w)
 {
     w->asked = atomic_exchange_explicit(&watcher.asked, 0, memory_order_seq_cst);
@@ -83,7 +83,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     counter_add(PAGE_RECLAIMER_ASKED, result->asked);
     counter_add(PAGE_RECLAIMER_FREED, result->freed);
     counter_add(PAGE_RECLAIM_CPU, cpu_ns);
-    /* Whether or not the lock can be had: the next look that does so may be far. */
+    /* Even where the lock cannot be had: the next look that empties this cache may be far. */
     arenas_flush_thread_cache();
     struct look_turn turn = look_begin(look_wait_ns);
     if (!turn.had)
@@ -110,7 +110,7 @@ struct pass {
     const struct watch *w;
     struct reclaimers_result result;
     uint64_t cpu_ns, freed, given;   /* of this thread, when it began */
-    const struct record_job *record; /* is to be ended with what the pass gave; NULL: none */
+    const struct record_job *record; /* the record to end with what the pass gave; NULL: none */
 };
 
 /* Also where a callback ended the thread. */
@@ -126,12 +126,13 @@ static void pass_end(void *arg)
     if (pass->record != NULL)
         record_end(pass->record);
     atomic_store_explicit(&watcher.pass_ns, 0,
-                          memory_order_seq_cst); /* so long another thread stands by */
+                          memory_order_seq_cst); /* until then the relief stands by */
     if (watcher_is_asked())
-        watcher_wake(); /* it watches, and could not ask meanwhile */
+        watcher_wake(); /* another thread watches now, and could not ask meanwhile */
 }
 
-/* What callbacks allocate is looked at like anybody's. */
+/* Callbacks run outside (thread_state.inside is false): what they allocate is looked at as any
+ * thread's. */
 static void reclaim_pass(struct pass *pass)
 {
     const struct watch *w = pass->w;
@@ -145,7 +146,7 @@ static void reclaim_pass(struct pass *pass)
     };
     if (thread_state.ours)
         arenas_have_thread_cache();
-    thread_state.ours = false; /* the cache is the reclaimers' to turn off again */
+    thread_state.ours = false; /* from now on reclaimers may turn the cache off */
     pass->cpu_ns = sys_thread_cpu_ns();
     pass->freed = arenas_thread_freed();
     pass->given = pages_given_back();
@@ -155,7 +156,7 @@ static void reclaim_pass(struct pass *pass)
     pthread_cleanup_pop(1);
 }
 
-/* Once for each: nobody else is called before it returns. */
+/* Once for each pass: no other reclaimer is called before this one returns. */
 static void report_long_pass(void)
 {
     uint64_t began_ns = atomic_load_explicit(&watcher.pass_ns, memory_order_seq_cst);
@@ -173,8 +174,8 @@ static void report_long_pass(void)
     log_line(LOG_WARN, text);
 }
 
-/* One pass at a time: none while a thread that was relieved is still in one. Says so on the stats
- * page first: it may be the last that is heard of this thread. */
+/* One pass at a time: none while a thread that was relieved is still in one. The stats page is
+ * written first: this thread may not come back for long. */
 static bool pass_begin(struct watch *w)
 {
     uint64_t none = 0;
@@ -212,7 +213,7 @@ uint64_t watcher_look(uint32_t turn)
         return 0;
     if (begun || w.target == 0 || w.d.level < PLIM_CRITICAL)
         at_limit_progress();
-    if (w.target > 0 && !begun) { /* at the end of the pass that runs: nobody is served yet */
+    if (w.target > 0 && !begun) { /* once the pass that runs has ended: nobody is served yet */
         watcher_ask(w.wanted);
         watcher_ask_for_call(w.asked);
         return atomic_load_explicit(&self->pass_ns, memory_order_seq_cst) == 0 ? 0

@@ -3,7 +3,7 @@
 
 struct gate gate; /* 0: the first call of all boots the library */
 
-/* Nothing looks by itself until the runtime has set a mark. */
+/* No look is due until the runtime has set a mark. */
 struct account account = {.look_at = INT64_MAX};
 _Atomic(const size_t *) account_active_pages[ACCOUNT_ARENAS];
 

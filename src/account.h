@@ -2,7 +2,7 @@
  * Committed bytes: pages that jemalloc holds for arenas' extents, exact (pages.c); and which arenas
  * there are.
  *
- * Counting happens under jemalloc's locks: it adds, compares, and at most lowers the gate.
+ * Counting happens under jemalloc's locks, so it only adds, compares, and at most lowers the gate.
  */
 #ifndef PLIM_ACCOUNT_H
 #define PLIM_ACCOUNT_H
@@ -14,21 +14,21 @@ enum { ACCOUNT_ARENAS = 4096 }; /* jemalloc's own limit is 4095 */
 struct account {
     /* Written wherever pages are taken or given back, read by looks. Relaxed: only a count. */
     _Atomic int64_t committed;
-    /* The most that it has been. Raised wherever pages are taken. */
+    /* The most that `committed` has been. Raised wherever pages are taken. */
     _Atomic int64_t peak;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
-    /* One more than the highest arena that was made. Raised by whoever makes one. */
+    /* One more than the highest index of an arena ever made. Raised by whoever makes one. */
     _Atomic unsigned arena_count;
 } CACHE_ALIGNED;
 
 extern struct account account PLIM_HIDDEN;
-/* jemalloc's own count of an arena's pages in use. NULL: no arena, or one whose pages are not
- * counted here; &account_new until found (arenas.c). */
+/* By arena, where jemalloc counts its pages in use. NULL: no arena, or one whose pages are not
+ * counted here; &account_new: made, but not found yet (arenas.c). */
 extern _Atomic(const size_t *) account_active_pages[ACCOUNT_ARENAS] PLIM_HIDDEN;
 extern const size_t account_new PLIM_HIDDEN; /* 0 */
 
-/* There is such an arena, and its pages are counted here. */
+/* The arena exists, and its pages are counted here. */
 static inline bool arena_is_counted(unsigned arena)
 {
     return arena < ACCOUNT_ARENAS &&
@@ -51,7 +51,7 @@ static inline void account_add(int64_t bytes)
 
 /* An arena whose pages are counted here begins, or its index is used anew. */
 void account_arena_made(unsigned arena);
-/* One that was made ends. */
+/* An arena ends. */
 void account_arena_gone(unsigned arena);
 
 /* Arenas that were ever made have indices below this. */
@@ -70,14 +70,15 @@ static inline uint64_t account_committed(void)
 static inline void account_open_gate(size_t smallest)
 {
     gate_set(smallest);
-    /* What was committed before that store may have found the gate at 0, or an old mark. */
+    /* A thread that committed before that store may have seen an old look_at, or its 0 was
+     * overwritten. */
     if (atomic_load_explicit(&account.committed, memory_order_relaxed) >=
         atomic_load_explicit(&account.look_at, memory_order_relaxed))
         gate_set(0);
 }
 
-/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless
- * it is due already. */
+/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless a
+ * look is due already. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
 {
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
@@ -86,7 +87,7 @@ static inline void account_look_after(uint64_t bytes, size_t smallest)
     account_open_gate(smallest);
 }
 
-/* Makes it due at the next allocation. */
+/* Makes a look due at the next allocation. */
 static inline void account_look_now(void)
 {
     atomic_store_explicit(&account.look_at, INT64_MIN, memory_order_relaxed);

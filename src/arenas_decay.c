@@ -1,9 +1,9 @@
 /*
  * Giving pages back, see arenas.h: by amount, and by the decay times that jemalloc goes by.
  *
- * A decay time that the program sets for an arena of its choice stays: what is found to be neither
- * the configured one nor one of the last two set here is the program's. Its arena is purged by
- * amount all the same.
+ * A decay time that the program sets for an arena of its choice stays. One that is neither the
+ * configured time nor one of the last two set here is taken for the program's. Such an arena is
+ * purged by amount all the same.
  */
 #include "arenas_internal.h"
 #include "decay_curve.h"
@@ -16,20 +16,20 @@
 
 enum {
     ALL_ARENAS = 4096, /* MALLCTL_ARENAS_ALL */
-    /* While pages are aged on purpose: 200 steps of 1 s each, so that no time that really passes
-     * meanwhile counts. */
+    /* The decay time while pages are aged on purpose: 200 steps of 1 s each, long enough for the
+     * time that really passes meanwhile not to matter. */
     AGEING_DECAY_MS = 200 * 1000,
 };
 #define AGEING_STEP_NS NS_PER_S
 
-/* Written under the look lock; a forked child may find another thread's work half done. */
+/* Written under the look lock; a forked child may find it half written by another thread. */
 static struct {
     unsigned huge; /* the arena for large requests; UINT32_MAX: there is none */
     struct mib decay_ms, decay, purge;
     int64_t configured;  /* milliseconds; -1: never */
-    int64_t now, before; /* set here last */
+    int64_t now, before; /* the last two that were set here */
     bool is_child;
-    int64_t aged_ms;       /* the decay time of the arena that is being aged, */
+    int64_t aged_ms;       /* the own decay time of the arena that is being aged, */
     _Atomic unsigned aged; /* and its index plus one; written last, 0: none is */
 } decay;
 
@@ -52,8 +52,8 @@ int decay_init(unsigned automatic)
     return rc;
 }
 
-/* Not of jemalloc's own arena for large requests, the one after the automatic ones: it keeps none.
- */
+/* Not for jemalloc's own arena for large requests, the one after the automatic ones: it keeps no
+ * free pages. */
 static int set_decay(unsigned arena, int64_t ms)
 {
     if (arena == decay.huge)
@@ -97,7 +97,7 @@ static void end_ageing(unsigned arena, int64_t ms)
     atomic_store_explicit(&decay.aged, 0, memory_order_release);
 }
 
-/* In a child: another thread's, which is not there. */
+/* In a forked child: an ageing that another thread, which is not there, had begun. */
 static void end_ageing_of_parent(void)
 {
     unsigned aged = atomic_load_explicit(&decay.aged, memory_order_acquire);
@@ -106,10 +106,10 @@ static void end_ageing_of_parent(void)
 }
 
 /*
- * Purges that share of the arena's free pages, the oldest first, by letting them age on a clock
- * that runs ahead: setting the decay time anew makes jemalloc take all free pages for new at the
- * next step; then as many steps pass as bring the kept share down to what is wanted. Nothing goes
- * where jemalloc leaves it to a background thread, or another thread is at it.
+ * Purges a share of the arena's free pages, the oldest first, by letting them age on a clock that
+ * runs ahead. Setting the decay time anew makes jemalloc take all free pages for new at the next
+ * step; then as many steps pass as bring the kept share down to what is wanted. Nothing is purged
+ * where jemalloc leaves that to a background thread, or another thread is purging the arena.
  */
 static void purge_oldest(unsigned arena, unsigned steps)
 {
@@ -127,10 +127,10 @@ static void purge_oldest(unsigned arena, unsigned steps)
         (void)mib_write(&decay.decay, arena, NULL, 0);
         inside_clock_ahead(0);
     }
-    end_ageing(arena, ms); /* also if a handler forked meanwhile, and its child has ended it */
+    end_ageing(arena, ms); /* also in a handler's child, which may have ended it already */
 }
 
-/* The same share of every arena: which one has how many is known only to jemalloc. */
+/* The same share of every arena: only jemalloc knows how many pages are free in which. */
 static void purge_share(uint64_t bytes, uint64_t dirty)
 {
     unsigned steps = decay_steps_for(bytes, dirty);
@@ -148,7 +148,8 @@ uint64_t arenas_purge(uint64_t bytes)
     end_ageing_of_parent();
     arenas_find_new();
     arenas_read(&pages);
-    /* Joined only now are those that were freed before; jemalloc would purge them one by one. */
+    /* So that jemalloc joins, as it purges, what was freed before joining at once began: it would
+     * purge that piece by piece otherwise. */
     bool coalesced = arenas_coalesce(false);
     if (bytes < pages.dirty)
         purge_share(bytes, pages.dirty);
@@ -167,7 +168,7 @@ void arenas_set_decay(int64_t ms)
     /* MALLOC_CONF wins; -1 stands for never. */
     if (ms < 0 || (decay.configured >= 0 && ms > decay.configured))
         ms = decay.configured;
-    if (decay.is_child) { /* another thread may have been half through */
+    if (decay.is_child) { /* another thread of the parent may have been half through */
         decay.is_child = false;
         end_ageing_of_parent();
         set_all();

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-/* All automatic arenas at once, which makes them. The one for large requests, if MALLOC_CONF wants
- * it, cannot be made from here. */
+/* Setting the hooks makes the automatic arenas, all at once. The one for large requests, if
+ * MALLOC_CONF wants it, cannot be made from here. */
 static int install_on_all(void)
 {
     struct je_extent_hooks *ours = &hooks;
@@ -22,8 +22,8 @@ static int install_on_all(void)
     return rc;
 }
 
-/* Takes what the first arena holds in reserve into use, the largest pieces first, and purges it: so
- * it goes through the decommit hook once, and is as uncommitted as all other reserve. */
+/* Allocates all that the first arena holds in reserve, the largest pieces first, frees and purges
+ * it: so it goes through the decommit hook once, and is as uncommitted as any other reserve. */
 static void cycle_reserve(size_t reserve, size_t page)
 {
     const size_t large = (size_t)(16 * KiB); /* below, single pages: slabs of one block */

@@ -19,7 +19,7 @@ int control_read(const char *name, void *ret, size_t len);
 /* "PREFIX<arena>SUFFIX": reads it, or where ret is NULL calls an action or writes a value. */
 int arena_control(const char *prefix, unsigned arena, const char *suffix, void *ret, size_t len,
                   const void *value);
-/* The first that is not to be had ends it. */
+/* Stops at the first control that is missing. */
 struct mib_name {
     const char *name;
     struct mib *ret;
@@ -29,18 +29,18 @@ int mibs_find(const struct mib_name *names, size_t count);
 int mib_write(const struct mib *m, unsigned arena, const void *value, size_t len);
 int mib_read(const struct mib *m, void *ret, size_t len);
 
-/* "stats.arenas.<arena>NAME"; 0 if it is not to be had. */
+/* "stats.arenas.<arena>NAME"; 0 if it cannot be read. */
 size_t arena_statistic(unsigned arena, const char *name);
 /* Brings jemalloc's statistics up to date; only then does it know new arenas by their index. */
 void arenas_refresh(void);
-/* Not all arenas may coalesce as was wanted last: the next wish goes to all. */
+/* Perhaps not all arenas coalesce as was wanted last: the next arenas_coalesce() goes to all. */
 void arenas_unsettle(void);
 
 /* Gives all automatic arenas our hooks, where they need them. What the first one took before counts
- * as committed, or giving it back later would be counted and taking it would not. 0 or -errno. */
+ * as committed from now on: its being given back will be counted. 0 or -errno. */
 int arenas_install_hooks(size_t page);
 
-/* After jemalloc has been told how many arenas threads share. 0 or -errno. */
+/* `automatic`: how many arenas threads share. Call once jemalloc has that setting. 0 or -errno. */
 int decay_init(unsigned automatic);
 /* An arena is new: it gets the decay time of the others, unless the program has chosen one for it.
  * Under the look lock. */

@@ -11,16 +11,17 @@
 /* Written once, before anything is reserved. */
 static bool avoid_huge_pages;
 
-/* jemalloc reserves more from one time to the next; from here on it is worth a look whether the
- * kernel would bring all of it into memory. */
+/* jemalloc reserves ever larger pieces. From this size on it is worth checking whether the kernel
+ * would bring all of it into memory (mlockall). */
 static const size_t seldom_reserved = (size_t)(2 * MiB);
 
 /* Written wherever pages are given back, read by looks. Relaxed: only a count. */
 static _Atomic uint64_t refused;
 
-/* What was reserved lies between. Relaxed: what is only just being reserved nobody looks for. */
+/* All that was reserved lies in between. Relaxed: nobody searches what is only just being
+ * reserved. */
 static struct {
-    _Atomic uintptr_t not_begin, end; /* ~begin: both grow */
+    _Atomic uintptr_t not_begin, end; /* not_begin is ~begin: so both only grow */
 } span;
 
 static _Thread_local uint64_t given_back __attribute__((tls_model("initial-exec")));
@@ -52,7 +53,7 @@ void *pages_reserve(void *addr, size_t size, size_t alignment, const bool *commi
         errno = ENOMEM; /* as mmap would: jemalloc's realloc relies on it */
         return NULL;
     }
-    if (addr != NULL && p != addr) { /* asked for this very place */
+    if (addr != NULL && p != addr) { /* jemalloc wants this very place */
         sys_unmap(p, size);
         return NULL;
     }

@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 
-/* A machine with many containers has one for each of their file systems. */
+/* A machine with many containers has a device for each of their file systems; more are not read. */
 enum { DEVICES_MAX = 64 };
 
 #define DEVICES "/sys/class/bdi"

@@ -1,7 +1,7 @@
 /*
  * Page cache that the kernel cannot drop just now: pages that are being read from a device. A
- * reader has a whole read-ahead window of them on the way, and a group in which nothing else is
- * left to drop is short of memory all the same.
+ * reader has a whole read-ahead window of them on its way, and a group in which nothing else can be
+ * dropped is short of memory then.
  */
 #ifndef PLIM_READ_AHEAD_H
 #define PLIM_READ_AHEAD_H

@@ -7,7 +7,7 @@
 
 /* Above this, memory.stat is not read at every look of an allocating thread. */
 static const uint64_t stat_cheap_ns = 100 * 1000;
-/* A reader that is kept waiting for memory, or for its disk, reads on within that time. */
+/* A reader of files that has to wait for memory or its disk reads on within this time. */
 static const uint64_t lately_for_ns = NS_PER_S;
 
 static const char process_file[] = "/proc/self/statm";
@@ -22,9 +22,9 @@ uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t commi
     return charge;
 }
 
-/* The last of the page cache cannot be dropped where readers have it on the way. Between two
- * windows of a reader there is little, and the next one comes whole: what there was lately counts.
- * No more than an eighth of the limit: a large window would leave a small limit no room at all. */
+/* The last of the page cache may be on its way from a disk, which cannot be dropped. Between two
+ * read-ahead windows there is little of it, and the next comes whole: so the most of late counts.
+ * At most an eighth of the limit: a large window would leave a small limit no room at all. */
 static void note_on_the_way(const struct usage *u, struct usage_level *level, uint64_t now)
 {
     uint64_t most = u64_min(u->read_ahead, level->hard / 8);
@@ -48,18 +48,16 @@ static uint64_t read_stat(struct usage *u, struct usage_level *level)
     return now;
 }
 
-/* Where it is dear, whoever looks reads it now and then all the same: there may be no watcher, and
- * one reading that was preempted would be the last. */
+/* Where memory.stat is slow, allocating threads read it now and then all the same: there may be no
+ * watcher, and one reading that was preempted would be the last. */
 static bool stat_is_due(const struct usage_level *level)
 {
     return level->stat_cost_ns < stat_cheap_ns ||
            sys_now_ns() - level->anchor_ns >= usage_pause_ns(level->stat_cost_ns);
 }
 
-/* How far past its soft limit the level would be, as a share of its hard limit, in millionths;
- * negative: room. Not in bytes: a tenth of a small limit is little, and the last tenth all the
- * same.
- */
+/* How far past its soft limit the level would be, in millionths of its hard limit; negative: room.
+ * Not in bytes: the last tenth of a small limit is few bytes, but its last tenth all the same. */
 static int64_t excess(const struct usage_sample *s, uint64_t request)
 {
     const uint64_t million = 1000 * 1000, hard = s->limits.hard;
@@ -130,7 +128,7 @@ void usage_open_alone(struct usage *u)
     (void)sys_file_open(&u->alone_file, process_file, O_RDONLY | O_NONBLOCK);
 }
 
-/* Where it cannot be read, the heap alone. */
+/* The process's own resident memory; where it cannot be read, the heap alone. */
 static uint64_t process_usage(struct usage *u, uint64_t committed)
 {
     /* size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
@@ -148,7 +146,7 @@ static uint64_t process_usage(struct usage *u, uint64_t committed)
     return committed;
 }
 
-/* *ret stays where neither limits, or nothing can be read of the machine. */
+/* Leaves *ret alone where neither limits, or nothing can be read of the machine. */
 static void read_alone(struct usage *u, uint64_t committed, struct usage_sample *ret)
 {
     static const char *const keys[] = {"MemTotal", "MemAvailable"};

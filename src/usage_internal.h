@@ -4,12 +4,12 @@
 
 #include "usage.h"
 
-/* Whether a limit that is known has another value than when last asked. One read a level: for every
- * look, since a limit may be lowered to just above what is used. */
+/* Whether a known limit has changed since the last call. Called at every look, as a limit may be
+ * lowered to just above what is used: one read per level. */
 bool usage_limits_changed(struct usage *u);
-/* The charge of a level; where it cannot be read (no descriptor left, the cgroup is being removed),
- * the last that is known, and what the heap has grown or shrunk by since: the limit is there all
- * the same. None known: the heap alone. */
+/* The charge of a level. Where it cannot be read (no descriptor left, the cgroup is being removed)
+ * the limit is there all the same: the last known charge plus the heap's change since, or the heap
+ * alone, stands in. */
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed);
 
 #endif

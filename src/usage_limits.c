@@ -7,8 +7,9 @@
 
 #include <errno.h>
 
-/* To its end: with a dozen hierarchies of v1 it may have several KiB, and the one that counts may
- * be the last. The same text means another cgroup in another namespace. */
+/* Reads to the file's end: with a dozen v1 hierarchies it may have several KiB, and the one that
+ * counts may be the last. The namespace counts, as in another one the same text means another
+ * cgroup. */
 static uint64_t membership_digest(void)
 {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
@@ -55,8 +56,8 @@ static void derive_limits(struct usage *u)
     u->alone = alone;
 }
 
-/* What was known stays where nothing new can be read: no descriptor left, no /proc (chroot), where
- * all that could be had is a guess. */
+/* What was known stays where nothing new can be read: no descriptor left, or no /proc (chroot),
+ * without which there would only be a guess. */
 static void resolve(struct usage *u, uint64_t membership)
 {
     bool guess = membership == 0 && u->cgroup.memory.version != 0;
@@ -86,8 +87,8 @@ bool usage_limits_changed(struct usage *u)
     return changed;
 }
 
-/* A daemon may change its root, or use up its descriptors, before it has grown enough to be looked
- * at. */
+/* At the start: a daemon may change its root, or use up its descriptors, before it has grown enough
+ * for a first look. */
 static void open_files(struct usage *u)
 {
     for (unsigned i = 0; i < u->level_count; i++)
@@ -121,13 +122,13 @@ void usage_refresh(struct usage *u)
     uint64_t start = sys_now_ns();
     uint64_t membership = membership_digest();
     if (membership != u->membership && sys_first_thread_gone())
-        membership = 0; /* by /proc/self it is in the root cgroup now */
+        membership = 0; /* /proc/self now says the root cgroup */
     bool moved = membership != 0 && membership != u->membership;
     struct cgroup_memory *next = &u->next_memory;
     int rc = moved || u->cgroup.memory.version == 0
                  ? -ENOENT
                  : cgroup_read_memory("", &u->cgroup.memory, next);
-    if (rc == 0 && (!next->denied || u->memory.denied)) /* else rights were given up since */
+    if (rc == 0 && (!next->denied || u->memory.denied)) /* otherwise rights were given up since */
         u->memory = *next;
     if (rc == -ENOENT || rc == -ENODEV)
         resolve(u, membership);

@@ -1,7 +1,7 @@
 /*
- * What pthread_atfork(3) in any library calls. Handlers run before a fork in the reverse order of
- * their registration, and take locks under which others allocate: so the allocator's must be
- * registered before those of any library's constructor, which may come before ours.
+ * Replaces what pthread_atfork(3) in any library calls. Handlers run before a fork in the reverse
+ * order of registration, and take locks under which other threads allocate. So the allocator's must
+ * be registered before those of any library, whose constructor may run before ours.
  */
 #include "je.h"
 #include "runtime.h"
@@ -13,11 +13,11 @@
 typedef void handler_fn(void);
 typedef int register_fn(handler_fn *prepare, handler_fn *parent, handler_fn *child, void *object);
 
-register_fn __register_atfork; /* as the C library has it; no header does */
+register_fn __register_atfork; /* the C library's; no header declares it */
 
-extern char __dso_handle PLIM_HIDDEN; /* of the object that registers: the compiler's start files */
+extern char __dso_handle PLIM_HIDDEN; /* of the registering object; from the start files */
 
-/* Behind this library, or before it where the program names libc first. */
+/* The C library's: behind this library, or before it where the program names libc first. */
 static register_fn *find_next(void)
 {
     void *next = dlsym(RTLD_NEXT, "__register_atfork");
@@ -26,7 +26,8 @@ static register_fn *find_next(void)
     return next != (void *)__register_atfork ? (register_fn *)next : NULL;
 }
 
-/* jemalloc registers its own in the middle of its start, before which ours cannot come. */
+/* The allocator's own handlers: jemalloc registers its in the middle of its start, and ours cannot
+ * come before that. */
 static bool is_allocators(handler_fn *prepare, const void *object)
 {
     Dl_info its;

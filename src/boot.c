@@ -30,7 +30,7 @@ static void complain(void *arg, const char *line)
     log_line(LOG_WARN, line);
 }
 
-/* As of the last read_options: before libc's own start there is none. */
+/* Set by read_options(): before libc's own start there is no environment. */
 static bool environment_known;
 
 /* Complaints wait for the constructor: this may run before stderr belongs to the program. */
@@ -62,7 +62,7 @@ static enum phase take_over(void)
     return PHASE_READY;
 }
 
-/* Bytes; see first_look. */
+/* Bytes committed until the first look, see first_look. */
 static uint64_t until_first_look(void)
 {
     const struct usage *u = &look.usage;
@@ -72,7 +72,7 @@ static uint64_t until_first_look(void)
     return JE_NEEDS_HOOKS ? 0 : u64_clamp(most / 1024, first_look, 2 * first_look);
 }
 
-/* Others that call meanwhile: this very thread passes through, another waits. */
+/* false: has begun already. Calls of the thread that configures pass through, others wait. */
 static bool configure_begin(void)
 {
     uint32_t none = PHASE_NONE;
@@ -116,7 +116,7 @@ static void boot(void)
     if (inside_is_starting() ||
         atomic_load_explicit(&runtime.phase, memory_order_acquire) != PHASE_CONFIGURED)
         return;
-    /* Forks of other threads wait for it: their children could not go on from here. */
+    /* The lock keeps out other threads' forks: their children could not go on from here. */
     struct look_turn turn = look_begin(UINT64_MAX);
     if (!atomic_compare_exchange_strong_explicit(&runtime.phase, &configured, PHASE_TAKING_OVER,
                                                  memory_order_acq_rel, memory_order_acquire)) {
@@ -153,8 +153,9 @@ bool runtime_ready(void)
     return atomic_load_explicit(&runtime.phase, memory_order_acquire) == PHASE_READY;
 }
 
-/* The first call came before libc knew the environment: what it decided by the defaults is changed,
- * but for jemalloc's settings (the number of arenas, heap profiles) where that has started. */
+/* The first call came before libc knew the environment, and went by the defaults: what follows from
+ * the options is set anew, except jemalloc's settings (the number of arenas, heap profiles) where
+ * it has started. */
 static void apply_options(const struct options *options)
 {
     struct look_turn turn = look_begin(UINT64_MAX);
@@ -187,9 +188,9 @@ static void look_first(void)
     (void)look_once(UINT64_MAX, 0, &in, &d);
 }
 
-/* The watcher from the start, where it is not for the heap's size to decide: it writes the records,
- * none of which is to be missed, and the profiles that are asked for at any time, and it passes on
- * what a service manager tells. */
+/* Starts the watcher at once where it does not depend on the heap's size: it writes the flight
+ * records, none of which is to be missed, and profiles, which may be asked for at any time, and
+ * passes on what a service manager tells. */
 static void start_watching(const struct options *o)
 {
     bool records = o->record_dir[0] != '\0';
@@ -230,7 +231,7 @@ __attribute__((destructor)) static void on_exit_(void)
 {
     atomic_store_explicit(&runtime.exiting, true, memory_order_relaxed);
     reclaimers_stop();
-    /* A signal handler that ends the program may come in the middle of this thread's look. */
+    /* This may run in a signal handler that has interrupted this thread's look. */
     struct look_turn turn = look_begin_unless_own(NS_PER_S);
     if (lock_is_own(&look.lock))
         publish_end();

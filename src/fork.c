@@ -1,4 +1,4 @@
-/* What becomes of it all in a forked child, see runtime.h. */
+/* Before a fork, and what becomes of everything in the child, see runtime.h. */
 #include "runtime.h"
 
 #include "account.h"
@@ -23,20 +23,19 @@
 static const uint64_t purge_lasts_ns = 30 * NS_PER_S;
 
 /*
- * Not in the middle of another thread's purge: the child would find jemalloc's arena marked as
- * being purged for ever. Within a time only, and a short one where a signal handler forks while
- * this thread is inside, unless it only waits here: it may have what that purge needs. Not at all
- * where it is this thread's own look that is interrupted: nothing would end that before the handler
- * does.
+ * Waits for other threads' purges: the child would find jemalloc's arena marked as being purged for
+ * ever. Only for a time, and a short one where a signal handler forks while this thread is inside,
+ * as the thread may hold what that purge needs (unless it was only waiting here). Not at all for a
+ * look of this thread's own that a handler interrupted: that cannot end before the handler does.
  *
- * Signals are blocked only once the locks are had, for the threads that hold them may themselves
- * wait for this one's handlers. From then on there are no more of them: a fork inside this one
- * would find it half prepared, and jemalloc's locks taken.
+ * Signals are blocked only once the locks are taken, as the threads that hold them may be waiting
+ * for this thread's handlers. From then on no handler runs: a fork inside this one would find it
+ * half prepared, and jemalloc's locks taken.
  */
 static void fork_prepare(void)
 {
     struct fork_state fork = {.was_inside = thread_state.inside};
-    const bool was_forking = thread_state.forks; /* and a handler came between */
+    const bool was_forking = thread_state.forks; /* a handler interrupted that */
     uint64_t patience_ns = thread_state.inside ? NS_PER_S : purge_lasts_ns;
     thread_state.forks = thread_state.inside = true; /* handlers may allocate */
     atomic_signal_fence(memory_order_seq_cst);
@@ -64,8 +63,8 @@ static void fork_parent(void)
 }
 
 /* Most children allocate little and end: they are not worth a look, unless the heap mattered in the
- * parent or the limit is near. Nor is any process looked at before its first MiB; where there is
- * less room, dozens of children are to fit into it before they look. */
+ * parent or the limit is near. Like any process they look after a MiB at the latest; where there is
+ * less room, early enough for dozens of them to fit in. */
 static void look_in_child(bool watched)
 {
     uint64_t room =
@@ -76,12 +75,12 @@ static void look_in_child(bool watched)
         account_look_after(u64_clamp(room / 64, first_look / 16, first_look), GATE_OPEN);
 }
 
-/* What the thread was in, if a signal handler forks, it may go on with, without the lock; or it
- * stays in the handler for good, and is to be looked after there (but for the arena that it was
- * purging: jemalloc takes that purge for one that goes on). */
+/* Where a signal handler forked in the middle of a look, the child may go on with the look, without
+ * the lock. Or it may stay in the handler for good, and must work there (but for an arena that it
+ * was purging: to jemalloc that purge still goes on). */
 static bool reset(void)
 {
-    /* The other threads that waited are the parent's. */
+    /* Other threads that waited are not in the child. */
     atomic_store_explicit(&at_limit.held, thread_state.held, memory_order_relaxed);
     stats_fork_child();
     reclaimers_fork_child();
@@ -109,7 +108,7 @@ static void fork_child(void)
     if (atomic_load_explicit(&runtime.phase, memory_order_relaxed) == PHASE_READY) {
         arenas_fork_child();
         usage_open_alone(&look.usage);
-        look.refreshed_ns = 1; /* long ago: it may be moved to another cgroup */
+        look.refreshed_ns = 1; /* long ago: the child may be moved to another cgroup */
         look_in_child(watched);
     }
     sys_restore_signals(thread_state.fork.signals);

@@ -5,19 +5,21 @@
 #include "pages.h"
 #include "sys.h"
 
-/* An arena's own metadata comes this way too: as whole huge-page-aligned blocks, mapped at once and
- * touched bit by bit. It is not part of what a purge could give back. */
+/* An arena's own metadata comes this way too, as whole huge-page-aligned blocks, mapped at once and
+ * touched bit by bit. A purge cannot give it back, so it is not counted. */
 static bool is_metadata(size_t size, size_t alignment)
 {
     const size_t block = (size_t)(2 * MiB);
     return alignment == block && size % block == 0;
 }
 
-/* Bytes of each arena's metadata, which are given back as if they had been counted when it is
- * destroyed. Written under its locks, and by whoever destroys it. Relaxed: only a sum. */
+/* Bytes of each arena's metadata: as it is destroyed they are subtracted as if they had been
+ * counted, and so are added back. Written under the arena's locks, and by whoever destroys it.
+ * Relaxed: only a sum. */
 static _Atomic uint64_t metadata[ACCOUNT_ARENAS];
 
-/* The first call for an index, or the first since the arena that had it was destroyed. */
+/* Notes the arena at the first call for its index, or the first since the last arena there was
+ * destroyed. */
 static void find_arena(unsigned arena)
 {
     if (!arena_is_counted(arena))
@@ -127,7 +129,7 @@ struct je_extent_hooks hooks = {
     .merge = hook_merge,
 };
 
-/* Built on ours as far as counting goes; of what else calls ours nothing is known. */
+/* Hooks count if these two are ours; whether other hooks call ours inside cannot be known. */
 bool hooks_count(const struct je_extent_hooks *h)
 {
     return h->commit == hook_commit && h->decommit == hook_decommit;

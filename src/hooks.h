@@ -1,7 +1,8 @@
 /*
- * The extent hooks, and which of them count: on the shared libjemalloc, where its pages come from
- * and go to (pages.h). Inside the library jemalloc's own functions are directed there instead
- * (jemalloc/inside.c): hooks cost it two atomic exchanges a call, also for splitting and merging.
+ * The extent hooks by which the shared libjemalloc gets its pages from pages.h and gives them back,
+ * and which hooks mean that pages are counted. With jemalloc inside the library its own functions
+ * are directed there instead (jemalloc/inside.c): hooks cost it two atomic exchanges a call, also
+ * for splitting and merging.
  */
 #ifndef PLIM_HOOKS_H
 #define PLIM_HOOKS_H
@@ -13,7 +14,7 @@ extern struct je_extent_hooks hooks;
 /* An arena with these hooks has its pages counted. */
 bool hooks_count(const struct je_extent_hooks *h);
 
-/* Around the destruction of an arena that succeeds, where hooks are. */
+/* Before an arena is destroyed, and after that has succeeded; needed where there are hooks. */
 struct hooks_end {
     unsigned arena;
     const size_t *active;

@@ -7,9 +7,9 @@
 
 #include "base.h"
 
-/* Inside the library these are the exported functions themselves: the gate stands behind their fast
- * path (src/jemalloc/slow_path.c). On the shared libjemalloc it stands before them
- * (malloc_gated.c). */
+/* With jemalloc inside the library these are the exported functions themselves: the gate stands
+ * behind their fast path (src/jemalloc/slow_path.c). On the shared libjemalloc it stands before
+ * them (malloc_gated.c). */
 #ifdef PLIM_JEMALLOC_SHARED
 #define JE_EXPORTED(name)
 #else
@@ -50,7 +50,7 @@ extern const char *je_malloc_conf;
 /* MALLOCX_ALIGN for a power of two. */
 #define JE_ALIGN(a) ((int)__builtin_ctzl(a))
 
-/* Inside the library pages are counted beneath jemalloc's default extent hooks. The shared
+/* With jemalloc inside the library pages are counted beneath its default extent hooks. The shared
  * libjemalloc needs hooks of ours (hooks.h) on every arena. */
 #ifdef PLIM_JEMALLOC_SHARED
 #define JE_NEEDS_HOOKS 1

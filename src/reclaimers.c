@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Whoever gives is asked again within a pass, for so long. */
+/* Reclaimers that give are asked again within a pass, for this long. */
 static const uint64_t rounds_take_ns = 5 * NS_PER_MS;
 
 struct reclaimer {
@@ -26,14 +26,15 @@ static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
 static struct {
     struct lock lock; /* guards table and called */
     struct reclaimer table[RECLAIMERS_MAX];
-    char called[RECLAIMER_NAME_MAX]; /* of the last call; its slot may be another's by now */
-    /* By level: how many are registered. Written under the lock, read without: a hint. */
+    char called[RECLAIMER_NAME_MAX]; /* whose call was last; the slot may be another's by now */
+    /* By level: how many would be called. Written under the lock, read without it: a hint. */
     _Atomic unsigned count[PLIM_CRITICAL + 1];
     /* Id + 1 of the one that runs, 0: none. Written by the running thread under the lock; waiters
      * sleep on it. */
     _Atomic uint32_t running;
     _Atomic bool stopped;
-    /* By the running thread: the slot that the next pass begins at; behind the last one called. */
+    /* By the thread that runs a pass: the slot where the next pass begins; the one behind the last
+     * called. */
     unsigned first, behind;
 } reclaimers;
 
@@ -102,7 +103,7 @@ unsigned reclaimers_count(enum plim_level level)
                : atomic_load_explicit(&reclaimers.count[level], memory_order_relaxed);
 }
 
-/* Takes the call of the slot, if it is due at the level; its function and argument go to *ret. */
+/* Begins a call of the slot's reclaimer, if it is due at the level; copies it to *ret. */
 static bool begin_call(unsigned slot, enum plim_level level, struct reclaimer *ret)
 {
     lock_take(&reclaimers.lock);
@@ -152,7 +153,7 @@ bool reclaimers_running(char ret_name[RECLAIMER_NAME_MAX])
     return running;
 }
 
-/* Also where the callback ended its thread. */
+/* Runs also where the callback ended its thread. */
 static void end_call(void *arg)
 {
     (void)arg;
@@ -171,15 +172,15 @@ static size_t call(const struct reclaimer *r, const struct plim_pressure *p)
     return freed;
 }
 
-/* UINT64_MAX asks for all there is, and a callback may say that it freed as much. What counts, of
- * both, is no more than is in use, so that their sums stay sums. */
+/* UINT64_MAX asks for all there is, and a callback may say that it freed as much. Of both no more
+ * counts than is in use, so that sums of them stay meaningful. */
 static uint64_t most_there_is(const struct plim_pressure *p)
 {
     return p->usage != UNLIMITED ? p->usage : sys_ram_bytes();
 }
 
-/* One call of each, from `first` on; after a callback that ended its thread, those behind it are
- * due first. */
+/* One call of each, from `first` on. If a callback ends the thread, `first` stays behind it, so
+ * that the others come first next time. */
 static void run_round(struct plim_pressure *p, uint64_t target, struct reclaimers_result *ret)
 {
     uint64_t most = most_there_is(p);
@@ -199,7 +200,8 @@ static void run_round(struct plim_pressure *p, uint64_t target, struct reclaimer
     reclaimers.first = 0;
 }
 
-/* Many drop so many entries a call, not so many bytes. But not for long by what they say alone. */
+/* Many drop a fixed number of entries a call, not the bytes asked for: hence the rounds. Only for a
+ * short time, as they go by what reclaimers say. */
 void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret)
 {
     uint64_t target = p->target, began_ns = sys_now_ns(), before;
@@ -219,7 +221,7 @@ void reclaimers_stop(void)
     bool again = atomic_exchange_explicit(&reclaimers.stopped, true, memory_order_relaxed);
     uint32_t mark = atomic_load_explicit(&reclaimers.running, memory_order_relaxed);
     lock_release(&reclaimers.lock);
-    if (mark != 0 && !again && !reclaimers_inside()) /* once: nobody waits twice for one */
+    if (mark != 0 && !again && !reclaimers_inside()) /* nobody waits twice for one */
         (void)sys_futex_wait(&reclaimers.running, mark, NS_PER_S);
 }
 
@@ -233,7 +235,7 @@ void reclaimers_fork_parent(void)
     lock_release(&reclaimers.lock);
 }
 
-/* The thread that ran a call is not in the child; unless it is the one that forked. */
+/* The thread that ran a call is not in the child, unless it is the one that forked. */
 void reclaimers_fork_child(void)
 {
     lock_reset(&reclaimers.lock);

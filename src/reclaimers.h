@@ -17,21 +17,21 @@ unsigned reclaimers_count(enum plim_level level);
 
 struct reclaimers_result {
     unsigned calls;
-    /* No more than is in use, though they are asked for all there is. */
+    /* Bytes; no more than are in use, even where reclaimers are asked for all there is. */
     uint64_t asked;
-    uint64_t freed; /* as they say; of each no more than is in use */
+    uint64_t freed; /* as they say; of each call no more than is in use */
 };
-/* Calls those registered from p->level down, in the order of their slots, until p->target is freed,
- * as they say; again, for some milliseconds, as long as any of them gives; none while a call of
- * another thread's runs. go_on: what they said to have freed the
- * last time was not so, and it begins behind the one that was called last then. A callback may end
- * the thread: *ret counts its call by then. */
+/* Calls those that are due at p->level, in the order of their slots, until by their own account
+ * p->target is freed; over again, for some milliseconds, as long as any of them gives. Calls none
+ * while another thread's call runs. go_on: last time they freed less than they said, so this pass
+ * begins behind the one called last then. A callback may end the thread: *ret counts its call by
+ * then. */
 void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret);
 struct reclaimer_info {
     char name[RECLAIMER_NAME_MAX];
-    uint64_t calls, asked, freed; /* since it was added; bytes, freed as it says */
+    uint64_t calls, asked, freed; /* since it was added; in bytes, freed as it says */
 };
-/* The one in a slot below RECLAIMERS_MAX; false: none. */
+/* Tells of the reclaimer in a slot below RECLAIMERS_MAX; false: none is there. */
 bool reclaimers_info(unsigned slot, struct reclaimer_info *ret);
 /* Does a call run, on whatever thread, and whose? */
 bool reclaimers_running(char ret_name[RECLAIMER_NAME_MAX]);
@@ -40,7 +40,7 @@ bool reclaimers_inside(void);
 /* No call begins any more; waits for a running one, 1 s at most. */
 void reclaimers_stop(void);
 
-/* Around fork: nobody is at the table meanwhile. true: call reclaimers_fork_parent(). */
+/* Around fork: no thread uses the table meanwhile. true: call reclaimers_fork_parent(). */
 bool reclaimers_fork_prepare(uint64_t within_ns);
 void reclaimers_fork_parent(void);
 void reclaimers_fork_child(void);

@@ -24,12 +24,12 @@ enum phase {
 
 struct runtime {
     _Atomic uint32_t phase;    /* enum phase; released by the booting thread */
-    _Atomic uint32_t boot_tid; /* who boots: its own calls pass through */
+    _Atomic uint32_t boot_tid; /* the thread that boots: its own calls pass through */
     struct options options;    /* written at boot, read only after */
-    /* Constructors have begun: threads may be created, of what watcher_measure() found. Released by
-     * the constructor. */
+    /* Constructors run: threads may be created, as watcher_measure() has found how. Released by the
+     * constructor. */
     _Atomic bool late;
-    /* Relaxed: each says all there is to know. */
+    /* Relaxed: each stands alone. */
     _Atomic bool exiting;   /* by the destructor */
     _Atomic bool forked;    /* there are processes that may share pages with this one */
     _Atomic bool listeners; /* a reclaimer or pressure fd was asked for; never cleared */
@@ -44,22 +44,23 @@ static inline bool runtime_is_ours(void)
     return atomic_load_explicit(&runtime.pid, memory_order_relaxed) == sys_pid();
 }
 
-/* So many bytes are committed before the first look, and twice that where there is room for many
- * such programs. Small programs end before this, and never need
- * jemalloc's controls: they are found at the first look, and cost 400 KiB. */
+/* Bytes committed before the first look; up to twice that where there is room for many such
+ * programs. Small programs end before it and never need jemalloc's controls, which are found at the
+ * first look and cost 400 KiB. */
 static const uint64_t first_look = MiB;
 
 /* Boots if nothing has. false: off, or not yet. */
 bool runtime_ready(void);
-/* The first part of that, which jemalloc's own start needs. Any thread; calls no jemalloc. */
+/* The first part of booting, which jemalloc's own start needs. Any thread; calls no jemalloc. */
 void runtime_configure(void);
-/* Does that if nothing has, and keeps errno. false: off, or not yet. Signal handlers too. */
+/* Configures if nothing has, and keeps errno. false: off, or not yet. Signal handlers may call
+ * it. */
 bool runtime_configured(void);
-/* jemalloc's settings, before its first call: ours, if anything is watched, then the program's own.
- */
+/* Builds jemalloc's settings, before its first call: ours, if anything is watched, then the
+ * program's own. */
 void conf_build(void);
-/* Registers the handlers that forks need, once. jemalloc starts and registers its own first: they
- * are to take its locks after ours have run. */
+/* Registers our fork handlers, once. jemalloc is started first so that its own are registered
+ * before: they must take its locks after ours have run. */
 void fork_begin(void);
 
 #endif

@@ -9,15 +9,15 @@
 #include <stdatomic.h>
 
 struct thread_state {
-    bool inside;               /* in a look, or the watcher: its own requests pass through */
-    bool forks;                /* between a fork's beginning and its having all locks */
-    bool ours;                 /* a thread of the library's: jemalloc gives it no cache at first */
-    uint32_t flush_epoch;      /* as of its last flush */
-    bool by_pieces;            /* what it resizes moves by pieces, see jemalloc/moves.c */
-    unsigned held;             /* its waits for room: 1, more where a signal handler allocates */
-    uint64_t in_vain_until_ns; /* till then it does not wait for reclaimers: see at_limit.c */
-    /* From the handler before a fork to the one after it: which locks are to be released, and what
-     * was blocked. */
+    bool inside; /* in a look, or a thread of the watcher's: its own requests pass through */
+    bool forks;  /* in a fork that has not yet taken all locks */
+    bool ours;   /* the library's own thread: jemalloc gives it no cache at first */
+    uint32_t flush_epoch;      /* admit.flush_epoch as of its last flush */
+    bool by_pieces;            /* the block that it resizes moves by pieces, see jemalloc/moves.c */
+    unsigned held;             /* its waits for room: 1, or more where signal handlers allocate */
+    uint64_t in_vain_until_ns; /* until then it does not wait for reclaimers, see at_limit.c */
+    /* From the handler before a fork to the one after it: which locks to release, and which signals
+     * were blocked. */
     struct fork_state {
         bool look, reclaimers, events, was_inside;
         uint64_t signals;
@@ -29,8 +29,8 @@ struct thread_state {
 extern _Thread_local struct thread_state thread_state PLIM_HIDDEN
     __attribute__((tls_model("initial-exec")));
 
-/* What follows, up to inside_leave(), is not looked at; nor is what a signal handler allocates that
- * comes between. Returns what inside_leave() wants. */
+/* What the thread allocates until inside_leave(), signal handlers included, is not looked at.
+ * Returns the argument for inside_leave(). */
 static inline bool inside_enter(void)
 {
     bool was_inside = thread_state.inside;

@@ -1,10 +1,11 @@
 /*
  * Whether free pages side by side become one run as they are freed.
  *
- * Slabs that have ended jemalloc joins only as it purges them: until then they serve slabs of their
- * own size and smaller ones, and requests for more take fresh pages. The store of an arena's free
- * pages (ecache_t, as it is in 5.3.0) ends with what says so, which jemalloc reads under the
- * store's lock. That it is what it is taken for here shows as the first arena is made.
+ * jemalloc joins slabs that have ended with their neighbours only as it purges them: until then
+ * they serve slabs of their own size and smaller ones, and larger requests take fresh pages. A flag
+ * at the end of an arena's store of free pages (ecache_t, as it is in 5.3.0) says so; jemalloc
+ * reads it under the store's lock. Whether it is where it is expected is checked as the first arena
+ * is made.
  */
 #include "instead.h"
 #include "slabs.h"
@@ -20,25 +21,27 @@ enum { DIRTY = 1, MUZZY = 2 };
 struct store_end {
     int state;
     unsigned arena;
-    unsigned char delays; /* a bool, if it is what it is taken for */
+    unsigned char delays; /* a bool, if the layout is the one expected */
 } __attribute__((aligned(8)));
 
 bool je_ecache_init(void *tsdn, void *store, int state, unsigned arena, bool delays);
-/* They lock a store and unlock it. */
+/* These lock a store and unlock it. */
 void je_ecache_prefork(void *tsdn, void *store);
 void je_ecache_postfork_parent(void *tsdn, void *store);
 
 bool store_made(void *tsdn, void *store, int state, unsigned arena, bool delays)
     INSTEAD(ecache_init);
 
-/* The first arena's store of dirty pages, which lies in each where it does in the first, and its
- * end. Written before there is a second thread. NULL: it is laid out otherwise. */
+/* The first arena's store of dirty pages, and the store's end; in other arenas they lie at the same
+ * offsets. Written before there is a second thread. end NULL: the layout is not the one
+ * expected. */
 static struct {
     char *begin;
     struct store_end *end;
 } first;
 
-/* An arena's store of muzzy pages is made next, and lies behind. */
+/* An arena's store of muzzy pages is made next and lies right behind: so this is the end of the
+ * first. */
 static void learn_end(struct store_end *end)
 {
     if (end->state == DIRTY && end->arena == 0 && end->delays == true)

@@ -1,6 +1,6 @@
 /*
- * What only a jemalloc inside this library can be made to do: its clock, a setting that it does not
- * take from its configuration, where its pages come from, which arenas it has.
+ * What only a jemalloc inside this library can be made to do: run on another clock, take a setting
+ * that its configuration does not offer, get its pages from us, and tell which arenas it has.
  *
  * The build (prefix) directs some calls of its objects here. Types it keeps to itself are void;
  * everything is as in jemalloc 5.3.0.
@@ -18,7 +18,7 @@
 #include <time.h>
 
 /*
- * The clock that it reads when it decides which free pages are old: the coarse one (4 ms steps) is
+ * The clock by which jemalloc decides which free pages are old. The coarse one (4 ms steps) is
  * replaced by the fine one, and a thread may run it ahead for the length of one call.
  */
 static _Thread_local uint64_t ahead_ns __attribute__((tls_model("initial-exec")));
@@ -50,7 +50,7 @@ void inside_no_cache_oblivious(void)
     je_opt_cache_oblivious = false;
 }
 
-/* What malloc_stats_print() puts a buffer in front of. */
+/* What malloc_stats_print() calls behind a buffer. */
 void je_stats_print(void (*write)(void *, const char *), void *arg, const char *opts);
 
 void inside_stats_print(void (*write)(void *, const char *), void *arg, const char *opts)
@@ -58,7 +58,7 @@ void inside_stats_print(void (*write)(void *, const char *), void *arg, const ch
     je_stats_print(write, arg, opts);
 }
 
-/* jemalloc's malloc_init_state: 3 before, 0 after. */
+/* jemalloc's malloc_init_state: 3 before its start, 0 after it. */
 extern int je_malloc_init_state;
 
 bool inside_is_starting(void)
@@ -90,7 +90,7 @@ bool purge_lazy(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_p
 bool purge_forced(void *addr, size_t offset, size_t size) INSTEAD(ehooks_default_purge_forced_impl);
 void zero(void *addr, size_t size) INSTEAD(ehooks_default_zero_impl);
 
-/* false: plain jemalloc. Written once, before its first arena. */
+/* false: works as plain jemalloc. Written once, before its first arena. */
 static bool counted;
 
 void inside_count_pages(void)
@@ -137,15 +137,15 @@ bool purge_lazy(void *addr, size_t offset, size_t size)
     return counted || je_ehooks_default_purge_lazy_impl(addr, offset, size);
 }
 
-/* Where decommit failed. */
+/* jemalloc asks for this where decommit failed. */
 bool purge_forced(void *addr, size_t offset, size_t size)
 {
     return counted ? pages_renew((char *)addr + offset, size) != 0
                    : je_ehooks_default_purge_forced_impl(addr, offset, size);
 }
 
-/* A page that was never written to is read as the kernel's one page of zeroes, which costs no
- * memory: so pages are looked at before they are written to. */
+/* Reading a page that was never written to gives the kernel's one page of zeroes, which costs no
+ * memory: so pages are written to only where they are not zero. */
 static void clear(char *p, size_t size)
 {
     static const size_t step = 4096;
@@ -154,7 +154,7 @@ static void clear(char *p, size_t size)
             memset(p, 0, step);
 }
 
-/* For calloc. Writing zeroes is faster than fresh pages where the block is used. */
+/* For calloc. Writing zeroes is faster than taking fresh pages if the block is then used. */
 void zero(void *addr, size_t size)
 {
     bool write_zeroes = size < MiB && !gate_stops(0);
@@ -164,7 +164,8 @@ void zero(void *addr, size_t size)
         clear(addr, size);
 }
 
-/* Its huge page allocator takes pages past all this; jemalloc says itself that it does without. */
+/* jemalloc's huge page allocator would take pages past all this. Told that there is no support for
+ * it, jemalloc itself says that it does without. */
 bool je_hpa_supported(void);
 bool hpa_supported(void) INSTEAD(hpa_supported);
 
@@ -173,9 +174,9 @@ bool hpa_supported(void)
     return !counted && je_hpa_supported();
 }
 
-/* What the program gives an arena in place of the default hooks, built on them, finds a reserve
- * that was decommitted here, accessible all the same, or one of jemalloc's own, which is not where
- * the kernel promises no more memory than there is (vm.overcommit_memory=2). */
+/* Hooks that the program gives an arena, built on the default ones, commit a reserve that was
+ * decommitted here, and so is accessible all the same, or one of jemalloc's own, which is not
+ * accessible where the kernel promises no more memory than there is (vm.overcommit_memory=2). */
 bool je_pages_commit(void *addr, size_t size);
 bool pages_commit(void *addr, size_t size) INSTEAD(pages_commit);
 
@@ -194,7 +195,7 @@ bool hooks_count(const struct je_extent_hooks *h)
     return counted && (const char *)h == je_ehooks_default_extent_hooks;
 }
 
-/* Its arenas; NULL: none of that index. */
+/* jemalloc's arenas; NULL: none of that index. */
 extern char *_Atomic je_arenas[];
 
 char *inside_arena(unsigned index)

@@ -1,4 +1,4 @@
-/* What the files share that stand between jemalloc's own, see prefix. */
+/* What the files share whose functions jemalloc calls in place of its own, see prefix. */
 #ifndef PLIM_JEMALLOC_INSTEAD_H
 #define PLIM_JEMALLOC_INSTEAD_H
 
@@ -6,10 +6,10 @@
 
 #include <stdatomic.h>
 
-/* The function that jemalloc calls for this one of its own. */
+/* Names the function that jemalloc calls in place of its own `name`. */
 #define INSTEAD(name) __asm__("plim_je_" #name)
 
-/* Stays 0 where it is: in a child that was forked meanwhile, where such counts are reset. */
+/* Does not go below 0: a child that was forked meanwhile has reset such counts. */
 static inline void count_down(_Atomic uint64_t *count, uint64_t by)
 {
     uint64_t counted = atomic_load_explicit(count, memory_order_seq_cst);

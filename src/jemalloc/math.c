@@ -2,7 +2,7 @@
  * log, exp and round for jemalloc's profiler, so that the library does not need libm.
  *
  * The profiler draws sampling intervals and scales counts with them; about 12 digits are far more
- * than it uses. Finite arguments only; log of what is not positive is not asked for.
+ * than it uses. Finite arguments only; log is called with positive arguments only.
  */
 double plim_je_log(double x);
 double plim_je_exp(double x);

@@ -1,7 +1,7 @@
 /*
- * Large blocks that are resized. One that cannot be where it is moves; where there may be no room
- * for both, it does so by pieces: what has been copied goes back to the kernel at once, as
- * mremap(2) would have it. jemalloc frees the old block right after.
+ * Large blocks that are resized. One that cannot grow in place moves. Where there may be no room
+ * for both copies it moves by pieces: what has been copied goes back to the kernel at once, much as
+ * mremap(2) would do. jemalloc frees the old block right after.
  */
 #include "instead.h"
 
@@ -24,13 +24,13 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
 /* jemalloc's large.c copies for nothing else. */
 void *move(void *to, const void *from, size_t size) INSTEAD(memcpy);
 
-/* So much is there twice. */
+/* While a block moves by pieces, this much of it is there twice. */
 static const size_t piece = 512 * KiB;
 
-/* Pages did not go back when they were to. Relaxed: says all there is to know. */
+/* The kernel did not take pages: no more moves by pieces. Relaxed: it stands alone. */
 static _Atomic bool in_vain;
 
-/* Not where the program's own hooks say what pages are. */
+/* false: an arena with the program's own hooks, which may mean something else by pages. */
 static bool is_counted(const void *block)
 {
     unsigned arena;
@@ -39,8 +39,8 @@ static bool is_counted(const void *block)
            arena_is_counted(arena);
 }
 
-/* Whether pages of the block are gone once they are given back: the kernel takes them (it says
- * nothing of a filter where there are none), and no process has them besides. */
+/* Whether giving back pages of the block frees them: the kernel takes them (a call for no pages
+ * fails only where a filter refuses it), and no other process shares them. */
 static bool can_go_by_pieces(void *block, size_t size)
 {
     return size >= LARGE_REQUEST && is_counted(block) &&
@@ -49,8 +49,8 @@ static bool can_go_by_pieces(void *block, size_t size)
              sys_shares_pages(block, size));
 }
 
-/* What may be there twice just now, bytes: blocks near LOW that move at once. Only a count: in
- * no order. */
+/* Bytes that may be there twice just now: blocks that are moved whole while LOW is near. Relaxed:
+ * only a count. */
 static _Atomic uint64_t doubled;
 
 void moves_fork_child(void)
@@ -60,11 +60,11 @@ void moves_fork_child(void)
 
 struct way {
     bool by_pieces;
-    size_t doubled; /* what of the block is counted as such; nothing where LOW is far */
+    size_t doubled; /* what of the block is in the count above; 0 where LOW is far */
 };
 
-/* That more is committed than would fit is no reason for going by pieces: usage is read. A handler
- * that allocates meanwhile asks nothing of jemalloc, whose locks may be held. */
+/* More being committed than would fit is not enough for going by pieces: usage is read. Inside all
+ * the while: a handler that allocates must ask nothing of jemalloc, whose locks may be held. */
 static struct way choose(void *block, size_t old_size, size_t size)
 {
     if (!runtime_ready() || thread_state.inside ||
@@ -88,7 +88,7 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
     if (size <= old_size)
         return je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
     struct way way = choose(ptr, old_size, size);
-    /* What may be there twice is judged by its whole size. */
+    /* A block that may be there twice is judged by its whole new size. */
     if (!admit_request(way.by_pieces ? size - old_size : size)) {
         errno = ENOMEM;
     } else {
@@ -100,8 +100,8 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
     return p;
 }
 
-/* The last part of a block, up to its size class, may never have been touched: nor need the copy's
- * be, which is as the kernel gave it. */
+/* The tail of a block, up to its size class, may never have been touched. Then the copy's, still as
+ * the kernel gave it, need not be touched either. */
 static void copy_used(char *to, const char *from, size_t size, size_t page)
 {
     for (size_t at = 0; at < size; at += page) {

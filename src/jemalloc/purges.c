@@ -1,6 +1,6 @@
 /*
- * Free pages that jemalloc gives back by itself, as they age or as it frees: no fork may come in
- * between, as its child would find the arena marked as being purged for ever.
+ * Keeps forks out while jemalloc gives free pages back by itself, as they age or as it frees: a
+ * child would find the arena marked as being purged for ever.
  */
 #include "instead.h"
 
@@ -20,17 +20,17 @@ void purge_all(void *tsdn, void *pac, void *decay, void *stats, void *ecache, bo
 
 /* Sequentially consistent: of a purge and a fork that begin at once, one sees the other. */
 static _Atomic uint64_t purges, forks;
-/* Of this thread, which a signal handler may have interrupted to fork. */
+/* This thread's purges: a signal handler may interrupt one and fork. */
 static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
 
 static void end(void)
 {
-    own -= own > 0; /* a handler's child has reset it */
+    own -= own > 0; /* 0 already in a handler's child */
     count_down(&purges, 1);
 }
 
-/* false: a fork is under way. The pages stay for the next time: what jemalloc has locked here, that
- * fork is about to lock. */
+/* false: a fork is under way. The pages stay until the next time: waiting is not possible, as that
+ * fork is about to take locks that jemalloc holds here. */
 static bool begin(void)
 {
     own++;

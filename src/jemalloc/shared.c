@@ -2,9 +2,9 @@
  * jemalloc's functions where only the shared library is packaged: found in libjemalloc.so.2, which
  * this library depends on, and called through pointers.
  *
- * What is lost against the archive: a load per call; purging by amount (there is no way to its
- * clock, so a whole arena is purged at a time); and our settings, where the dynamic loader runs
- * jemalloc's constructor before anything was allocated.
+ * Lost against the archive: a load per call; purging by amount (its clock cannot be reached, so a
+ * whole arena is purged at a time); and our settings, where the dynamic loader runs jemalloc's
+ * constructor before anything was allocated.
  */
 #include "../inside.h"
 #include "../je.h"
@@ -68,7 +68,7 @@ static void find(void *lib, const char *name, void *ret)
 {
     void *at = dlsym(lib, name);
     if (at == NULL)
-        abort(); /* not a jemalloc 5: nothing can be allocated, nothing can be said */
+        abort(); /* not jemalloc 5: nothing can be allocated, nor a message written */
     memcpy(ret, &at, sizeof(at));
 }
 
@@ -112,7 +112,7 @@ static bool ready(void)
         return unlikely(!ready()) ? early_##name args : je.name args;                              \
     }
 
-/* Before the functions are known: the few calls that the loader makes. */
+/* For the few calls that the loader makes before the functions are known. */
 static void *early_malloc(size_t size)
 {
     return early_alloc(size);
@@ -223,7 +223,7 @@ bool inside_is_starting(void)
 
 void inside_count_pages(void) {}
 
-/* Nothing of its own can be read. */
+/* The shared library's own data cannot be read. */
 bool inside_coalesce(unsigned arena, bool at_once)
 {
     (void)arena, (void)at_once;
@@ -242,7 +242,7 @@ void slabs_go_on(void) {}
 
 void slabs_fork_child(void) {}
 
-/* Its purges cannot be told from here. */
+/* The shared library's purges cannot be seen from here. */
 void purges_fork_prepare(uint64_t patience_ns)
 {
     (void)patience_ns;

@@ -19,15 +19,15 @@
 enum {
     BINS = 36,             /* sizes that slabs hold blocks of */
     MAP_SHIFT = 12,        /* a page */
-    LEAF_SHIFT = 30,       /* what one leaf of the map has entries for */
+    LEAF_SHIFT = 30,       /* a leaf of the map has entries for so much */
     MAP_TABLE = 120,       /* where its first table begins, */
     MAP_ENTRIES = 1 << 18, /* as long as each leaf */
     EDATA_ALIGNMENT = 128,
-    EMPTY_AT_ONCE = 4096, /* pages passed over in a step */
-    STEPS_BETWEEN = 64,   /* two readings of the clock */
+    EMPTY_AT_ONCE = 4096, /* pages of no extent passed over in a step */
+    STEPS_BETWEEN = 64,   /* readings of the clock */
 };
 static const uintptr_t page = (uintptr_t)1 << MAP_SHIFT;
-/* Others go on meanwhile. */
+/* A call stops after this time, so that others get the look lock. */
 static const uint64_t at_once_ns = NS_PER_MS;
 
 static struct sys_pagemap pagemap; /* during one call of slabs_drop() */
@@ -42,7 +42,7 @@ struct bin_info {
 extern const struct bin_info je_bin_infos[];
 extern const uint32_t je_arena_bin_offsets[];
 
-/* They lock a bin and unlock it. */
+/* These lock a bin and unlock it. */
 void je_bin_prefork(void *tsdn, void *bin);
 void je_bin_postfork_parent(void *tsdn, void *bin);
 
@@ -64,7 +64,7 @@ static uint64_t map_entry(uintptr_t at)
     return leaf == NULL ? 0 : leaf_entry(leaf, at);
 }
 
-/* NULL: nothing is known of the place. */
+/* NULL: the entry has no extent. */
 static const struct extent *entry_extent(uint64_t entry)
 {
     uint64_t address = (uint64_t)((int64_t)(entry << 16) >> 16);
@@ -86,7 +86,7 @@ static bool entry_is_slab(uint64_t entry)
     return (entry & 1) != 0 && entry_size_index(entry) < BINS;
 }
 
-/* NULL: of an arena that is not there any more, or has hooks of the program's own. */
+/* NULL: the arena is gone, or has hooks of the program's own. */
 static void *bin_of(uint64_t bits, unsigned size_index)
 {
     unsigned index = extent_arena(bits), shard = extent_shard(bits);
@@ -97,15 +97,15 @@ static void *bin_of(uint64_t bits, unsigned size_index)
     return arena == NULL ? NULL : arena + je_arena_bin_offsets[size_index] + shard * bin_size;
 }
 
-/* At least a page's worth of blocks is free; one without any in use is on its way in or out of its
- * bin, and its bits may have been seen before what else is written of it. */
+/* At least a page's worth of blocks is free, and some are in use: a slab with none in use is on its
+ * way into its bin or out of it, and the rest of its description may not be written yet. */
 static bool has_free_pages(uint64_t bits, const struct bin_info *info)
 {
     unsigned free = extent_free_blocks(bits);
     return free * info->block_size >= page && free < info->blocks && info->slab_size > page;
 }
 
-/* What is behind the last block counts as free. */
+/* The part of a slab behind its last block counts as free. */
 static bool page_is_free(const struct extent *slab, const struct bin_info *info, size_t at)
 {
     size_t first = at * page / info->block_size;
@@ -116,7 +116,7 @@ static bool page_is_free(const struct extent *slab, const struct bin_info *info,
     return true;
 }
 
-/* Under the bin's lock. */
+/* Call with the bin's lock held. */
 static void drop_free_pages(const struct extent *slab, const struct bin_info *info,
                             struct slabs_given *given)
 {
@@ -137,7 +137,8 @@ static void drop_free_pages(const struct extent *slab, const struct bin_info *in
     }
 }
 
-/* Everything is read again once it can no longer change; the map last, which changes first. */
+/* Everything is read again under the lock, when it can no longer change; the map last, as it
+ * changes first. */
 static void work_on(uintptr_t at, uint64_t entry, struct slabs_given *given)
 {
     const struct extent *slab = entry_extent(entry);
@@ -156,7 +157,7 @@ static void work_on(uintptr_t at, uint64_t entry, struct slabs_given *given)
     je_bin_postfork_parent(NULL, bin);
 }
 
-/* The next place before `end` of which the map may know something: within a leaf, and not far. */
+/* The next address before `end` where the map may know an extent: within this leaf, and not far. */
 static uintptr_t next_known(uintptr_t at, uintptr_t end)
 {
     const uintptr_t leaf_end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
@@ -169,8 +170,8 @@ static uintptr_t next_known(uintptr_t at, uintptr_t end)
     return at;
 }
 
-/* What begins at that place; returns where the next may begin. What is read of an extent may be
- * another's by now: then some are passed over. */
+/* Deals with the extent that begins at that address, if any; returns where the next may begin. An
+ * extent may have become another while it was read: then some are passed over. */
 static uintptr_t step(uintptr_t at, uintptr_t end, struct slabs_given *given)
 {
     uint64_t entry = map_entry(at);
@@ -185,7 +186,8 @@ static uintptr_t step(uintptr_t at, uintptr_t end, struct slabs_given *given)
     return at + je_bin_infos[entry_size_index(entry)].slab_size;
 }
 
-/* From `at` on, as long as there is reason to; returns where it ended. */
+/* Goes over extents from `at` on until enough is given or the time is up; returns where it
+ * ended. */
 static uintptr_t go_over(uintptr_t at, uintptr_t end, uint64_t bytes, struct slabs_given *given)
 {
     uint64_t until = sys_now_ns() + at_once_ns;

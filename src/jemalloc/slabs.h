@@ -4,10 +4,10 @@
 
 #include "../base.h"
 
-/* jemalloc's map; NULL: it is laid out otherwise than here. */
+/* jemalloc's map from addresses to extents; NULL: its layout is not the one known here. */
 extern char plim_je_map_48[] __attribute__((weak));
 
-/* edata_t: an extent; of slabs only what follows their address is read. */
+/* jemalloc's edata_t: an extent. What follows `size` is valid for slabs only. */
 struct extent {
     uint64_t bits; /* see extent_arena() and the next */
     uintptr_t addr;
@@ -36,9 +36,9 @@ static inline unsigned extent_shard(uint64_t bits)
     return bits >> 38 & 0x3f;
 }
 
-/* What the map tells of a place; NULL: nothing. */
+/* The extent at an address by the map; NULL: none known. */
 const struct extent *slabs_extent_at(uintptr_t at);
-/* Around each look at an extent; false: not now. One thread at a time. */
+/* Around each reading of an extent; false: not now. One thread at a time. */
 bool slabs_begin_look(void);
 void slabs_end_look(void);
 

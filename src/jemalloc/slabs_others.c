@@ -1,6 +1,5 @@
 /*
- * What keeps slabs from being looked at: jemalloc does some things with them that no lock of a bin
- * guards.
+ * Keeps slabs.c away while jemalloc does things with slabs that no bin's lock guards.
  */
 #include "instead.h"
 #include "slabs.h"
@@ -12,9 +11,9 @@
 #include <stdatomic.h>
 
 /*
- * Who takes slabs out of bins, or blocks out of slabs, without the bin's lock, or ends an arena
- * with all that is known of its extents; and whether an extent is being looked at. Neither goes on
- * beside the other; of the former there may be many at once.
+ * others: how many threads take slabs out of bins, or blocks out of slabs, without the bin's lock,
+ * or end an arena with all that is known of its extents. looked_at: slabs.c reads an extent. The
+ * two exclude each other; of the others there may be many at once.
  */
 static struct {
     _Atomic uint64_t others;
@@ -79,8 +78,9 @@ size_t fill_fresh(void *tsdn, void *arena, unsigned index, void **ptrs, size_t c
 }
 
 /*
- * The map goes on to tell of a slab that has ended, and tells of the next one in its place before
- * that has its shard, whose lock is to be had: until then no block counts as free.
+ * The map still leads to a slab that has ended, and to the next slab in its place before that has
+ * its shard number, which says whose lock to take. So from the end of a slab on none of its blocks
+ * counts as free.
  */
 void slab_ends(void *tsdn, void *shard, struct extent *slab, bool *deferred)
 {

@@ -58,7 +58,8 @@ static bool refused(size_t size)
     return gate_stops(size) && !admit_request(size);
 }
 
-/* jemalloc's fronts set errno when they get NULL, all but realloc; so does pages.c. */
+/* jemalloc's exported functions set errno when they get NULL, all but realloc; so pages.c and this
+ * set it. */
 static void *no_memory(void)
 {
     errno = ENOMEM;
@@ -73,7 +74,7 @@ void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned inde
     return je_tcache_alloc_small_hard(tsdn, arena, tcache, bin, index, ret_success);
 }
 
-/* Past the cache. A large one comes by malloc_large next. */
+/* A request past the cache. A large one comes by malloc_large next. */
 void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
 {
     (void)refused(0);
@@ -85,7 +86,7 @@ void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
     return refused(size) ? no_memory() : je_large_malloc(tsdn, arena, size, zero);
 }
 
-/* To more than a cache line; a small one comes by malloc's paths. */
+/* Aligned to more than a cache line, and large; small ones come by malloc's paths. */
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
 {
     return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
@@ -105,8 +106,8 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
     return je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
 }
 
-/* What jemalloc allocates for itself, its locks held and its caches half made, comes by arena.c
- * too: it is not looked at. */
+/* What jemalloc allocates for itself also comes by arena.c. Its locks may be held and its caches
+ * half made then, so this is not looked at. */
 void *own_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zero)
 {
     bool was_inside = inside_enter();
@@ -123,9 +124,9 @@ void *own_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool z
     return p;
 }
 
-/* Every 64 KiB or so that a thread allocates or frees, also if its cache serves all of it: so no
- * thread keeps a full cache for long once it should be emptied, nor what it has freed from others
- * that need the room, nor fills slabs unseen whose pages had been given back. */
+/* Called every 64 KiB or so that a thread allocates or frees, even if its cache serves all of it.
+ * So no thread keeps a full cache for long once it should be emptied, withholds what it has freed
+ * from others that need the room, or fills slabs unseen whose pages had been given back. */
 void event(void *tsd, void *what)
 {
     if (unlikely(admit_flush_wanted()))
@@ -140,7 +141,7 @@ void event(void *tsd, void *what)
 
 /*
  * jemalloc creates its background threads with its own locks held, by a pthread_create that it has
- * looked up: what that allocates is not looked at.
+ * looked up. It gets create_inside() instead: what that allocates is not looked at.
  */
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static create_fn *next_create; /* written once, at jemalloc's start */
@@ -164,14 +165,14 @@ void *symbol(void *handle, const char *name)
 }
 
 /*
- * A thread calls jemalloc for the first time. jemalloc does not see whether it got room for the
- * thread's cache, and uses one at address 0: where there is none the thread has no cache. Ours
- * allocate only in reclaimers: without a cache they have no arena, and a process with one thread is
- * 140 KiB smaller than with a second one.
+ * When a thread calls jemalloc for the first time. jemalloc does not check whether it got room for
+ * the thread's cache, and would use one at address 0: without room the thread gets no cache here.
+ * Nor do our own threads, which allocate only in reclaimers: without a cache they have no arena,
+ * which saves 140 KiB in a process with one thread of its own.
  */
 static _Thread_local bool no_cache_room __attribute__((tls_model("initial-exec")));
 
-/* The call may succeed without it, and leaves errno alone then. */
+/* The program's call may succeed without a cache, and must leave errno alone then. */
 void *cache_room(void *tsdn, void *arena, size_t size, size_t alignment, bool zero, void *tcache)
 {
     int error = errno;
@@ -195,7 +196,7 @@ bool thread_begins(void *tsd)
     return failed;
 }
 
-/* jemalloc begins; what it is to be configured with must be known from here on. */
+/* jemalloc starts: its settings must be known from here on. */
 void size_classes_boot(void *size_classes)
 {
     runtime_configure();

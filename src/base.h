@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PLIM_EXPORT __attribute__((visibility("default")))
-/* On what the fast path reads: no detour through the global offset table. */
+/* For what the fast path reads: no detour through the global offset table. */
 #define PLIM_HIDDEN            __attribute__((visibility("hidden")))
 #define PLIM_COLD              __attribute__((cold, noinline))
 #define PLIM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -62,7 +62,7 @@ static inline uint64_t u64_less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-/* Of a page, or 8 bytes at least. */
+/* Whether size bytes, 8 at least, are all zero. */
 static inline bool is_zero(const char *p, size_t size)
 {
     const size_t word = 8;

@@ -8,9 +8,10 @@
 static const uint64_t cpus_every_ns = 500 * NS_PER_MS;
 
 static struct {
-    struct cpu_mask at_start; /* which the first thread might use; written at boot only */
+    struct cpu_mask at_start; /* CPUs that the first thread might use; written at boot only */
     unsigned affinity;        /* how many they are */
-    /* The rest under the look lock; what is atomic is read by all, who need no order. */
+    /* The rest is written under the look lock. The atomic fields are read by all; relaxed, as no
+     * order matters. */
     uint64_t millicpus; /* the CPU quota as last read */
     _Atomic unsigned cpus;
     _Atomic uint64_t cpus_read_ns;
@@ -25,7 +26,7 @@ static void read_cpus(void)
 {
     unsigned cpus = runtime.options.cpus;
     if (cpus == 0) {
-        /* Else what was known stays: no descriptor left, another root directory. */
+        /* On failure (no descriptor left, another root directory) what was known stays. */
         (void)cgroup_read_cpu("", &look.usage.cgroup.cpu, &capacity.millicpus);
         cpus = cgroup_effective_cpus(capacity.affinity, capacity.millicpus);
     }
@@ -47,7 +48,7 @@ static void read_memory(void)
                           memory_order_relaxed);
 }
 
-/* Of the nearest limit, for which alone bytes count. */
+/* Compares with the nearest limit, the only one for which bytes count. */
 void capacity_complain(void)
 {
     const struct usage *u = &look.usage;
@@ -95,20 +96,20 @@ void capacity_read(void)
         read_memory();
 }
 
-/* The look lock, where it is due and to be had at once, with what is known of the cgroup brought up
- * to date. */
+/* Takes the look lock, if a reading is due and the lock is free, and brings what is known of the
+ * cgroup up to date. */
 static struct look_turn begin_reading(bool due)
 {
     struct look_turn turn = {.had = false};
     if (due && !sys_on_signal_stack())
         turn = look_begin(0);
     if (turn.had)
-        usage_refresh(&look.usage); /* it may have been moved */
+        usage_refresh(&look.usage); /* the process may have been moved */
     return turn;
 }
 
-/* A quota may be changed at any time. The affinity is that of the start: threads may narrow their
- * own since, which tells nothing of the process. The number of arenas stays. */
+/* The quota may change at any time. The affinity is that of the start: threads may have narrowed
+ * their own since, which says nothing of the process. The number of arenas stays. */
 unsigned capacity_cpus(void)
 {
     uint64_t now = sys_now_ns();

@@ -8,13 +8,13 @@
 #include <poll.h>
 #include <string.h>
 
-/* The watcher's interval at the line: it looks that often by itself, and no more often for events.
- */
+/* The watcher's interval at the line (watch_line_ns): events make it look no more often than
+ * that. */
 static const uint64_t quiet_min_ns = 20 * NS_PER_MS;
 static const uint64_t quiet_max_ns = NS_PER_S;
-/* Another process that raises the word ends no poll: so often it is looked at. */
+/* Another process that raises the word ends no poll: so a poll looks at the word this often. */
 static const uint64_t unheard_ns = NS_PER_S;
-/* A source that was lost or could not be opened is tried again no sooner. */
+/* A source that was lost or could not be opened is tried again after this time, which doubles. */
 static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
 
 void events_follow(struct events *e, const struct cgroup_dir *dir, size_t path_len,
@@ -42,7 +42,7 @@ void events_follow(struct events *e, const struct cgroup_dir *dir, size_t path_l
 
 /* --- the source --- */
 
-/* A fork never falls between the opening and the note of it. */
+/* The lock keeps forks from falling between the opening and the note of it. */
 static int open_file(struct events *e, const char *name, int flags, struct sys_file *file)
 {
     char path[CGROUP_PATH_MAX];
@@ -82,8 +82,8 @@ static int open_events(struct events *e)
     return rc < 0 ? rc : source_clear(e) ? 0 : -EIO;
 }
 
-/* Has the kernel write to the eventfd when the usage crosses the threshold, either way. It may wait
- * for all CPUs (RCU): no lock is held. */
+/* Has the kernel write to the eventfd when usage crosses the threshold, either way. The kernel may
+ * wait for all CPUs (RCU), so no lock is held. */
 static int register_threshold(const struct events *e, uint64_t bytes)
 {
     char text[64];
@@ -93,7 +93,7 @@ static int register_threshold(const struct events *e, uint64_t bytes)
     fmt_i64(&f, e->usage.fd_plus_1 - 1);
     fmt_str(&f, " ");
     fmt_u64(&f, bytes);
-    if (!sys_file_is_ours(&e->control)) /* an earlier one may have taken long */
+    if (!sys_file_is_ours(&e->control)) /* the last call may have taken long */
         return -EBADF;
     long rc = sys_write(e->control.fd_plus_1 - 1, text, f.len);
     return rc < 0 ? (int)rc : 0;
@@ -119,8 +119,8 @@ static void source_lost(struct events *e)
     e->stale = true;
 }
 
-/* Without the eventfd nobody could end a poll: timers, while there is none to be had, or for good
- * once the program has closed it. Returns 0 or -errno. */
+/* Without the eventfd nobody could end a poll: then there are the timers only, while none can be
+ * had, or for good once the program has closed it. Returns 0 or -errno. */
 static int wake_open(struct events *e)
 {
     if (e->wake.fd_plus_1 == 0)
@@ -185,8 +185,8 @@ static void wake_clear(const struct events *e)
         (void)sys_read(e->wake.fd_plus_1 - 1, &count, sizeof(count));
 }
 
-/* 1: somebody has something to tell; 0: nobody; -errno: nothing could be waited for. A number below
- * 0 is passed over. */
+/* 1: there was an event; 0: none; -errno: polling failed. poll(2) passes over descriptors below
+ * 0. */
 static int poll_all(struct events *e, bool source, uint64_t ns)
 {
     short wanted = e->aim.dir.version == 1 ? POLLIN : POLLPRI;
@@ -206,7 +206,8 @@ static int poll_all(struct events *e, bool source, uint64_t ns)
         if (told < 0)
             sys_file_close(&e->outer.file);
     }
-    /* Whatever it says: a removed cgroup's file says so for ever, a closed number POLLNVAL. */
+    /* Cleared whatever revents says: a removed cgroup's file is ready for ever, a closed one
+     * POLLNVAL. */
     if (fds[1].revents == 0)
         return e->outer_told;
     if (!source_clear(e))
@@ -231,7 +232,7 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
 {
     uint64_t now = sys_now_ns();
     judge_last(e, now, pressed);
-    bool asleep = ns == UINT64_MAX; /* page cache that meets the limit is not to end that */
+    bool asleep = ns == UINT64_MAX; /* page cache that meets the limit must not end that */
     uint64_t deaf =
         ns <= quiet_min_ns || (asleep && !has_outer(e)) ? ns : u64_less(e->quiet_until_ns, now);
     if (deaf > 0 &&
@@ -251,7 +252,7 @@ bool events_wait(struct events *e, const _Atomic uint32_t *word, uint32_t seen, 
         rc = poll_all(e, !asleep, u64_min(end - now, unheard_ns));
     atomic_store_explicit(&e->polls, false, memory_order_seq_cst);
     e->told = rc > 0;
-    /* No memory for it, fewer descriptors allowed than it is given, or not allowed at all. */
+    /* No memory for the poll, fewer descriptors allowed than it names, or a filter forbids it. */
     if (rc < 0)
         (void)sys_futex_wait_shared(word, seen, u64_min(u64_less(end, now), retry_min_ns));
     return e->told;

@@ -19,7 +19,8 @@ struct fmt {
 
 void fmt_str(struct fmt *f, const char *s);
 void fmt_strn(struct fmt *f, const char *s, size_t len);
-/* Text from outside: what would break the line, or command a terminal, becomes a question mark. */
+/* For text from outside: control characters, which would break the line or command a terminal,
+ * become question marks. */
 void fmt_printable(struct fmt *f, const char *s, size_t len);
 void fmt_u64(struct fmt *f, uint64_t v);
 void fmt_i64(struct fmt *f, int64_t v);
@@ -38,7 +39,7 @@ unsigned fmt_scan_keys(const char *text, const char *const *keys, uint64_t *valu
 /* The state in a /proc/PID/stat line: a letter of proc(5), or \0. */
 char fmt_stat_state(const char *line);
 /* The number in a field of a /proc/PID/stat line, counted as proc(5) does, from 4 on: what stands
- * before them, the program's name, may hold anything. -EBADMSG where there is none. */
+ * before them, the program's name among it, may be anything. -EBADMSG where there is none. */
 int fmt_stat_field(const char *line, int field, uint64_t *ret);
 /* Whole string as bytes: N, or N with K M G T (1000^n) or Ki Mi Gi Ti (1024^n), each with an
  * optional B; fractions such as 1.5Gi are allowed. */

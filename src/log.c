@@ -15,7 +15,7 @@ static struct sys_file at_start;
 
 void log_begin(void)
 {
-    (void)sys_file_adopt(&at_start, 2); /* closed: nothing is known */
+    (void)sys_file_adopt(&at_start, 2); /* fails where it is closed */
 }
 
 void log_set_level(enum log_level level)

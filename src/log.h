@@ -1,8 +1,8 @@
 /*
  * One line on stderr, in one write, without stdio: "plimsoll: " and the text.
  *
- * A program that closes its first descriptors may get a file of data, or a connection, under the
- * number 2. No line goes there: see log_line().
+ * A program that closes its first descriptors may get a data file or a connection as number 2. No
+ * line must go there: see log_line().
  */
 #ifndef PLIM_LOG_H
 #define PLIM_LOG_H
@@ -10,7 +10,7 @@
 #include "fmt.h"
 #include "options.h"
 
-/* What standard error is now, and so may be later too. */
+/* Notes what file standard error is now: lines may go to it later too. */
 void log_begin(void);
 void log_set_level(enum log_level level);
 bool log_wanted(enum log_level level);

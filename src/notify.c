@@ -10,17 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* While there is pressure it is told again after so long, and never sooner than that. A program
- * that has not yet read what it was told is not told twice. */
+/* Pressure that lasts is told again after again_ns; two messages are never closer than soonest_ns.
+ * A program that has not yet read a message gets no second one. */
 static const uint64_t again_ns = NS_PER_S, soonest_ns = 100 * NS_PER_MS;
 
 static struct {
-    struct sys_file pipe; /* the end to write to; none: it was closed */
-    int number;           /* of its descriptor; 0: nothing is offered */
+    struct sys_file pipe; /* the write end; none: it was closed */
+    int number;           /* the pipe's descriptor; 0: nothing is offered */
     enum plim_level told; /* the level that was told last; PLIM_NORMAL: there is no pressure */
     uint64_t told_ns;
     const struct pressure_watch *outer;
-    /* What the environment holds from then on. */
+    /* Becomes part of the environment (putenv). */
     char entry[sizeof(PRESSURE_WATCH "=" PRESSURE_OWN_PREFIX) + 10];
 } own;
 
@@ -37,8 +37,8 @@ static int try_open(const char *path)
     return fd < 0 ? fd : 0;
 }
 
-/* Ours is of a descriptor which this program does not have, if an earlier one set it. What that one
- * had been given, it left beside. */
+/* A path of our own form was set by a parent or an earlier program, if it names a descriptor that
+ * this program does not have. What that program had been given it left in the _OUTER variables. */
 static const struct pressure_watch *find_outer(const struct options *o)
 {
     const struct pressure_watch *given = &o->pressure;
@@ -57,7 +57,8 @@ static int make_pipe(void)
     own.number = own.pipe.fd_plus_1 - 1;
     fmt_str(&entry, PRESSURE_WATCH "=" PRESSURE_OWN_PREFIX);
     fmt_i64(&entry, own.number);
-    /* Low numbers, where a program may have few, are standard input and output to everybody. */
+    /* Where a program may have few descriptors: 0 to 2 mean standard input and output to
+     * everybody. */
     rc = own.number > 2 ? try_open(own_path()) : -EMFILE;
     if (rc < 0) {
         sys_file_close(&own.pipe);
@@ -74,7 +75,7 @@ static void set_variable(const char *name, const char *value)
         (void)unsetenv(name);
 }
 
-/* Nothing need be written to ours. */
+/* MEMORY_PRESSURE_WRITE is unset: nothing need be written to our pipe. */
 static void set_variables(void)
 {
     set_variable(PRESSURE_WATCH_OUTER, own.outer != NULL ? own.outer->path : "");
@@ -111,8 +112,8 @@ const struct pressure_watch *notify_outer(void)
     return own.outer;
 }
 
-/* Programs close descriptors that they do not own, and open the name later: the pipe is made anew,
- * unless the number has been given to another file. */
+/* A program may close descriptors that it does not own and open the name later: the pipe is made
+ * anew, unless the number has been given to another file. */
 static bool is_there(void)
 {
     if (own.number == 0)
@@ -146,7 +147,7 @@ void notify_look(bool wanting, enum plim_level level, uint64_t now_ns)
         return;
     }
     if (level < PLIM_MEDIUM)
-        level = PLIM_MEDIUM; /* on account of a large request */
+        level = PLIM_MEDIUM; /* a large request wants it */
     if (now_ns - own.told_ns < (level > own.told ? soonest_ns : again_ns))
         return;
     own.told = level;
@@ -155,7 +156,7 @@ void notify_look(bool wanting, enum plim_level level, uint64_t now_ns)
 
 void notify_relay(uint64_t now_ns)
 {
-    tell(now_ns); /* how often, is for the manager to say */
+    tell(now_ns); /* as often as the manager says */
 }
 
 void notify_fork_child(void)
@@ -163,6 +164,6 @@ void notify_fork_child(void)
     if (own.number == 0 || !sys_file_is_ours(&own.pipe))
         return;
     if (sys_file_pipe_at(&own.pipe, own.number) < 0)
-        sys_file_close(&own.pipe); /* not for the child to speak in */
+        sys_file_close(&own.pipe); /* the child must not write to the parent's */
     own.told = PLIM_NORMAL;
 }

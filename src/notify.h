@@ -7,8 +7,8 @@
  * Each process that opens the name finds its own pipe: a forked child gets a new one at the same
  * number, and a program that is executed without the library finds nothing there.
  *
- * Where a service manager has set the variable already, ours takes its place, and what it tells is
- * passed on: the program hears both.
+ * Where a service manager has set the variable already, ours takes its place, and what the manager
+ * tells is passed on: the program hears both.
  *
  * One caller at a time: the look lock, or a constructor, or a forked child's handler.
  */
@@ -21,18 +21,18 @@
 
 /* Sets the variables, as `options` say. Once, before main. */
 void notify_begin(const struct options *options);
-/* What a service manager set and is to be listened to; NULL: nothing. Valid for ever. Any thread.
- */
+/* The file that a service manager named and that is to be listened to; NULL: none. Valid for ever.
+ * Any thread. */
 const struct pressure_watch *notify_outer(void);
 /* Is there a FIFO that could be opened? */
 bool notify_is_offered(void);
 /* Has anybody opened the FIFO? A system call or two, and none where nothing is offered. */
 bool notify_has_reader(void);
-/* After a look. wanting: purging will not do, somebody must free. */
+/* After a look. wanting: purging is not enough, the program must free. */
 void notify_look(bool wanting, enum plim_level level, uint64_t now_ns);
 /* The service manager tells of pressure. */
 void notify_relay(uint64_t now_ns);
-/* In a forked child: its own pipe, at the number that is known already. */
+/* In a forked child: makes its own pipe, at the number that the program knows already. */
 void notify_fork_child(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The environment variables, see options.h: the table, and how an environment is read. Runs inside
- * the first malloc: no stdio, no heap, no lock, and the environment is read as it was handed over,
- * never through libc. So does all of options_*.c.
+ * The environment variables, see options.h: the table, and how an environment is read. All of
+ * options*.c runs inside the first malloc: no stdio, no heap, no lock, and the environment is read
+ * as it was handed over, never through libc.
  */
 #include "options_internal.h"
 
@@ -44,7 +44,7 @@ unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_
     return count;
 }
 
-/* Where files of a session go, by the customs of others: not ours to complain of. */
+/* Where a session's files go by others' conventions: bad values are not ours to complain of. */
 static void take_directory(const char *entry, struct options *ret)
 {
     const char *runtime = options_entry_value(entry, "XDG_RUNTIME_DIR");
@@ -55,7 +55,7 @@ static void take_directory(const char *entry, struct options *ret)
         (void)options_path(temp, ret->temp_dir);
 }
 
-/* The first of its name counts; what is too long for us is none. */
+/* The first entry of a name counts; one that is too long for us is ignored. */
 static void take_text(const char *value, char *text, size_t size)
 {
     size_t len = value != NULL ? strlen(value) : 0;
@@ -63,7 +63,7 @@ static void take_text(const char *value, char *text, size_t size)
         memcpy(text, value, len + 1);
 }
 
-/* What a service manager set: not ours to complain of either. */
+/* What a service manager set; no complaints of bad values either. */
 static void take_pressure(const char *entry, struct options *ret)
 {
     take_text(options_entry_value(entry, PRESSURE_WATCH), ret->pressure.path, PRESSURE_PATH_MAX);

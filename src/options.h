@@ -75,16 +75,16 @@ struct pressure_watch {
     char path[PRESSURE_PATH_MAX];   /* "": nothing; "/dev/null": there shall be none */
     char write[PRESSURE_WRITE_MAX]; /* to be written to it once opened, in Base64; "": nothing */
 };
-/* An earlier program of this process, or its parent, set a path of its own in its place, and keeps
- * what was set under these names. */
+/* A parent, or an earlier program of this process, may have put a path of its own in the first two;
+ * it keeps what a service manager had set in the _OUTER ones. */
 #define PRESSURE_WATCH       "MEMORY_PRESSURE_WATCH"
 #define PRESSURE_WRITE       "MEMORY_PRESSURE_WRITE"
 #define PRESSURE_WATCH_OUTER "MEMORY_PRESSURE_WATCH_OUTER"
 #define PRESSURE_WRITE_OUTER "MEMORY_PRESSURE_WRITE_OUTER"
-/* Our own paths: of a descriptor that no other program has. */
+/* Our own paths name a descriptor, which no other program has. */
 #define PRESSURE_OWN_PREFIX "/proc/self/fd/"
 
-/* Where the soft limit shall be, and purging start below it. */
+/* Where the soft limit is wanted, and how far below it purging starts. */
 struct limit_wish {
     enum limit_kind kind;
     uint64_t value; /* thousandths of a percent, or bytes, by kind */
@@ -108,16 +108,16 @@ struct options {
     char record_dir[OPTION_PATH_MAX]; /* "": off */
     unsigned heap_profile; /* sampled once in 2 to the power of this many bytes; 0: not */
     enum notify_mode notify;
-    /* As the program was started with; an own path of Plimsoll's is not in it. */
+    /* As the environment has them; notify.c tells which paths are Plimsoll's own. */
     struct pressure_watch pressure, pressure_outer;
     enum log_level log;
 };
 
-/* PLIMSOLL_LIMIT's, as options_parse() makes it. */
+/* The default of PLIMSOLL_LIMIT, in thousandths of a percent. */
 #define LIMIT_PERCENT_DEFAULT (90 * 1000)
 
-/* A soft limit in bytes, from wherever it comes: less cannot hold even an idle heap, and "90" is a
- * forgotten percent sign. */
+/* The least soft limit in bytes, wherever it comes from: less cannot hold even an idle heap, and
+ * "90" is a forgotten percent sign. */
 #define LIMIT_BYTES_MIN MiB
 
 /* Told of one bad or unknown variable; line has no prefix and no newline. */
@@ -131,15 +131,17 @@ typedef void options_complain_fn(void *arg, const char *line);
 void options_parse(const char *const *env, struct options *ret, options_complain_fn *complain,
                    void *arg);
 
-/* Where the stats page may be, the likeliest first: how many. They live as long as o. */
+/* The directories where the stats page may be, the likeliest first; returns how many. They live as
+ * long as o. */
 enum { STATS_DIRS_MAX = 3 };
 unsigned options_stats_dirs(const struct options *o, const char *ret[STATS_DIRS_MAX]);
 
-/* The word of the table's list that stands for a value, for the options whose enum counts them. */
+/* The word in the table's list that stands for a value; for options whose enum numbers these
+ * words. */
 enum { OPTION_WORD_MAX = 16 };
 void options_word(enum option_id id, unsigned value, char ret[OPTION_WORD_MAX]);
 
-/* The value where an entry of the environment, "NAME=value", is of that name; else NULL. */
+/* The value of an environment entry "NAME=value" if it has that name; else NULL. */
 const char *options_entry_value(const char *entry, const char *name);
 
 /* Parses one value; 0 or -EINVAL (*ret untouched). */

@@ -1,4 +1,4 @@
-/* What is said of a bad value or an unknown name, and which name was probably meant. */
+/* The complaints about a bad value or an unknown name, and the name that was probably meant. */
 #include "fmt.h"
 #include "options_internal.h"
 
@@ -11,7 +11,7 @@ enum {
     NEAR_ENOUGH = 3,    /* edits that still count as a slip */
 };
 
-/* Text of the user's inside a complaint: cut, and still one line. */
+/* The user's text inside a complaint: cut short, and kept to one line. */
 static void fmt_shown(struct fmt *f, const char *s, size_t len)
 {
     size_t shown = len > SHOWN_MAX ? SHOWN_MAX : len;

@@ -4,7 +4,7 @@
 
 #include "options.h"
 
-/* Of all names of ours; "_" and a part of its own follow in all but one. */
+/* All our names begin so; in all but one "_" and a part of its own follow. */
 #define OPTIONS_PREFIX "PLIMSOLL"
 
 /* An absolute path that is short enough, without a slash at its end; 0 or -EINVAL. */

@@ -34,7 +34,7 @@ void options_word(enum option_id id, unsigned value, char ret[OPTION_WORD_MAX])
     ret[len] = '\0';
 }
 
-/* For the options whose enum counts the words of the table in their order. */
+/* For options whose enum numbers the table's words in their order. */
 #define SET_WORD(id, value, field)                                                                 \
     ({                                                                                             \
         int index_ = word_index(option_table[id].accepts, value);                                  \
@@ -142,7 +142,7 @@ static int set_record(const char *value, struct options *ret)
     return 0;
 }
 
-/* jemalloc takes powers of two: the next one. */
+/* jemalloc takes powers of two: rounded up to the next. */
 static int set_heap_profile(const char *value, struct options *ret)
 {
     uint64_t v;

@@ -35,7 +35,8 @@ static long decode(const char *text, unsigned char *ret, size_t size)
     return whole && strspn(text + read, "=") == padding ? (long)len : -EINVAL;
 }
 
-/* A FIFO for both directions: its end would otherwise be heard for ever once a writer has gone. */
+/* A FIFO is opened for both directions: otherwise its end would be reported for ever once a writer
+ * has gone. */
 static int open_kind(struct outer *o, const char *path)
 {
     int rc, type = sys_file_type(path);
@@ -77,7 +78,7 @@ int outer_take(const struct outer *o, short revents)
     if ((revents & (POLLERR | POLLNVAL)) != 0 || !sys_file_is_ours(&o->file))
         return -EBADF;
     if (o->events == POLLPRI)
-        return (revents & POLLPRI) != 0; /* the kernel's is never read */
+        return (revents & POLLPRI) != 0; /* the kernel's file is not read */
     for (int i = 0; i < 8 && len > 0; i++) {
         len = sys_read(o->file.fd_plus_1 - 1, discarded, sizeof(discarded));
         told = told || len > 0;

@@ -11,21 +11,21 @@
 #include <string.h>
 
 static const uint64_t retry_min_ns = NS_PER_S, retry_max_ns = 60 * NS_PER_S;
-/* A heap of less is not worth a page of 68 KiB, nor the time to make it. */
+/* A smaller heap is not worth a page of 68 KiB, nor the time to make it. */
 static const uint64_t worth_bytes = 2 * MiB;
 
 static struct {
     _Atomic(struct page *) page; /* NULL: none; records read it without the lock */
-    bool ended;                  /* none will be made any more */
+    bool ended;                  /* no page will be made any more */
     bool complained;
     uint64_t not_before_ns, retry_ns; /* after a failure that passes; the wait doubles */
-    uint32_t pid;                     /* whose page it is */
+    uint32_t pid;                     /* the process that made the page */
     uint64_t from;                    /* committed bytes when this process began */
     char path[OPTION_PATH_MAX + PAGE_NAME_MAX];
-    uint64_t last[PAGE_FIELD_COUNT]; /* as published last */
+    uint64_t last[PAGE_FIELD_COUNT]; /* the figures published last */
 } own;
 
-/* What will be left, should it be killed now, is to name it as it is called by now. */
+/* Should the process be killed now, the page that is left names it by its present name. */
 static void renew_comm(struct page_header *h)
 {
     char comm[PAGE_COMM_MAX];
@@ -52,7 +52,8 @@ static void fill_header(struct page_header *h, const struct page_name *name)
     fmt_u64(&version, PLIM_VERSION_PATCH);
 }
 
-/* Something with our own pid and start time: left from before an exec, or planted. */
+/* A file with our own pid and start time is left from before an exec, or was planted: it is
+ * replaced. */
 static int create(const char *path)
 {
     int fd = sys_create(path);
@@ -61,9 +62,9 @@ static int create(const char *path)
     return sys_create(path);
 }
 
-/* Whose page it is may ask things of this process, and end it by cutting the file: so it must be
- * nobody's for whom this process only acts (seteuid, setfsuid, perhaps since a moment ago), nor of
- * the one to whom a file system gives all files. */
+/* The page's owner may ask things of this process, and end it by cutting the file short. So it must
+ * not be a user for whom this process only acts (seteuid, setfsuid, perhaps since a moment ago),
+ * nor one to whom a file system assigns all files. */
 static int check_owner(int fd)
 {
     uint32_t owner, user;
@@ -111,7 +112,8 @@ static int make_in(const char *dir, const struct page_name *name)
     return rc;
 }
 
-/* In the first directory where it can be; *ret_dir: which, or the last that was tried. */
+/* Makes the page in the first directory where that works; *ret_dir: which, or the last one
+ * tried. */
 static int make_file(const struct options *o, const struct page_name *name, const char **ret_dir)
 {
     const char *dirs[STATS_DIRS_MAX];
@@ -124,7 +126,7 @@ static int make_file(const struct options *o, const struct page_name *name, cons
     return rc;
 }
 
-/* Nobody else's to read: what flight records are written from. */
+/* A page without a file, which nobody else can read: flight records are written from it. */
 static void make_private(const struct page_name *name)
 {
     own.path[0] = '\0';
@@ -146,7 +148,7 @@ static void complain(const struct options *o, const char *dir, int rc)
                            "expected 68 KiB; no record until there is");
 }
 
-/* Once: where it cannot be made, there is none, unless that may pass. */
+/* Tried once: where the page cannot be made there will be none, unless the reason may pass. */
 static void make(const struct options *o)
 {
     struct page_name name = {.pid = sys_pid()};
@@ -154,7 +156,7 @@ static void make(const struct options *o)
     uint32_t user;
     own.ended = true;
     memset(own.last, 0, sizeof(own.last));
-    /* No /proc: nobody could tell whose it is. */
+    /* Fails without /proc: nobody could tell then whose page it is. */
     int rc = page_start_time(0, &name.start_time);
     rc = rc < 0 ? rc : sys_one_user(&user);
     rc = rc < 0 ? rc : make_file(o, &name, &dir);
@@ -165,7 +167,7 @@ static void make(const struct options *o)
     if (o->record_dir[0] != '\0') {
         make_private(&name);
     } else if (rc == -EPERM && sys_one_user(&user) < 0) {
-        own.ended = false; /* it acts for another user: later perhaps */
+        own.ended = false; /* the process acts for another user: later perhaps */
         return;
     }
     complain(o, dir, rc);
@@ -179,20 +181,20 @@ static void make(const struct options *o)
 bool publish_open(const struct options *o, uint64_t committed, bool watcher)
 {
     if (publish_page() != NULL)
-        return own.pid == sys_pid(); /* else a child that no handler has seen */
+        return own.pid == sys_pid(); /* false in a child that no fork handler has seen */
     if (own.ended || (o->stats == STATS_OFF && o->record_dir[0] == '\0'))
         return false;
     if (o->stats == STATS_AUTO && !watcher && u64_less(committed, own.from) < worth_bytes)
         return false;
     if (own.not_before_ns != 0 && sys_now_ns() < own.not_before_ns)
         return false;
-    uint64_t signals = sys_block_signals(); /* a child would take its parent's name for its own */
+    uint64_t signals = sys_block_signals(); /* a handler's child would use its parent's name */
     make(o);
     sys_restore_signals(signals);
     return publish_page() != NULL;
 }
 
-/* What has been done since the look before is what the counters have grown by. */
+/* What was done since the last look is what the counters have grown by. */
 static struct page_sample make_sample(const struct publish_look *look, const uint64_t *now)
 {
     const uint64_t *was = own.last;
@@ -233,13 +235,13 @@ static struct page_sample make_sample(const struct publish_look *look, const uin
     return s;
 }
 
-/* Those of usage and of pages in use are of the looks since the page was made. What a look grants
- * may be freed before the next one. */
+/* The peaks of usage and of pages in use are over the looks since the page was made. What a look
+ * grants counts, as it may be freed before the next one. */
 static void keep_peaks(const struct publish_look *look, uint64_t *now)
 {
     const uint64_t usage = now[PAGE_USAGE], *was = own.last;
     now[PAGE_PEAK_USAGE] = u64_max(usage == UNLIMITED ? 0 : usage, was[PAGE_PEAK_USAGE]);
-    /* No more than it ever held: the kernel may have refused what a look had granted. */
+    /* No more than the heap ever held: the kernel may have refused what a look had granted. */
     uint64_t active = u64_min(was[PAGE_PEAK_ACTIVE], now[PAGE_PEAK_COMMITTED]);
     now[PAGE_PEAK_ACTIVE] = u64_max(look->active + look->granted, active);
     now[PAGE_PEAK_COMMITTED] = u64_max(now[PAGE_PEAK_COMMITTED], now[PAGE_PEAK_ACTIVE]);
@@ -275,8 +277,8 @@ struct page *publish_page(void)
     return atomic_load_explicit(&own.page, memory_order_acquire);
 }
 
-/* Where a signal handler forked, whoever was at the page may go on: with memory of its own in its
- * place, which costs none while nobody does. */
+/* Where a signal handler forked, the code that it interrupted may go on writing to the page. So
+ * private memory takes the page's place, which costs nothing unless it is touched. */
 void publish_fork_child(uint64_t committed)
 {
     struct page *page = publish_page();

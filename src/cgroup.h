@@ -1,5 +1,5 @@
 /*
- * Where this process stands in the cgroup trees, and what they allow it.
+ * Which cgroups this process is in, and what they allow it.
  *
  * Raw reads into fixed buffers: runs inside the first malloc. Never uses stdio or the heap. Every
  * path is prefixed with `root` ("" for this machine), so that a captured tree can stand in for it.
@@ -11,7 +11,7 @@
 
 enum {
     CGROUP_PATH_MAX = 4096,
-    CGROUP_LEVELS_MAX = 24, /* levels that carry a limit; more are merged into the last */
+    CGROUP_LEVELS_MAX = 24, /* levels with a limit; any more are merged into the last */
 };
 
 enum cgroup_confidence {
@@ -20,11 +20,11 @@ enum cgroup_confidence {
     CGROUP_EXACT,
 };
 
-/* The cgroup that one controller has this process in. */
+/* The cgroup in which this process is for one controller. */
 struct cgroup_dir {
     int version; /* 1 or 2; 0: not known */
     enum cgroup_confidence confidence;
-    size_t mount_len;           /* path[0..mount_len) is the mount point: walks up end there */
+    size_t mount_len;           /* path[0..mount_len) is the mount point, where walks up end */
     char path[CGROUP_PATH_MAX]; /* without root; "" where there is none to read */
 };
 
@@ -44,17 +44,18 @@ struct cgroup_memory {
     uint64_t hard; /* smallest over all levels */
     uint64_t high;
     uint64_t swap; /* swap alone, smallest over all levels; UNLIMITED if none or unknown */
-    bool denied;   /* there is no right to read the process's own level */
+    bool denied;   /* no right to read the process's own level */
     unsigned level_count;
     struct cgroup_level levels[CGROUP_LEVELS_MAX]; /* own cgroup first */
 };
 
 /*
- * Finds the cgroups of the process that reads `root`/proc/self. pid: as its own pid namespace
- * numbers it, to be found in cgroup.procs where nothing else tells; 0: do not search. Always fills
- * *ret; returns 0, -ENOENT when neither controller could be found, or -EMFILE, -ENFILE, -ENOMEM
- * where something could not be read for want of those: *ret may then lack something. Works in
- * memory mapped for the call: may run on any thread, on a small stack, and several times at once.
+ * Finds the cgroups of the process that reads `root`/proc/self. pid: the process's number in its
+ * own pid namespace, for searching cgroup.procs where nothing else tells; 0: do not search. Always
+ * fills *ret; returns 0, -ENOENT when neither controller could be found, or -EMFILE, -ENFILE,
+ * -ENOMEM where something could not be read for want of those: *ret may then lack something. Works
+ * in memory mapped for the call: may run on any thread, on a small stack, and several times at
+ * once.
  */
 int cgroup_resolve(const char *root, int pid, struct cgroup *ret);
 /* The same for another process of this machine, by its number here. Its cgroups are shown in the
@@ -66,7 +67,7 @@ int cgroup_resolve_process(int pid, struct cgroup *ret);
  * is visible counts at the topmost visible level. No path in dir: 0, and all is UNLIMITED. -ENODEV
  * or -ENOENT: the process's own cgroup directory is gone, resolve again. -EMFILE, -ENFILE, -ENOMEM:
  * a level could not be read for want of those. *ret is untouched then. Uses up to 6 KiB of stack,
- * as do the functions below: allocating threads may have 16 in all.
+ * as do the functions below: allocating threads may have only 16.
  */
 int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cgroup_memory *ret);
 /* CPU quota, the smallest over all levels, in thousandths of a CPU; UNLIMITED if none. Rounded to
@@ -89,11 +90,12 @@ int cgroup_read_limit(const char *root, const struct cgroup_dir *dir, size_t pat
  */
 int cgroup_read_reclaimable(const char *root, const struct cgroup_dir *dir, size_t path_len,
                             struct sys_file *file, uint64_t *ret_bytes);
-/* Bytes that the own cgroup has in swap. -ENOENT, -ENODATA where the kernel does not count them. */
+/* Bytes that the process's own cgroup has in swap. -ENOENT, -ENODATA where the kernel does not
+ * count them. */
 int cgroup_read_swapped(const char *root, const struct cgroup_dir *dir, uint64_t *ret_bytes);
-/* Bytes of what the cgroup uses that the kernel can still move to swap before it kills, as far as
- * limits say; UNLIMITED: they do not. 0 where its swappiness is 0, on v2 the machine's, or where
- * that cannot be read. */
+/* Bytes of the cgroup's usage that limits still let the kernel move to swap before it kills;
+ * UNLIMITED: they set no bound. 0 where the cgroup's swappiness (on v2 the machine's) is 0 or
+ * cannot be read. */
 uint64_t cgroup_swap_room(const char *root, const struct cgroup_dir *dir);
 /* Count of OOM kills at the level, where the kernel keeps one; else -ENOENT or -ENODATA. */
 int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t path_len,
@@ -103,9 +105,9 @@ int cgroup_read_oom_kills(const char *root, const struct cgroup_dir *dir, size_t
  * is not known. */
 uint64_t cgroup_ram_bytes(const char *root);
 
-/* Where a level kills or stalls. */
+/* Bytes at which the level kills or stalls. */
 uint64_t cgroup_level_bytes(const struct cgroup_level *level);
-/* Goes on to the next level, *at or one above it, whose limit the machine's memory lets be reached;
+/* Moves *at to the next level, itself or one above, whose limit is below the machine's memory;
  * false: there is none. */
 bool cgroup_next_limit(const struct cgroup_memory *memory, uint64_t ram, unsigned *at);
 /* The tightest of limit, high and RAM: what doctor reports as effective. */

@@ -13,7 +13,7 @@ struct span {
     size_t len;
 };
 
-/* Takes off what stands before the next `end` character, and that character. */
+/* Cuts off and returns what stands before the next `end` character; drops that character. */
 struct span span_cut(struct span *rest, char end);
 bool span_is(struct span s, const char *word);
 /* Whether a comma-separated list holds exactly this word. */
@@ -30,7 +30,7 @@ struct lines {
     size_t cap, start, end; /* buf[start..end) is still to be given out */
     uint64_t offset;        /* of the file, behind buf[end) */
     bool eof;
-    int error;     /* the first; stands for the end */
+    int error;     /* the first, -errno; ends the lines */
     bool shifted;  /* the buffer no longer holds the file from its start */
     bool skipping; /* inside a line whose head, one buffer long, was given out */
 };
@@ -42,7 +42,7 @@ bool lines_next(struct lines *lines, struct span *ret);
 /* Back to the first line; costs no system call where the whole file is in the buffer. */
 void lines_rewind(struct lines *lines);
 void lines_close(struct lines *lines);
-/* What a read gives, and on to the end of a line; bytes or -errno. No NUL behind it. */
+/* Reads until there is the end of a line or of the file; bytes or -errno. Adds no NUL. */
 long line_read(int fd, char *buf, size_t len);
 
 enum controller { CONTROLLER_MEMORY, CONTROLLER_CPU, CONTROLLER_COUNT };
@@ -54,7 +54,7 @@ struct membership {
     char path[CGROUP_PATH_MAX]; /* as seen from the namespace root; "" where unknown */
 };
 
-/* How a cgroup's path lies to the root of a mount, in ascending order of worth. */
+/* Where a cgroup's path lies relative to the root of a mount; later values are worth more. */
 enum relation {
     RELATION_OUTSIDE, /* not below the mount */
     RELATION_DEEPER,  /* `depth` directories whose names nothing tells, then `below` */
@@ -104,32 +104,32 @@ struct resolution {
     char dents[SEARCH_DEPTH_MAX][2048] __attribute__((aligned(8)));
 };
 
-/* Takes note of what opening or reading gave. */
+/* Notes an error that may pass; rc: what opening or reading returned. */
 void resolution_note(struct resolution *res, long rc);
 /* root + dir + name in res->file; NULL if it is too long. */
 const char *resolution_file(struct resolution *res, const char *dir, const char *name);
 
 /* Opens mountinfo and sets mounts_known, if it has any line that makes sense. */
 void mounts_open(struct resolution *res);
-/* The visible mount that shows the controller's hierarchy best, in res->place and point. -ENOENT:
- * none. */
+/* Finds the visible mount that shows the controller's hierarchy best; result in res->place and
+ * res->point. -ENOENT: none. */
 int mounts_find(struct resolution *res, enum controller controller, int version, const char *path);
 
-/* Finds the directory for a place that is RELATION_DEEPER; its path without root, in ret. */
+/* Finds the directory for a place that is RELATION_DEEPER; its path, without root, goes to ret. */
 int search_by_pid(struct resolution *res, char *ret, size_t len);
 
-/* The next word of *text, which moves behind it: a number, or UNLIMITED for "max", a negative
- * number and one past what v1 writes for none. -EINVAL: *ret is untouched. */
+/* Parses the next word of *text and moves *text behind it: a number, or UNLIMITED for "max", a
+ * negative number or one as large as v1's "no limit". -EINVAL: *ret is untouched. */
 int limit_parse(const char **text, uint64_t *ret);
 
 /* Reads a line or more of a small file at a level, up to len - 1 bytes and a NUL; 0 or -errno. */
 int level_read(const char *root, const struct cgroup_dir *dir, size_t path_len, const char *name,
                char *buf, size_t len);
-/* Reads a whole file at a level, through a held one unless that is NULL; likewise. */
+/* Reads a whole file at a level, through the held `file` unless that is NULL; likewise. */
 int level_read_file(const char *root, const struct cgroup_dir *dir, size_t path_len,
                     const char *name, struct sys_file *file, char *buf, size_t len);
-/* 0, or why the level is gone or cannot be read now; `rc` is what reading a file of it gave. Only
- * the process's own directory can be missing: those further up are there as long as it is. */
+/* 0, or why the level is gone or cannot be read now; `rc`: what reading one of its files returned.
+ * Only the process's own directory can be missing: those further up exist as long as it does. */
 int level_gone(const char *root, const struct cgroup_dir *dir, size_t path_len, int rc);
 
 /* Reads the numbers behind up to 32 keys of memory.stat at a level: values[i], where bit i of

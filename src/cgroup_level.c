@@ -56,8 +56,8 @@ int level_read_file(const char *root, const struct cgroup_dir *dir, size_t path_
     return got < 0 ? (int)got : 0;
 }
 
-/* Not inline, or its path would stay on the stack. Controllers need not be enabled here, and the
- * hierarchy's root has no limits. */
+/* A missing file does not tell: controllers need not be enabled here, and the hierarchy's root has
+ * no limits. Not inline, as its path would stay on the caller's stack. */
 static PLIM_COLD bool own_is_missing(const char *root, const struct cgroup_dir *dir)
 {
     char path[CGROUP_PATH_MAX];

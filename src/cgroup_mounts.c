@@ -89,7 +89,8 @@ struct place place_relate(const char *root, const char *path)
     return (struct place){.relation = RELATION_OUTSIDE, .below = ""};
 }
 
-/* The usual place comes before others, then the mount that shows more of our ancestors. */
+/* Ranks a mount: by relation, then the usual mount point, then how many of our ancestors it
+ * shows. */
 static unsigned place_worth(const struct place *place, const char *point)
 {
     bool usual = path_within(point, "/sys/fs/cgroup");
@@ -189,7 +190,7 @@ static bool is_covered(const struct above *list, unsigned count, unsigned at)
     size_t parent_len = parent < count ? list[parent].len : 0;
     for (unsigned i = 0; i < count; i++) {
         const struct above *other = &list[i];
-        /* A mount above its own parent is odd: it says nothing. */
+        /* A mount above its own parent is odd, and ignored. */
         if (i == at || i == parent || other->parent != self->parent || other->len < parent_len)
             continue;
         if (other->len < self->len || (other->len == self->len && i > at))
@@ -211,7 +212,7 @@ static bool is_hidden(struct resolution *res, uint64_t id)
         if (i != at && list[i].parent == id && list[i].len == list[at].len)
             return true;
     }
-    /* count bounds the way up, should the ids go round in a circle. */
+    /* count bounds the way up, in case the ids form a circle. */
     for (unsigned step = 0; step < count && at < count; step++) {
         if (is_covered(list, count, at))
             return true;

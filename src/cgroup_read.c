@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* v1 writes "no limit" as the largest multiple of the page size; sizes differ, and so do kernels.
- */
+/* v1 writes "no limit" as the largest multiple of the page size, which differs by page size and
+ * kernel: this and more is none. */
 static const uint64_t limit_none = (uint64_t)1 << 62;
 
 int limit_parse(const char **text, uint64_t *ret)
@@ -98,7 +98,7 @@ static bool binds_below(const char *root, const struct cgroup_dir *dir, size_t p
     return read_limit(root, dir, path_len, "memory.use_hierarchy", &use) < 0 || use != 0;
 }
 
-/* Smallest limits over all levels, in memory.stat of the lowest level that has one. */
+/* The smallest limits over all levels, from memory.stat of the lowest level that has one. */
 static int read_hierarchical(const char *root, const struct cgroup_dir *dir, uint64_t *ret_memory,
                              uint64_t *ret_memsw)
 {
@@ -139,7 +139,7 @@ static int read_memory_v1(const char *root, const struct cgroup_dir *dir,
         int rc = read_hard(root, dir, len, "memory.limit_in_bytes", memory, &hard);
         if (rc < 0)
             return rc;
-        if (hard == UNLIMITED) /* and so is the larger one, on memory and swap together */
+        if (hard == UNLIMITED) /* so is the larger one, on memory and swap together */
             continue;
         read_limit(root, dir, len, "memory.memsw.limit_in_bytes", &memsw);
         if (len != own && !binds_below(root, dir, len))
@@ -176,7 +176,7 @@ int cgroup_read_memory(const char *root, const struct cgroup_dir *dir, struct cg
     return rc;
 }
 
-/* Text is "quota period" or, where period_text is given, quota alone. */
+/* text: "quota period", or the quota alone where period_text is given. */
 static uint64_t to_millicpus(const char *text, const char *period_text)
 {
     uint64_t quota, period = 100000; /* the kernel's default */
@@ -189,7 +189,7 @@ static uint64_t to_millicpus(const char *text, const char *period_text)
     unsigned __int128 scaled = (unsigned __int128)quota * 1000;
     uint64_t down = (uint64_t)(scaled / period);
     uint64_t left = (uint64_t)(scaled % period);
-    /* A trace above a whole number of CPUs still makes use of one more. */
+    /* A little more than a whole number of CPUs still uses one CPU more. */
     return down + (left > 0 && (left >= period - left || down % 1000 == 0));
 }
 
@@ -226,8 +226,8 @@ unsigned cgroup_effective_cpus(unsigned affinity, uint64_t quota_millicpus)
     return cpus > 0 ? (unsigned)cpus : 1;
 }
 
-/* memory.high is 0 where somebody has the kernel take back whatever it can just now: nothing to
- * live within, and memory.max still kills. */
+/* A memory.high of 0 is set to have the kernel take back whatever it can just now. No process can
+ * live within it, so it does not count; memory.max still kills. */
 uint64_t cgroup_level_bytes(const struct cgroup_level *level)
 {
     return level->high == 0 ? level->hard : u64_min(level->hard, level->high);

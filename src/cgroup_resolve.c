@@ -1,8 +1,8 @@
 /*
- * From /proc/self/cgroup and the mounts to one directory per controller.
+ * Finds one directory per controller by /proc/self/cgroup and the mounts.
  *
- * The version is decided for each controller by itself: on hybrid systems they differ, and a mount
- * of either version proves nothing about which of them holds the controller.
+ * The version is decided for each controller separately: on hybrid systems they differ, and a mount
+ * of either version does not prove that it holds the controller.
  */
 #include "cgroup_internal.h"
 #include "fmt.h"
@@ -85,7 +85,7 @@ static void read_membership(struct resolution *res, const char *proc_cgroup)
     lines_close(&lines);
 }
 
-/* Where distributions mount them; `file` tells that it is what it looks like. */
+/* Where distributions mount them; the existence of `file` proves what it is. */
 static const struct usual_mount {
     enum controller controller;
     int version;
@@ -162,7 +162,7 @@ static bool set_path(struct cgroup_dir *dir, const char *point, const char *belo
     return f.len + 1 < sizeof(dir->path);
 }
 
-/* A cgroup of which the tree shows only an ancestor is still bound by that. */
+/* Where the tree shows only an ancestor of the cgroup, that one still binds it. */
 static void settle(struct resolution *res, struct cgroup_dir *dir)
 {
     size_t len = strlen(dir->path);

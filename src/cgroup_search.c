@@ -13,7 +13,7 @@
 struct search {
     struct resolution *res;
     struct fmt path;    /* root + directory, in res->file */
-    unsigned dirs_left; /* to be opened, so that a huge tree cannot hold up the program */
+    unsigned dirs_left; /* that may be opened: a huge tree must not hold up the program */
 };
 
 static void path_cut(struct fmt *path, size_t len)
@@ -55,7 +55,8 @@ static bool lists_pid(struct search *s, const char *name)
     return found;
 }
 
-/* The directory that path names, plus what is known of the way below it. */
+/* Whether we are in the directory that path names plus the known part below; path is left there if
+ * so. */
 static bool is_ours(struct search *s)
 {
     size_t before = s->path.len;
@@ -68,7 +69,7 @@ static bool is_ours(struct search *s)
     return false;
 }
 
-/* Other names may begin with a dot: cgroups are called what their makers like. */
+/* Only "." and ".." are left out: cgroups' names may begin with a dot. */
 static bool is_child(const struct dirent64 *entry)
 {
     if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)

@@ -52,7 +52,7 @@ bool path_within(const char *path, const char *dir)
     return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* Far above what any kernel says of mounts: what a captured tree holds may have no end. */
+/* Far more than any kernel has of mounts; a file in a captured tree may be endless. */
 enum { LINES_BYTES_MAX = 64 * MiB };
 
 int lines_open(struct lines *lines, const char *path, char *buf, size_t cap)
@@ -64,7 +64,7 @@ int lines_open(struct lines *lines, const char *path, char *buf, size_t cap)
     return 0;
 }
 
-/* Reads on, at the end of what is there; false where one line fills the buffer. */
+/* Reads more behind what is in the buffer; false where one line fills it. */
 static bool lines_fill(struct lines *lines)
 {
     if (lines->end == lines->cap) {
@@ -89,7 +89,8 @@ static bool lines_fill(struct lines *lines)
     return true;
 }
 
-/* Gives out `len` bytes and drops `extra` behind them; false if they end a line cut short. */
+/* Gives out `len` bytes and drops `extra` behind them; false: the rest of a line whose head was
+ * given out. */
 static bool lines_take(struct lines *lines, size_t len, size_t extra, struct span *ret)
 {
     *ret = (struct span){.at = lines->buf + lines->start, .len = len};
@@ -139,9 +140,9 @@ void lines_close(struct lines *lines)
     sys_close(lines->fd);
 }
 
-/* Up to the end of a line: the kernel gives a value file as a whole, and each look takes many of
- * them, so a whole line is not read on to its file's end. A filesystem in between (FUSE, 9p) may
- * give it in pieces, and half a number is another number. */
+/* Reads to the end of a line. The kernel gives a value in one read, and there are many such files,
+ * so no second read looks for the file's end. But a filesystem in between (FUSE, 9p) may give it in
+ * pieces, and half a number is another number. */
 long line_read(int fd, char *buf, size_t len)
 {
     size_t got = 0;

@@ -103,7 +103,7 @@ static bool swaps(const char *root, const struct cgroup_dir *dir)
            fmt_parse_u64(text, NULL, &swappiness) == 0 && swappiness > 0;
 }
 
-/* On v1 the limit is one on memory and swap together. A level that has no such file sets none. */
+/* On v1 the limit is on memory and swap together. A level without such a file sets no limit. */
 uint64_t cgroup_swap_room(const char *root, const struct cgroup_dir *dir)
 {
     const bool v1 = dir->version == 1;

@@ -49,7 +49,7 @@ static int64_t limit(uint64_t bytes)
     return (int64_t)u64_min(control_set_limit(bytes), INT64_MAX);
 }
 
-/* A path that ends, and does not depend on where this process stands. */
+/* Only a path that is terminated, and absolute. */
 static int64_t profile(const char path[PAGE_PATH_MAX])
 {
     if (path[0] != '/' || memchr(path, '\0', PAGE_PATH_MAX) == NULL)
@@ -69,7 +69,7 @@ static int64_t execute(uint32_t command, uint64_t argument, const char path[PAGE
     case PAGE_COMMAND_PROFILE:
         return profile(path);
     }
-    return -ENOSYS; /* a later version's */
+    return -ENOSYS; /* a later version's command */
 }
 
 void control_serve(struct page_mailbox *m)
@@ -82,7 +82,8 @@ void control_serve(struct page_mailbox *m)
     uint32_t command = atomic_load_explicit(&m->command, memory_order_acquire);
     uint64_t argument = atomic_load_explicit(&m->argument, memory_order_relaxed);
     memcpy(path, m->path, sizeof(path));
-    /* Withdrawn meanwhile, and perhaps another one half written: whoever does that wakes again. */
+    /* If it was withdrawn meanwhile, what was copied may be half of another request, whose sender
+     * will wake us again. */
     atomic_thread_fence(memory_order_acquire);
     if (request != atomic_load_explicit(&m->request, memory_order_relaxed) ||
         done != atomic_load_explicit(&m->done, memory_order_relaxed) ||

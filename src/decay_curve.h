@@ -1,6 +1,6 @@
 /*
- * jemalloc's decay curve, backwards: how far must free pages age so that a given share of them
- * goes? Pure.
+ * jemalloc's decay curve, inverted: how far free pages must age for a given share of them to go.
+ * Pure.
  */
 #ifndef PLIM_DECAY_CURVE_H
 #define PLIM_DECAY_CURVE_H

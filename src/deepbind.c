@@ -1,12 +1,12 @@
 /*
- * dlopen(3) without RTLD_DEEPBIND, which PHP before 8.5 loads its extensions with.
+ * dlopen(3) without RTLD_DEEPBIND. PHP before 8.5 loads its extensions with that flag.
  *
- * With it a plug-in finds the C library's free() before ours, and the program's blocks, which are
- * ours, go there: it crashes at the first one. No preloaded malloc lives with that. A plug-in that
- * is loaded with names of its own that others have too gets theirs instead.
+ * With it a plug-in finds the C library's free() before ours and passes it blocks of the program
+ * that are ours: it crashes at the first one. No preloaded malloc works with that. The price: where
+ * a plug-in and another library define the same name, the plug-in gets the other's.
  *
- * What else dlopen does depends on who calls it (search paths, $ORIGIN, the namespace), which the C
- * library tells by the return address: so the real one must be jumped to, not called.
+ * What dlopen does depends on its caller (search paths, $ORIGIN, the namespace), which the C
+ * library finds by the return address: so the real one must be jumped to, not called.
  */
 #include "base.h"
 
@@ -15,7 +15,7 @@
 
 typedef void *open_fn(const char *file, int mode);
 
-/* Also in a build that is not optimized, or is instrumented. */
+/* Makes it a jump even in a build that is not optimized, or is instrumented. */
 #if __has_attribute(musttail)
 #define JUMP_TO __attribute__((musttail)) return
 #define JUMPS
@@ -28,7 +28,7 @@ typedef void *open_fn(const char *file, int mode);
 
 static open_fn *next_dlopen(void)
 {
-    static _Atomic(open_fn *) found; /* whoever finds it finds the same */
+    static _Atomic(open_fn *) found; /* every thread finds the same */
     open_fn *next = atomic_load_explicit(&found, memory_order_relaxed);
     if (next == NULL) {
         next = (open_fn *)dlsym(RTLD_NEXT, "dlopen");

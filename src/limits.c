@@ -1,7 +1,7 @@
 /* Thresholds from what was found, see limits.h. */
 #include "limits.h"
 
-/* Percent of the hard limit below the soft one where purging starts. */
+/* How far below the soft limit purging starts, in percent of the hard limit. */
 static const uint64_t low_points[] = {
     [PROFILE_RELAXED] = 2, [PROFILE_BALANCED] = 5, [PROFILE_TIGHT] = 15};
 
@@ -45,7 +45,7 @@ struct limits limits_alone(uint64_t ram, const struct limit_wish *wish)
 {
     if (wish->kind != LIMIT_BYTES)
         return limits_from_hard(LIMITS_MACHINE, ram, wish);
-    /* As if the bytes were the default share of it. */
+    /* The hard limit is one of which these bytes are the default share. */
     uint64_t bytes = wish->value, hard = UNLIMITED;
     if (bytes < UNLIMITED / 2)
         hard = u64_share(bytes, 100 * 1000, LIMIT_PERCENT_DEFAULT);

@@ -1,15 +1,15 @@
 /*
- * From what was found to what is aimed at. Pure: no clock, no file, no state.
+ * From the hard limit that was found to the thresholds. Pure: no clock, no file, no state.
  */
 #ifndef PLIM_LIMITS_H
 #define PLIM_LIMITS_H
 
 #include "options.h"
 
-/* The soft limit is never more of the hard one. */
+/* The soft limit is at most this share of the hard one. */
 enum { LIMITS_SOFT_MOST_PERCENT = 98 };
 
-/* What the usage is measured against, and by whom. */
+/* Whose limit it is, and so how usage is measured. */
 enum limits_source {
     LIMITS_NONE,    /* nothing limits us: nothing to watch */
     LIMITS_CGROUP,  /* a cgroup level; usage is its charge */
@@ -17,7 +17,7 @@ enum limits_source {
     LIMITS_PROCESS, /* bytes set by the user without a cgroup limit; usage is our resident memory */
 };
 
-/* The thresholds for one thing that binds. Ordered: low <= soft <= critical <= hard. */
+/* The thresholds for one limit, in bytes: low <= soft <= critical <= hard. */
 struct limits {
     enum limits_source source;
     uint64_t hard; /* where the kernel kills, or stalls us to death (memory.high) */
@@ -31,8 +31,8 @@ extern const struct limits limits_none; /* LIMITS_NONE, all UNLIMITED */
 /* Thresholds under `hard` bytes. hard UNLIMITED or the option off: limits_none. */
 struct limits limits_from_hard(enum limits_source source, uint64_t hard,
                                const struct limit_wish *wish);
-/* Those of a cgroup level; `nearest`: none with a limit is nearer to the process. For that one
- * alone the user's bytes count: further up, siblings are charged as well. */
+/* The thresholds of a cgroup level. `nearest`: no level with a limit is nearer to the process. Only
+ * there a soft limit in bytes counts: further up siblings are charged as well. */
 struct limits limits_of_level(bool nearest, uint64_t hard, const struct limit_wish *wish);
 /* Without a cgroup limit: the machine's memory, or bytes that the user set for this process. */
 struct limits limits_alone(uint64_t ram, const struct limit_wish *wish);
@@ -42,8 +42,8 @@ struct memory_size {
     uint64_t ram, free, swap, swap_free;
 };
 
-/* The host's numbers brought down to the group's: none larger than either one's, and never more
- * free than there is. */
+/* Of each number the smaller of the host's and the group's, and never more free than there is in
+ * all. */
 struct memory_size limits_memory(const struct memory_size *host, const struct memory_size *group);
 
 #endif

@@ -3,10 +3,11 @@
 
 _Thread_local uint32_t lock_number __attribute__((tls_model("initial-exec")));
 
-/* By any thread; relaxed, as only their being different counts. */
+/* Raised by any thread; relaxed, as numbers only have to differ. */
 static _Atomic uint32_t given;
 
-/* A handler's that comes between is forgotten: it has let go of all that it took. */
+/* A signal handler in between may take another number, which is then forgotten: the handler has
+ * released all that it took. */
 uint32_t lock_give_number(void)
 {
     do

@@ -1,7 +1,7 @@
 /*
- * A lock of one word that works inside malloc, needs no set-up, and can be reset after fork.
- * Not recursive. It tells who holds it: a signal handler that forks must not wait for what its own
- * thread holds.
+ * A lock of one word that works inside malloc, needs no set-up, and can be reset after fork. Not
+ * recursive. The word tells which thread holds it: a signal handler that forks must not wait for
+ * what its own thread holds.
  */
 #ifndef PLIM_LOCK_H
 #define PLIM_LOCK_H
@@ -9,12 +9,12 @@
 #include "sys.h"
 
 struct lock {
-    _Atomic uint32_t word; /* 0: free; else twice the number of who holds it, plus LOCK_WANTED */
+    _Atomic uint32_t word; /* 0: free; else twice the holder's lock_number, plus LOCK_WANTED */
 };
 
-enum { LOCK_WANTED = 1 }; /* it may be waited for */
+enum { LOCK_WANTED = 1 }; /* threads may be waiting for it */
 
-/* Of the calling thread, which keeps it in a forked child; 0: none yet. */
+/* The calling thread's number, which it keeps in a forked child; 0: none yet. */
 extern _Thread_local uint32_t lock_number PLIM_HIDDEN __attribute__((tls_model("initial-exec")));
 uint32_t lock_give_number(void) PLIM_HIDDEN;
 
@@ -36,9 +36,9 @@ static inline bool lock_try(struct lock *l)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-/* false: not had within the time; UINT64_MAX: for ever. Others may wait too: the mark stays, also
- * where this one gives up just after it was woken in their place; if nobody waits it is one wake-up
- * too many. */
+/* false: not taken within the time; UINT64_MAX: for ever. LOCK_WANTED stays set, as others may wait
+ * too, even where this thread gives up just after it was woken in their place. If nobody waits that
+ * costs one wake-up too many. */
 static inline bool lock_take_within(struct lock *l, uint64_t ns)
 {
     if (lock_try(l))
@@ -69,7 +69,8 @@ static inline void lock_take(struct lock *l)
     (void)lock_take_within(l, UINT64_MAX);
 }
 
-/* Nothing, where it was reset meanwhile: a signal handler forked, and this is the child. */
+/* Does nothing where the lock was reset meanwhile: a signal handler forked, and this is the
+ * child. */
 static inline void lock_release(struct lock *l)
 {
     const uint32_t own = lock_own_word();
@@ -83,14 +84,14 @@ static inline void lock_release(struct lock *l)
         (void)sys_futex_wake(&l->word, 1);
 }
 
-/* For what signal handlers may come to, a fork among it: true if it is to be released after it. One
- * that the thread holds already it keeps. */
+/* For code that signal handlers may reach, by a fork for example. true: taken, to be released
+ * later; false also where this thread holds the lock already, and keeps it. */
 static inline bool lock_take_unless_own(struct lock *l, uint64_t ns)
 {
     return !lock_is_own(l) && lock_take_within(l, ns);
 }
 
-/* In a forked child only: whoever held it is not there. */
+/* In a forked child only, where the holder does not exist. */
 static inline void lock_reset(struct lock *l)
 {
     atomic_store_explicit(&l->word, 0, memory_order_relaxed);

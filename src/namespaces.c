@@ -1,9 +1,9 @@
 /*
  * unshare(2) and setns(2), which the kernel refuses to processes of several threads where they
- * change the user namespace and the like: our watcher must not be the second one.
+ * change the user namespace and the like: the watcher must not be the second one.
  *
- * It is stopped for as long as the call takes. A program that makes the system call by itself has
- * to start with PLIMSOLL_THREAD=off.
+ * The watcher is stopped for as long as the call takes. A program that makes the system call
+ * without these functions has to start with PLIMSOLL_THREAD=off.
  */
 #include "watcher.h"
 
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The C library's own are these very system calls. */
+/* The C library's functions are nothing but these system calls. */
 static int call(bool alone, long number, int first, int second)
 {
     bool paused = alone && watcher_pause();
@@ -30,7 +30,7 @@ PLIM_EXPORT int unshare(int flags)
     return call((flags & alone) != 0, SYS_unshare, flags, 0);
 }
 
-/* 0: whatever the descriptor is of. */
+/* type 0: any kind of namespace. */
 PLIM_EXPORT int setns(int fd, int type)
 {
     const int any = CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWCGROUP;

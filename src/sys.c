@@ -39,9 +39,9 @@ long sys_getdents(int fd, void *buf, size_t len)
     return SYS_RETRY(SYS_getdents64, fd, buf, len);
 }
 
-/* Where nobody is at the other end poll says so (POLLERR, POLLHUP). A reader may go even then,
- * before the write: the signal of that is taken back. Whether one of the program's own was pending
- * before is not asked: a filter of system calls may kill for it, and its write has said EPIPE as
+/* poll tells where nobody is at the other end (POLLERR, POLLHUP). The reader may still go between
+ * that and the write: then SIGPIPE is taken back. Whether one of the program's own was pending is
+ * not asked: a filter may kill for that call, and the program's write has returned EPIPE as
  * well. */
 void sys_write_gently(int fd, const void *buf, size_t len)
 {
@@ -57,7 +57,7 @@ void sys_write_gently(int fd, const void *buf, size_t len)
     sys_restore_signals(before);
 }
 
-/* 32 and 33 are the C library's own, for what it has all threads do. */
+/* 32 and 33 are the C library's own, by which it has all threads do something. */
 uint64_t sys_block_signals(void)
 {
 #define SIGNAL(number) ((uint64_t)1 << ((number)-1))
@@ -124,7 +124,7 @@ uint64_t sys_thread_cpu_since(uint64_t start_ns)
     return u64_less(sys_thread_cpu_ns(), start_ns);
 }
 
-/* Deadlines, so that a wait that signals interrupt is not begun anew each time. */
+/* A deadline, so that a wait interrupted by signals does not begin anew each time. */
 static struct timespec deadline(uint64_t ns)
 {
     uint64_t now = sys_now_ns();

@@ -1,5 +1,5 @@
 /*
- * The seam to the kernel: what the library asks of it, and nothing else does so.
+ * The seam to the kernel: only here the library makes system calls.
  *
  * Every function returns 0 or more on success and -errno on failure, leaves errno as it was, takes
  * no lock, allocates nothing and is safe inside malloc, in a signal handler and after fork.
@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* Says nothing of what was asked for, and may be over the next time: no descriptor left, or no
- * memory for the kernel to answer in. */
+/* Whether an error may be over the next time and says nothing of what was asked for: no descriptor
+ * left, or no memory for the kernel to answer in. */
 static inline bool sys_error_passes(long rc)
 {
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
@@ -36,8 +36,8 @@ struct dirent64;
  * bytes and has room for 2 KiB or more. */
 struct sys_dir {
     int fd;              /* -errno: not open, and without entries */
-    uint32_t reads_left; /* how often the kernel may be asked yet; as the caller sets it */
-    long got, at;        /* of buf: filled, and told of already; got -errno: the reading failed */
+    uint32_t reads_left; /* how often the kernel may still be asked; the caller may set it */
+    long got, at; /* bytes of buf filled, and given out already; got -errno: reading failed */
     char *buf;
     size_t len;
 };
@@ -54,7 +54,7 @@ void sys_dir_close(struct sys_dir *dir);
  */
 struct sys_file {
     int fd_plus_1; /* 0: not open */
-    bool marked;   /* an eventfd: all of them share one inode, so ours carries a mark besides */
+    bool marked;   /* an eventfd: all of them share one inode, so ours carries a mark as well */
     uint64_t dev, ino;
 };
 /* Opens it, at a high number. Flags as sys_open takes them. */
@@ -72,19 +72,19 @@ bool sys_file_is_ours(const struct sys_file *file);
 /* Writes if that neither blocks nor raises SIGPIPE, and not at all otherwise. */
 void sys_write_gently(int fd, const void *buf, size_t len);
 
-/* Was that descriptor given out for lines of text, as far as can be seen? Yes if it names `known`,
- * is written to only or at the end only, a pipe or a terminal. */
+/* Was that descriptor opened for lines of text, as far as can be seen? Yes if it names `known`, is
+ * open for writing or appending only, or is a pipe or a terminal. */
 bool sys_takes_lines(int fd, const struct sys_file *known);
 
 /* Pipes and sockets (sys_pipe.c). */
-/* The end to write to of a new pipe, non-blocking, at a high number. Who may reach it by /proc may
- * open the other end, whoever the program has become since. */
+/* The write end of a new pipe, non-blocking, at a high number. Whoever can reach it by /proc may
+ * open the other end, also after the program has changed its user. */
 int sys_file_pipe(struct sys_file *file);
-/* Another one at that number, if `file` or nothing is there; -EBUSY. */
+/* A new one at that number, if `file` or nothing is there; else -EBUSY. */
 int sys_file_pipe_at(struct sys_file *file, int number);
 /* Has somebody opened the other end? */
 bool sys_pipe_is_read(int fd);
-/* Bytes in it that nobody has read yet. */
+/* Bytes in the pipe that nobody has read yet. */
 long sys_pipe_unread(int fd);
 /* A stream socket connected to that path, non-blocking. */
 int sys_file_connect(struct sys_file *file, const char *path);
@@ -116,8 +116,8 @@ int sys_unlink_at(int dir, const char *name);
 int sys_owner_at(int dir, const char *name, uint32_t *ret_uid);
 /* Who owns an open file; -errno. */
 int sys_owner(int fd, uint32_t *ret_uid);
-/* When it was made or last written by a call, what is stored through a mapping aside: wall clock,
- * nanoseconds since 1970; 0 if that is not known. */
+/* When the file was made or last written by a call, stores through a mapping aside: wall clock,
+ * nanoseconds since 1970; 0 if not known. */
 uint64_t sys_written_at(int dir, const char *name);
 /* Inode behind a path, links followed; 0 if there is none. */
 uint64_t sys_inode(const char *path);
@@ -133,42 +133,43 @@ bool sys_thread_exists(uint32_t tid);  /* in this process, as long as the kernel
 
 /* Memory (sys_memory.c). len and align in bytes, powers of two where the kernel wants it. */
 void *sys_map(void *hint, size_t len, size_t align); /* NULL when there is none */
-/* Does the program lock all that is mapped (mlockall with MCL_FUTURE)? The kernel then brings it
+/* Does the program lock all future mappings (mlockall with MCL_FUTURE)? The kernel then brings them
  * into memory at once. */
 bool sys_maps_locked(void);
-/* As sys_map(); there, pages are locked as they are touched. */
+/* As sys_map(), for such a program: pages are brought in and locked only as they are touched. */
 void *sys_map_on_fault(void *hint, size_t len, size_t align);
-/* len bytes behind a guard of so many, a power of two, that may not be touched. NULL: no room. */
+/* guard bytes, a power of two, that may not be touched, and len bytes behind them. NULL: no
+ * room. */
 char *sys_map_guarded(size_t guard, size_t len);
-/* Memory of its own, all zero, in the place of what is mapped there. */
+/* Replaces what is mapped there by private memory, all zero. */
 int sys_map_over(void *addr, size_t len);
-/* To read and to write; what it holds stays. */
+/* Makes memory readable and writable; its contents stay. */
 int sys_make_accessible(void *addr, size_t len);
 void sys_unmap(void *addr, size_t len);
 int sys_madvise(void *addr, size_t len, int advice);
 /* Hands pages to the kernel, locked ones too from Linux 5.18 on; they read as zero. */
 int sys_drop_pages(void *addr, size_t len);
 
-/* Where pages of 4 KiB are, by proc_pid_pagemap(5), read ahead (sys_pagemap.c).
- * mincore(2) would tell as well, but filters of system calls leave it out. */
+/* Whether pages of 4 KiB are in memory, by proc_pid_pagemap(5), read ahead (sys_pagemap.c).
+ * mincore(2) would tell as well, but system call filters leave it out. */
 struct sys_pagemap {
     struct sys_file file;
-    uint64_t not_before_ns; /* it was refused */
+    uint64_t not_before_ns; /* opening was refused: not tried again before */
     uintptr_t begin;
     size_t count;
     uint64_t pages[512];
 };
-/* 0 or -errno: not by who has changed users, without a descriptor left, or without /proc; -EAGAIN
- * for a minute then. */
+/* 0 or -errno: fails for a process that has changed users, without a descriptor left, or without
+ * /proc. Where it was refused, -EAGAIN for a minute. */
 int sys_pagemap_open(struct sys_pagemap *map);
-/* So that what is asked of these is known. */
+/* Reads the entries of these pages, so that sys_pagemap_at() knows them. */
 void sys_pagemap_read(struct sys_pagemap *map, uintptr_t at, size_t size);
 enum sys_page_is { SYS_PAGE_ABSENT, SYS_PAGE_SWAPPED, SYS_PAGE_IN_MEMORY };
-/* Pages of which nothing is known are in memory. */
+/* Pages of which nothing is known count as in memory. */
 enum sys_page_is sys_pagemap_at(const struct sys_pagemap *map, uintptr_t at);
 void sys_pagemap_close(struct sys_pagemap *map);
-/* Whether other processes, forked since, may share pages of what begins at a page: some are looked
- * at. true where that cannot be told. */
+/* Whether forked processes may share pages of the block, which begins at a page: some pages are
+ * sampled. true where that cannot be told. */
 bool sys_shares_pages(const void *addr, size_t len);
 
 /* Waits while *word == expect; timeout UINT64_MAX: for ever. -ETIMEDOUT, -EAGAIN as futex(2). */
@@ -181,17 +182,17 @@ int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
-/* Of it, since then; 0 in a child forked since, where it began anew. */
+/* The same since start_ns; 0 in a child forked since, where it began anew. */
 uint64_t sys_thread_cpu_since(uint64_t start_ns);
 void sys_sleep_ns(uint64_t ns);
-/* To threads of any priority: a short sleep. A yield gives way to none of a lower one. */
+/* Gives way to threads of any priority, by a short sleep: a yield gives way to none of lower
+ * priority. */
 void sys_give_way(void);
 
-/* The first thread has ended by pthread_exit(3), and others go on: /proc/self, which is that
- * thread, tells nothing of memory any more, and of cgroup v1 something wrong; /proc/thread-self
- * does. */
+/* The first thread has ended by pthread_exit(3), and others go on. /proc/self is that thread, and
+ * then tells nothing of memory, and something wrong of cgroup v1; /proc/thread-self tells both. */
 bool sys_first_thread_gone(void);
-/* The process's own file of that name (a literal) under /proc. */
+/* Path of the process's own file of that name (a string literal) under /proc. */
 #define SYS_OWN_FILE(name)                                                                         \
     (sys_first_thread_gone() ? "/proc/thread-self/" name : "/proc/self/" name)
 uint64_t sys_ram_bytes(void); /* of the machine; UNLIMITED if unknown */
@@ -201,16 +202,16 @@ size_t sys_page_size(void);
 struct cpu_mask {
     unsigned long bits[8192 / (8 * sizeof(unsigned long))];
 };
-/* Those that this thread may run on; returns how many, at least 1. */
+/* The CPUs that this thread may run on; returns how many, at least 1. */
 unsigned sys_affinity(struct cpu_mask *ret);
-unsigned sys_affinity_cpus(void); /* how many alone */
+unsigned sys_affinity_cpus(void); /* only how many */
 unsigned sys_tid(void);
-/* Of the calling thread: all that come from outside, not those that an instruction or a system call
- * of its own raises. Returns what was blocked before. */
+/* Blocks the calling thread's signals that come from outside, not those that an instruction or a
+ * system call of its own raises. Returns what was blocked before. */
 uint64_t sys_block_signals(void);
 void sys_restore_signals(uint64_t before);
-/* Calls it on a stack of 128 KiB of its own (sys_stack.c), where there is room for one: for what
- * takes more than a thread may have left. */
+/* Calls call(arg) on a fresh stack of 128 KiB (sys_stack.c), if there is room for one: for what
+ * takes more stack than a thread may have left. */
 void sys_on_own_stack(void (*call)(void *), void *arg);
 bool sys_on_signal_stack(void); /* which may be small */
 bool sys_is_secure(void);       /* set-uid and the like: AT_SECURE */

@@ -33,8 +33,8 @@ long sys_read_file(const char *path, char *buf, size_t len)
     return got;
 }
 
-/* The signal of our eventfds' asynchronous I/O, which is never turned on: SIGRTMAX, which nobody
- * sets by chance. */
+/* The mark: our eventfds have this as the signal for asynchronous I/O, which is never turned on.
+ * SIGRTMAX, which nobody sets by chance. */
 enum { MARK = 64 };
 
 bool sys_file_is_ours(const struct sys_file *file)
@@ -57,7 +57,7 @@ int sys_file_adopt(struct sys_file *file, int fd)
     return 0;
 }
 
-/* RLIMIT_NOFILE may leave no numbers as high as one would like. */
+/* RLIMIT_NOFILE may allow no number as high as HIGH. */
 enum { HIGH = 512, HIGH_ENOUGH = 16 };
 
 int sys_raise_fd(int fd)
@@ -108,7 +108,7 @@ long sys_file_read(struct sys_file *file, const char *path, char *buf, size_t le
     }
     int rc = sys_file_open(file, path, O_RDONLY | O_NONBLOCK);
     if (rc == -EMFILE)
-        return sys_read_file(path, buf, len); /* there may be one left to read it by, not to hold */
+        return sys_read_file(path, buf, len); /* there may be one left to read by, not to hold */
     return rc < 0 ? rc : read_start(file->fd_plus_1 - 1, buf, len);
 }
 

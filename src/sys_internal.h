@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /* syscall(2) is neither a cancellation point nor commonly interposed; it does set errno. Arguments
- * that the kernel takes as longs are passed as such: of an int on the stack, half the word may be
- * anything. */
+ * that the kernel takes as longs must be passed as such: where an int goes on the stack, half the
+ * word may be anything. */
 #define SYS_CALL(...)                                                                              \
     ({                                                                                             \
         int saved_errno_ = errno;                                                                  \
@@ -31,11 +31,11 @@
         retried_;                                                                                  \
     })
 
-/* The descriptor under a high number, in the place of this one: programs and shells count on low
- * ones being given out in order, and whoever may have few needs them. -errno: there are no high
- * ones, and it stays what it is. */
+/* Moves the descriptor to a high number: programs and shells count on low ones being given out in
+ * order, and a program that may have few needs them. -errno: there are no high ones, fd stays
+ * open. */
 int sys_raise_fd(int fd) PLIM_HIDDEN;
-/* Holds it, under a high number, or closes it; -errno. */
+/* Moves fd to a high number and holds it in *file; on failure closes it, -errno. */
 int sys_file_adopt_high(struct sys_file *file, int fd) PLIM_HIDDEN;
 
 #endif

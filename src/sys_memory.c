@@ -13,7 +13,8 @@
 
 static void *map_raw(void *hint, size_t len, int prot)
 {
-    /* Only reserved: programs map far more than they touch, and the kernel is not to count it. */
+    /* Only reserved: we map far more than is touched, and the kernel must not count that as
+     * promised. */
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     long p = SYS_CALL(SYS_mmap, hint, len, prot, flags, -1, 0L);
     return p < 0 && p > -4096 ? NULL : (void *)p;
@@ -43,7 +44,7 @@ void *sys_map(void *hint, size_t len, size_t align)
     return map_aligned(hint, len, align, PROT_READ | PROT_WRITE);
 }
 
-/* A page of it tells. */
+/* A new page tells: MADV_DONTNEED is refused for locked ones. */
 bool sys_maps_locked(void)
 {
     const size_t page = 4096;
@@ -60,8 +61,8 @@ int sys_make_accessible(void *addr, size_t len)
     return (int)SYS_CALL(SYS_mprotect, addr, len, (long)(PROT_READ | PROT_WRITE));
 }
 
-/* Nothing is brought into pages that may not be touched, nor when locked pages that wait for their
- * first touch become accessible. */
+/* The kernel brings in no pages that may not be accessed, nor, with MLOCK_ONFAULT, when they become
+ * accessible: only as they are touched. */
 void *sys_map_on_fault(void *hint, size_t len, size_t align)
 {
     void *p = map_aligned(hint, len, align, PROT_NONE);
@@ -72,7 +73,7 @@ void *sys_map_on_fault(void *hint, size_t len, size_t align)
         sys_unmap(p, len);
         return NULL;
     }
-    if (locked != 0) /* the right to lock was given up since */
+    if (locked != 0) /* no right to lock any more */
         (void)sys_drop_pages(p, len);
     return p;
 }
@@ -107,8 +108,8 @@ int sys_madvise(void *addr, size_t len, int advice)
     return rc;
 }
 
-/* Emulators may know nothing of that advice and say that they took it: pages that are not zero then
- * would be given out as zeroed. */
+/* Emulators may not know that advice and still report success: pages would then be given out as
+ * zeroed that are not. So it is tried on a page. */
 static bool drops_locked_pages(void)
 {
     const size_t page = 4096;

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 static const uintptr_t page = 4096;
-/* Who is refused it once is so again, and each time may be logged somewhere. */
+/* A process that is refused once will be again, and each attempt may be logged somewhere. */
 static const uint64_t refused_for_ns = 60 * NS_PER_S;
 
 int sys_pagemap_open(struct sys_pagemap *map)
@@ -51,7 +51,7 @@ bool sys_shares_pages(const void *addr, size_t len)
         if (sys_pread(fd, &entry, sizeof(entry), (uintptr_t)at / size * sizeof(entry)) !=
             sizeof(entry))
             shared = true;
-        else /* one of zeroes may be the kernel's own, which everybody has */
+        else /* a page of zeroes may be the kernel's own, which all share */
             shared = (entry >> IN_MEMORY & 1) != 0 && (entry >> EXCLUSIVE & 1) == 0 &&
                      !is_zero(at, size);
     }

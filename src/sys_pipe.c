@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-/* The end to write to, at whatever number. Nobody but /proc has a name for a pipe, so its mode only
- * says that a program may have changed its user between. */
+/* The write end, at whatever number. A pipe has a name only in /proc, so the mode 0666 only lets
+ * the program open it after it has changed its user. */
 static int make_pipe(void)
 {
     int ends[2];
@@ -22,8 +22,8 @@ static int make_pipe(void)
     return ends[1];
 }
 
-/* Apart from our other descriptors: once a program has closed them all, those are opened again at
- * the first number that is free, which is not to be this one's. */
+/* Numbers from here on, apart from our other descriptors: should a program close them all, the
+ * others are opened again at the first free number, which must not be this one's. */
 enum { APART = 768 };
 
 int sys_file_pipe(struct sys_file *file)

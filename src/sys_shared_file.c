@@ -16,7 +16,7 @@ int sys_create(const char *path)
     return high < 0 ? fd : high;
 }
 
-/* Filesystems without fallocate: blocks come with being written. */
+/* For filesystems without fallocate: writing reserves the blocks. */
 static int write_zeros(int fd, size_t len)
 {
     static const char zeros[4096];
@@ -40,7 +40,7 @@ int sys_reserve(int fd, size_t len)
     return rc == -EOPNOTSUPP || rc == -ENOSYS ? write_zeros(fd, len) : rc;
 }
 
-/* The number is ours before and after: so it was in between. */
+/* The number names our file before and after, so it did in between. */
 void *sys_map_file(const struct sys_file *file, size_t len)
 {
     if (!sys_file_is_ours(file))
@@ -147,8 +147,8 @@ static bool is_terminal(const struct stat *st)
                                      number < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT));
 }
 
-/* Data and connections are opened to be read as well; nobody reads from where lines go. Asks no
- * more than filters of system calls allow (isatty, or a socket's family). */
+/* Data files and connections are open for reading as well; nobody reads from where lines go. Makes
+ * only system calls that filters allow (not isatty's, nor one for a socket's family). */
 bool sys_takes_lines(int fd, const struct sys_file *known)
 {
     struct stat st;

@@ -5,7 +5,7 @@
 
 /* The deepest call so far takes 32 KiB: jemalloc's statistics in a flight record. */
 #define STACK (128 * KiB)
-#define GUARD (64 * KiB) /* a page, whatever its size */
+#define GUARD (64 * KiB) /* a page, however large pages are */
 
 /* At the end of the stack's mapping: contexts take a KiB each. */
 struct excursion {
@@ -14,7 +14,7 @@ struct excursion {
     void *arg;
 };
 
-/* makecontext(3) hands over ints. */
+/* makecontext(3) passes only ints, so the address comes in halves. */
 static void begin(unsigned high, unsigned low)
 {
     struct excursion *e = (struct excursion *)(uintptr_t)((uint64_t)high << 32 | low);
@@ -37,7 +37,7 @@ void sys_on_own_stack(void (*call)(void *), void *arg)
 {
     char *map = sys_map_guarded(GUARD, STACK);
     if (map == NULL) {
-        call(arg); /* on what is left of this one */
+        call(arg); /* on what is left of this stack */
         return;
     }
     struct excursion *e = (struct excursion *)(map + GUARD + STACK) - 1;

@@ -23,7 +23,7 @@ PLIM_EXPORT enum plim_level plim_level(void)
     return (enum plim_level)atomic_load_explicit(&look.level, memory_order_relaxed);
 }
 
-/* Somebody depends on levels or calls: from now on there is a watcher. */
+/* The program depends on levels or calls: from now on there is a watcher. */
 static void listen(void)
 {
     atomic_store_explicit(&runtime.listeners, true, memory_order_relaxed);
@@ -42,7 +42,8 @@ PLIM_EXPORT int plim_reclaimer_add(const char *name, plim_reclaim_fn *fn, void *
     int id = reclaimers_add(name, fn, arg, from);
     if (id < 0)
         return id;
-    /* Before destructors of what the callbacks use; that of this library would be too late. */
+    /* Stops them before destructors of what the callbacks use; this library's own would be too
+     * late. */
     if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
         (void)atexit(reclaimers_stop);
     listen();
@@ -64,7 +65,7 @@ PLIM_EXPORT int plim_pressure_fd(void)
     return fd;
 }
 
-/* Both structs begin with the size that the caller knows; it gets no more than that. */
+/* Both structs begin with the size that the caller compiled with; it gets no more than that. */
 static int hand_out(void *to, const void *from, size_t size)
 {
     size_t room;
@@ -122,7 +123,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     struct fmt path = FMT_INIT(now.path);
     fmt_str(&path, look.usage.cgroup.memory.path);
     look_end(turn);
-    watcher_wake(); /* it may have gone to sleep on this look's not having been */
+    watcher_wake(); /* it may sleep until a thread's next look, which was this one */
     return hand_out(l, &now, sizeof(now));
 }
 

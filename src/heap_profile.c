@@ -13,10 +13,10 @@
  * first. */
 typedef void backtrace_fn(void **stack, unsigned *len, unsigned room);
 
-/* jemalloc's own; set once, before the first sample that we could see. */
+/* jemalloc's own function; set once, before our hook is first called. */
 static backtrace_fn *unwind;
 
-/* Text of the shared library; of the whole program where the library is linked into it. */
+/* Bounds of the shared library's code; of the whole program's where the library is linked in. */
 extern const char __ehdr_start[] PLIM_HIDDEN, etext[] PLIM_HIDDEN;
 
 static bool is_ours(const void *address)
@@ -25,8 +25,9 @@ static bool is_ours(const void *address)
 }
 
 /*
- * Leaves out the frames of this library, so that the innermost one is who asked for memory. Readers
- * drop an allocator's frames up to one called malloc, but ours is gone by then: it ends in a jump.
+ * Leaves out this library's frames, so that the innermost one is the caller that asked for memory.
+ * Readers drop an allocator's frames up to one called malloc, but ours is gone by then: it ends in
+ * a jump.
  */
 static void backtrace(void **stack, unsigned *len, unsigned room)
 {
@@ -84,6 +85,6 @@ int heap_profile_write_new(const char *path)
     rc = heap_profile_write(name);
     sys_file_close(&file);
     if (rc < 0)
-        (void)sys_unlink(path); /* it would be in the way of the next one */
+        (void)sys_unlink(path); /* it would be in the next profile's way */
     return rc;
 }

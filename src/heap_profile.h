@@ -11,11 +11,10 @@
 void heap_profile_begin(void);
 bool heap_profile_is_on(void);
 
-/* Writes one to path, over what is there. 0, -ENOTSUP where profiling is off, or -EIO. Takes as
- * long as it takes, tens of milliseconds and more for a large profile; any thread, no lock held. */
+/* Writes a profile to path, over what is there. 0, -ENOTSUP where profiling is off, or -EIO. Takes
+ * tens of milliseconds and more for a large profile; any thread, with no lock held. */
 int heap_profile_write(const char *path);
-/* The same to a file that must not be there yet, readable by its owner only: -EEXIST and what else
- * open(2) says. */
+/* The same to a new file, readable by its owner only: -EEXIST, and other errors of open(2). */
 int heap_profile_write_new(const char *path);
 
 #endif

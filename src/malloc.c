@@ -16,7 +16,7 @@ static PLIM_COLD void *refuse(int error)
 }
 
 #ifndef PLIM_JEMALLOC_SHARED
-/* jemalloc refuses larger requests at once, and realloc does not set errno then. Where memory is
+/* jemalloc refuses larger requests at once, and its realloc does not set errno. Where memory is
  * short, jemalloc/slow_path.c and pages.c set it. */
 static const size_t largest = (size_t)7 << 60;
 
@@ -39,7 +39,7 @@ PLIM_EXPORT void cfree(void *ptr)
     je_free(ptr);
 }
 
-/* The size may be any that was asked for: what the block really is decides. */
+/* The size is not used: the block itself tells its size class. */
 PLIM_EXPORT void free_sized(void *ptr, size_t size)
 {
     (void)size;

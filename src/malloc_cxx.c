@@ -1,9 +1,9 @@
 /*
  * C++ operator new and delete, by their mangled names (Itanium ABI, size_t = unsigned long).
  *
- * The path that fails belongs to C++: it hands over to the next operator new (libstdc++'s or
- * libc++'s), which calls malloc again, then new-handlers, and throws. In a static program there is
- * no next one; there the handler and the throw are called by name.
+ * Failure belongs to C++: it is handed over to the next operator new (libstdc++'s or libc++'s),
+ * which calls malloc again, then new-handlers, and throws. A static program has no next one; there
+ * the handler and the throw are called by name.
  */
 #include "je.h"
 #include "log.h"
@@ -19,9 +19,9 @@ extern handler_fn *get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __att
 extern _Noreturn void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
     __attribute__((weak));
 
-/* The operator of that name behind ours. A plug-in may have brought its C++ library later, for
- * itself alone or even inside: then it is found through the plug-in, which is where we were called
- * from. */
+/* The operator of that name behind ours. A plug-in may have loaded its C++ library later, for
+ * itself alone, or contain it: then the operator is found through the plug-in, which has called
+ * us. */
 static void *next_operator(const char *name, void *caller)
 {
 #ifdef PLIM_STATIC
@@ -35,7 +35,7 @@ static void *next_operator(const char *name, void *caller)
     void *lib = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (lib != NULL) {
         next = dlsym(lib, name);
-        dlclose(lib); /* its caller is in it: it stays */
+        dlclose(lib); /* stays loaded: our caller is in it */
     }
     return next != dlsym(RTLD_DEFAULT, name) ? next : NULL; /* not ourselves again */
 #endif
@@ -67,8 +67,8 @@ static PLIM_COLD void *new_failed(const char *name, void *caller, size_t size)
     return next != NULL ? next(size) : new_by_the_book(size, 0, false);
 }
 
-/* libstdc++'s rounds the size up to the alignment, to 0 where that is past the end. What is not to
- * be had in any case may as well be a size that stays what it is. */
+/* libstdc++'s operator rounds the size up to the alignment, which may overflow to 0. So a size that
+ * cannot be had anyway becomes one that rounding does not change. */
 static size_t round_size(size_t size)
 {
     return size > PTRDIFF_MAX ? (size_t)PTRDIFF_MAX + 1 : size;
@@ -81,9 +81,9 @@ static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t
 }
 
 /*
- * A program may have plain operators of its own and none of the others, which are then to be made
- * of those (C++ [new.delete]): its blocks may have headers, or be counted. `is_own_...`: which
- * plain one is found is ours.
+ * A program may define only plain operators of its own, and the others must then call those (C++
+ * [new.delete]): its blocks may have headers, or be counted. `is_own_...`: whether the plain one
+ * that is found is ours.
  */
 #define IS_OWN(is_own, operator, ret, ...)                                                         \
     PLIM_EXPORT ret operator(__VA_ARGS__);                                                         \
@@ -91,7 +91,7 @@ static PLIM_COLD void *new_failed_aligned(const char *name, void *caller, size_t
     static inline bool is_own(void)                                                                \
     {                                                                                              \
         ret (*found)(__VA_ARGS__) = operator;                                                      \
-        __asm__("" : "+r"(found)); /* or the compiler would know better */                         \
+        __asm__("" : "+r"(found)); /* or the compiler would assume the answer */                   \
         return likely(found == own##operator);                                                     \
     }
 IS_OWN(is_own_new, _Znwm, void *, size_t)
@@ -101,7 +101,7 @@ IS_OWN(is_own_aligned_delete, _ZdlPvSt11align_val_t, void, void *, size_t)
 
 #define CALLER __builtin_return_address(0)
 
-/* One operator: what it is called, its arguments, how it allocates, who takes over. */
+/* One operator: its name, its arguments, how it allocates, what takes over on failure. */
 #define OPERATOR_NEW(name, params, allocate, ...)                                                  \
     PLIM_EXPORT void *name params;                                                                 \
     PLIM_EXPORT void *name params                                                                  \
@@ -119,9 +119,8 @@ OPERATOR_NEW(_ZnamSt11align_val_t, (size_t size, size_t align),
              is_own_aligned_new() ? aligned_alloc(align, size) : _ZnwmSt11align_val_t(size, align),
              new_failed_aligned("_ZnamSt11align_val_t", CALLER, size, align))
 
-#ifndef PLIM_STATIC /* there the C++ library's, which call the plain ones, are as good */
-/* Likewise where the program's own operator is to be called: what that throws, only C++ can catch.
- */
+#ifndef PLIM_STATIC /* the C++ library's do as well there: they call the plain ones */
+/* Also for the program's own operator: only C++ can catch what that throws. */
 static PLIM_COLD void *new_elsewhere_nothrow(const char *name, void *caller, size_t size,
                                              const nothrow_tag *tag)
 {
@@ -156,8 +155,8 @@ ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 #endif
 
-/* One operator delete: whose it is to answer, and how. A size that the caller knows saves jemalloc
- * a look-up. */
+/* One operator delete: whether it is ours to answer, what theirs is, how ours frees. A size that
+ * the caller knows saves jemalloc a look-up. */
 #define OPERATOR_DELETE(name, params, is_ours, theirs, release)                                    \
     PLIM_EXPORT void name params;                                                                  \
     PLIM_EXPORT void name params                                                                   \

@@ -1,7 +1,7 @@
 /*
  * On the shared libjemalloc: one compare, then a call into jemalloc.
  *
- * What is here runs on every allocation. Freeing never looks: it cannot make things worse.
+ * What is here runs on every allocation. Freeing never looks, as it takes no memory.
  */
 #include "admit.h"
 #include "je.h"
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The slow path says no. */
+/* The slow path refuses. */
 static PLIM_COLD void *refuse(void)
 {
     errno = ENOMEM;

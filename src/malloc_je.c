@@ -1,8 +1,9 @@
 /*
- * jemalloc's controls under their own names. A program linked to libjemalloc calls these: they must
- * be ours as well, or it would ask another jemalloc.
+ * jemalloc's controls under their own names, for programs linked to libjemalloc: unless these are
+ * ours as well, such a program would ask another jemalloc.
  *
- * jemalloc allocates in some of them with its own locks held (it creates threads): no look then.
+ * In some of them jemalloc allocates with its own locks held (it creates threads), so no look is
+ * made inside.
  */
 #include "je.h"
 
@@ -25,7 +26,7 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts);
 
-/* What is done to an arena; the last ones only where they are set. */
+/* Controls that do something to an arena; from DIRTY_DECAY on only where a value is set. */
 enum work { DESTROY, RESET, PURGE, DECAY, DIRTY_DECAY, MUZZY_DECAY, EXTENT_HOOKS, NO_WORK };
 static const char *const work_names[NO_WORK] = {
     "destroy", "reset", "purge", "decay", "dirty_decay_ms", "muzzy_decay_ms", "extent_hooks"};
@@ -43,13 +44,14 @@ struct entry {
     struct hooks_end end;
 };
 
-/* An arena ends, or its pages are given back: looks and purges must not be under way, and no fork
- * may come between, as its child would find the arena marked as being purged for ever. */
+/* Takes the look lock where an arena ends or its pages are given back: no look or purge may be
+ * under way, and no fork come between, as its child would find the arena marked as being purged for
+ * ever. */
 static struct entry enter(struct job job)
 {
     struct entry e = {.was_inside = inside_enter(), .job = job};
     e.ready = job.work != NO_WORK && runtime_ready();
-    bool ends = job.work == DESTROY || job.work == RESET; /* what a purge may be reading just now */
+    bool ends = job.work == DESTROY || job.work == RESET; /* a purge may be reading the arena */
     if (e.ready && !e.was_inside)
         e.turn = look_begin(ends ? UINT64_MAX : look_wait_ns);
     if (JE_NEEDS_HOOKS && e.ready && job.work == DESTROY)
@@ -57,7 +59,7 @@ static struct entry enter(struct job job)
     return e;
 }
 
-/* jemalloc has done it. */
+/* After jemalloc has done it. */
 static void done(const struct entry *e)
 {
     if (JE_NEEDS_HOOKS && e->job.work == DESTROY)
@@ -93,8 +95,8 @@ static struct job job_by_name(const char *name, bool sets)
     return is_work(work, sets) ? (struct job){work, (unsigned)u64_min(arena, UINT32_MAX)} : no_job;
 }
 
-/* The first and last parts of "arena.<i>.<work>" as jemalloc numbers them; the last plus one, 0:
- * not known yet. Whoever finds them writes the same. */
+/* jemalloc's numbers for the first and last parts of "arena.<i>.<work>"; of the last, plus one, 0:
+ * not known yet. Every thread finds the same. */
 static _Atomic size_t arena_part, work_parts[NO_WORK];
 
 static void find_work_parts(void)
@@ -140,8 +142,8 @@ static bool mib_creates(const size_t *mib, size_t len)
 }
 #endif
 
-/* On the shared libjemalloc an arena that the program makes has hooks only if it is made with them.
- */
+/* On the shared libjemalloc an arena that the program makes has our hooks only if it is made with
+ * them. */
 PLIM_EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
     struct entry e = enter(job_by_name(name, newp != NULL));
@@ -169,7 +171,7 @@ PLIM_EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_
     return leave(e, je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen));
 }
 
-/* The caller's function runs in there; what it allocates is not looked at. */
+/* Calls the caller's function inside; what that allocates is not looked at. */
 PLIM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
                                     const char *opts)
 {

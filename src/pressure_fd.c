@@ -11,8 +11,8 @@ static struct {
     struct sys_file file;
 } own;
 
-/* A signal handler that allocates meanwhile does not look: that could change the level, and wait
- * for this thread. */
+/* Inside, so that a signal handler that allocates meanwhile does not look: the look could change
+ * the level, and then wait for this thread's lock. */
 int pressure_fd_get(void)
 {
     bool was_inside = inside_enter();
@@ -26,8 +26,8 @@ int pressure_fd_get(void)
     return fd >= 0 ? fd : -EMFILE;
 }
 
-/* A program that closes descriptors it does not own may have given the number to a file of its own:
- * that must not find eight bytes in it. */
+/* A program that closes descriptors it does not own may have the number for a file of its own: no
+ * eight bytes must be written to that. */
 void pressure_fd_signal(void)
 {
     const uint64_t one = 1;

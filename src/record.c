@@ -5,16 +5,16 @@
 #include "log.h"
 #include "publish.h"
 
-/* All but the heap profile. */
+/* What a record may take, the heap profile aside. */
 static const uint64_t work_ns = 100 * NS_PER_MS;
 static const uint64_t first_wait_ns = 60 * NS_PER_S;
-/* Where one could not be written. */
+/* After a record that could not be written. */
 static const uint64_t retry_ns = NS_PER_S;
-/* Where two threads are about to abort, the second one waits so long for the first. */
+/* Where two threads are about to abort, the second waits this long for the first. */
 static const uint64_t last_wait_ns = NS_PER_S;
 static const uint64_t longest_wait_ns = 3600 * NS_PER_S;
 
-/* What comes the first time at once, later 1, 2, 4... minutes apart. Relaxed: only times. */
+/* For what happens at once the first time, later 1, 2, 4... minutes apart. Relaxed: only times. */
 struct pace {
     _Atomic uint32_t count;
     _Atomic uint64_t last_ns;
@@ -24,18 +24,18 @@ struct record {
     struct lock lock; /* held from begin() to end(): guards the rest */
     struct record_out out;
     char path[RECORD_PATH_MAX];
-    char cut_path[RECORD_PATH_MAX]; /* what an attempt that failed left; "": nothing */
-    int said;                       /* of a failure since the last one that succeeded */
-    uint64_t spent_ns;              /* on what must not be lost */
-    /* Written by who holds the lock, read by all. Relaxed: whether one is due is asked again with
-     * the lock held. */
+    char cut_path[RECORD_PATH_MAX]; /* the file that a failed attempt left; "": none */
+    int said;                       /* the -errno logged since the last success; 0: none */
+    uint64_t spent_ns;              /* elapsed, on what must not be lost */
+    /* Written with the lock held, read by all. Relaxed: whether one is due is asked again with the
+     * lock held. */
     struct pace written;
-    _Atomic uint64_t failed_ns; /* when, most lately; 0: not since one was written */
+    _Atomic uint64_t failed_ns; /* the latest failure; 0: none since one was written */
 };
-/* Those at level critical, and those of requests that are refused or abort the program: a reclaimer
- * that never returns keeps the first for ever. */
+/* At level critical, and of requests that are refused or abort the program: a reclaimer that never
+ * returns keeps the first for ever. */
 static struct record usual, last;
-static struct pace refusals; /* told of on stderr */
+static struct pace refusals; /* those that are logged */
 
 void record_check(const struct options *options)
 {
@@ -59,7 +59,7 @@ static bool pace_due(const struct pace *p, uint64_t now_ns)
            u64_less(now_ns, atomic_load_explicit(&p->last_ns, memory_order_relaxed)) >= wait;
 }
 
-/* One of several threads; the time first, so that none takes the next turn as well. */
+/* true for one of several threads; the time first, so that none takes the next turn as well. */
 static bool pace_take(struct pace *p, uint64_t now_ns)
 {
     uint32_t n = atomic_load_explicit(&p->count, memory_order_relaxed);
@@ -82,7 +82,7 @@ bool record_due(const struct options *options, enum plim_level level, uint64_t n
     return options->record_dir[0] != '\0' && level >= PLIM_CRITICAL && due(&usual, now_ns);
 }
 
-/* The stats page between two looks: other threads may be at it. false: none has been filled yet. */
+/* Reads the stats page between two looks: other threads may write it. false: none is filled yet. */
 static bool view_page(struct page_view *ret)
 {
     const struct page *page = publish_page();
@@ -95,12 +95,12 @@ static bool view_page(struct page_view *ret)
         atomic_thread_fence(memory_order_acquire);
         if (ret->sequence % 2 == 0 &&
             ret->sequence == atomic_load_explicit(sequence, memory_order_relaxed))
-            break; /* else what there is: better than no record */
+            break; /* else takes what is there: better than no record */
     }
     return true;
 }
 
-/* The file, and what must not be lost in it. */
+/* Makes the file and writes what must not be lost. */
 static int write_first(struct record *r, const struct record_job *job, const struct page_view *view)
 {
     struct record_out *o = &r->out;
@@ -122,7 +122,7 @@ static int write_first(struct record *r, const struct record_job *job, const str
     return o->error;
 }
 
-/* Only now do others go: what an earlier attempt left, and the oldest in the directory. */
+/* Only now other files go: what an earlier attempt left, and the oldest in the directory. */
 static void succeed(struct record *r, const struct record_job *job)
 {
     (void)pace_take(&r->written, job->now_ns);
@@ -134,7 +134,8 @@ static void succeed(struct record *r, const struct record_job *job)
     record_make_room(job->options->record_dir, r->path, &r->out.scratch);
 }
 
-/* Whether what the attempt left is kept: not if that is nothing, nor if an earlier one did. */
+/* Whether the file that the failed attempt left is kept: not if it is empty, nor if an earlier one
+ * is kept. */
 static bool keep_cut(struct record *r)
 {
     char first[2];
@@ -148,7 +149,7 @@ static bool keep_cut(struct record *r)
     return true;
 }
 
-/* Said once, and again if the reason changes: the next attempt is soon. */
+/* Logged once, and again if the reason changes, as attempts follow each other closely. */
 static void fail(struct record *r, const struct record_job *job, int rc)
 {
     bool cut = keep_cut(r), said = rc == r->said;
@@ -161,8 +162,8 @@ static void fail(struct record *r, const struct record_job *job, int rc)
         record_say_none(job, rc);
 }
 
-/* The lock held. A signal handler may fork meanwhile: then the child has no file, and the parent's
- * is not its own to remove. */
+/* Under the lock. A signal handler may fork meanwhile: the child has no file then, and must not
+ * remove the parent's. */
 static bool begin_locked(struct record *r, const struct record_job *job,
                          const struct page_view *view)
 {
@@ -183,7 +184,7 @@ static bool begin(struct record *r, const struct record_job *job, uint64_t withi
     if (job->options->record_dir[0] == '\0' || (if_due && !due(r, job->now_ns)) ||
         !view_page(&view) || !lock_take_within(&r->lock, within_ns))
         return false;
-    /* Another thread may have written it since. */
+    /* Another thread may have written a record since. */
     bool begun = (!if_due || due(r, job->now_ns)) && begin_locked(r, job, &view);
     if (!begun)
         lock_release(&r->lock);
@@ -234,8 +235,7 @@ static void write_now(void *arg)
         record_end(job);
 }
 
-/* On a thread of the program's: a handler that forks would meet locks of jemalloc's that it holds.
- */
+/* On a thread of the program's: a handler that forks would meet locks of jemalloc's held by it. */
 static void write_undisturbed(void (*write)(void *), struct record_job *job)
 {
     uint64_t signals = sys_block_signals();

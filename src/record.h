@@ -3,8 +3,8 @@
  * still do so (PLIMSOLL_RECORD). Text, see record_format.h.
  *
  * Written under its final name, the most important part first: a process that is killed meanwhile
- * leaves what it had come to, which a file renamed at the end would not. No heap; the descriptor is
- * checked before each write, since a program may close what it does not own.
+ * leaves what it has written so far, which a file renamed at the end would lose. No heap; the
+ * descriptor is checked before each write, since a program may close what it does not own.
  *
  *   record.c         when, and what it holds
  *   record_out.c     lines to the file
@@ -20,11 +20,11 @@
 #include <plimsoll.h>
 
 enum {
-    RECORD_FILES_MAX = 64,   /* in the directory; the oldest one goes */
-    RECORD_PROCESS_MAX = 16, /* of one process, at level critical, and as many of refusals */
+    RECORD_FILES_MAX = 64,   /* in the directory; beyond that the oldest goes */
+    RECORD_PROCESS_MAX = 16, /* by one process at level critical; as many again of refusals */
 };
 
-/* What it tells besides the stats page. */
+/* What a record tells besides the contents of the stats page. */
 struct record_job {
     const struct options *options;
     const char *reason; /* one word */
@@ -32,24 +32,25 @@ struct record_job {
     bool profile; /* a heap profile too, however long that takes */
 };
 
-/* Says so if the directory that the user named cannot be written to, or there is to be no limit. */
+/* Warns if the directory that the user named cannot be written to, or if no limit is wanted. */
 void record_check(const struct options *options);
-/* Whether it is time for one: at level critical at once, later ones 1, 2, 4... minutes apart; a
- * second after one that could not be written. Any thread; a hint, record_begin() decides. */
+/* Whether a record is due: at level critical at once, later ones 1, 2, 4... minutes apart; a second
+ * after one that could not be written. Any thread; a hint, record_begin() decides. */
 bool record_due(const struct options *options, enum plim_level level, uint64_t now_ns);
-/* Writes what must not be lost: milliseconds. false: none is being written. */
+/* Begins a record with what must not be lost, which takes milliseconds. false: no record is
+ * begun. */
 bool record_begin(const struct record_job *job);
-/* After record_begin() said true, on the same thread: the rest, at most 100 ms but for the profile.
- */
+/* After record_begin() returned true, on the same thread: writes the rest, in at most 100 ms but
+ * for the profile. */
 void record_end(const struct record_job *job);
-/* Both, where there is no watcher to do so, or it may come too late; without a profile. */
+/* Both of these, where there is no watcher to do it or it may be too late; without a profile. */
 void record_now(const struct options *options, uint64_t now_ns);
-/* A request is refused, which may end the program: whether to tell of it, as rarely as records are
- * written. */
+/* A request is refused, which may end the program: whether to log that, which is as rare as records
+ * are. */
 bool record_refusal_is_news(uint64_t now_ns);
-/* Both, of a refused request, if it is time for one; without a profile. Any thread. */
+/* A whole record of a refused request, if one is due; without a profile. Any thread. */
 void record_refused(const struct options *options, uint64_t now_ns);
-/* Both, at the very end of the program: whether or not one is due. */
+/* A whole record at the very end of the program, due or not. */
 void record_last(const struct options *options, const char *reason);
 void record_fork_child(void);
 

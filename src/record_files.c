@@ -11,7 +11,7 @@ static const char suffix[] = ".record";
 enum {
     STAMP_LEN = 15, /* 20261124-063011 */
     NAME_LEN_MAX = 64,
-    LOOK_AT = 4096, /* names in the directory, at most */
+    LOOK_AT = 4096, /* names in the directory are looked at, at most */
 };
 
 static void two_digits(struct fmt *f, uint64_t n)
@@ -63,8 +63,8 @@ static void remove_record(int dir, const char *name)
     (void)sys_unlink_at(dir, beside);
 }
 
-/* Names begin with the time, so the first of them in order is the oldest. This user's only: with
- * others' the directory's owner has to deal. */
+/* Names begin with the time, so the first in order is the oldest. Only this user's: others' are
+ * left to the directory's owner. */
 void record_make_room(const char *path, const char *kept_path, struct record_scratch *scratch)
 {
     const char *kept = strrchr(kept_path, '/') + 1;

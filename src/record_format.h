@@ -1,7 +1,7 @@
 /*
  * The flight record's text, as the library writes it (record.c) and the command reads it; explained
- * to users in plimsoll(7). Lines of words; an unknown first word is skipped by readers, so that a
- * later version may add lines, and numbers behind the last one of a line.
+ * to users in plimsoll(7). Lines of words. Readers skip lines with an unknown first word and
+ * numbers behind the last known one, so that a later version may add both.
  */
 #ifndef PLIM_RECORD_FORMAT_H
 #define PLIM_RECORD_FORMAT_H
@@ -10,13 +10,13 @@
 
 #define RECORD_FIRST_LINE "plimsoll record 1"
 #define RECORD_LAST_LINE  "end"
-/* In front of each line of jemalloc's own. */
+/* In front of each line of jemalloc's statistics. */
 #define RECORD_QUOTE "| "
 /* In place of a number: no limit, or not known. */
 #define RECORD_NO_NUMBER "-"
 
-/* X(name, unpack): the numbers of a "sample" line, in their order: those of struct page_sample, and
- * what makes bytes of them, if they are sizes. */
+/* X(name, unpack): the numbers of a "sample" line, in their order: fields of struct page_sample,
+ * and for sizes the function that makes them bytes. */
 #define RECORD_SAMPLE(X)                                                                           \
     X(at_ns, )                                                                                     \
     X(span_us, )                                                                                   \

@@ -9,7 +9,7 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* By what stands behind the five fields of a mapping's first line. */
+/* By the name, which is behind the five fields of a mapping's first line. */
 static enum record_map kind_of(const char *name)
 {
     if (name[0] == '\0' || begins(name, "[anon"))
@@ -51,7 +51,8 @@ static void take_line(const char *line, enum record_map *kind, struct record_map
     sums[*kind].swap += kib[2] * KiB;
 }
 
-/* Lines in buf[0..len); what is left of the last, unfinished one moves to the front. */
+/* Takes the lines in buf[0..len); the unfinished one at the end moves to the front. Returns its
+ * length. */
 static size_t take_lines(char *buf, size_t len, enum record_map *kind, struct record_map_sum *sums)
 {
     size_t at = 0;

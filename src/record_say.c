@@ -1,4 +1,4 @@
-/* What is said of flight records on stderr, see record.h. */
+/* The lines on stderr about flight records, see record.h. */
 #include "record_internal.h"
 
 #include "log.h"

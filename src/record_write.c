@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* The kernel takes 35 ms and more for each GiB to list what is mapped. */
+/* The kernel takes 35 ms and more for each resident GiB to list what is mapped. */
 static const uint64_t smaps_max_resident = GiB;
 
 static void line_number(struct record_out *o, const char *word, uint64_t n)
@@ -25,7 +25,7 @@ static void line_text(struct record_out *o, const char *word, const char *text)
     record_line_end(o);
 }
 
-/* As it is now: programs change it after the page was made. */
+/* The process's present name: programs change it after the page was made. */
 static void line_comm(struct record_out *o, const struct page_view *view)
 {
     char comm[PAGE_COMM_MAX];

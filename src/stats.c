@@ -36,9 +36,9 @@ void stats_publish(const struct governor_input *in, uint64_t granted)
     uint64_t values[PAGE_FIELD_COUNT];
     const struct usage *u = &look.usage;
     if (!atomic_load_explicit(&runtime.late, memory_order_relaxed))
-        return; /* neither the environment nor stderr may be what they will be */
+        return; /* environment and stderr may not be in their final state yet */
     if (publish_page() == NULL && !runtime_is_ours())
-        return; /* a child of vfork must not leave a page of its own in its parent's memory */
+        return; /* a child of vfork must not leave a page in its parent's memory */
     if (!publish_open(&runtime.options, in->committed + granted, in->watched))
         return;
     stats_fill(values);

@@ -123,7 +123,7 @@ static bool header_is_sound(const struct page_header *h, size_t len)
            fits(h->snapshot_at, sizeof(struct page_snapshot), len);
 }
 
-/* The ring, if all of it is in the copy. */
+/* Sets the ring, if all of it is in the copy. */
 static void view_ring(const char *copy, size_t len, const struct page_header *h,
                       struct page_view *ret)
 {

@@ -1,11 +1,11 @@
 /*
- * The stats page: one small file a process, mapped by the library and read by the command.
+ * The stats page: one small file for each process, mapped by the library and read by the command.
  *
  *   DIR/plimsoll.PID.STARTTIME     mode 0600; STARTTIME is field 22 of /proc/PID/stat
  *
  * The library writes it at the end of each look (publish.c). Readers copy it with pread(2) into
- * their own memory and take nothing in it for granted: page_parse(). It outlives a SIGKILL, and is
- * then the evidence of what happened before.
+ * their own memory and check everything in it: page_parse(). It outlives a SIGKILL, and is then the
+ * evidence of what happened before.
  *
  * Native byte order, explicit sizes. A newer minor version only adds fields behind the last one or
  * in what is reserved here; another major version is not read.
@@ -40,7 +40,7 @@ enum page_kind {
     PAGE_GAUGE,
     PAGE_COUNTER,
     PAGE_CLOCK, /* a point in monotonic time: readers show its age */
-    PAGE_SINCE, /* likewise, of what still goes on, 0 if it does not: readers show for how long */
+    PAGE_SINCE, /* when what goes on began, 0 if it does not: readers show for how long */
 };
 
 /*
@@ -120,7 +120,7 @@ extern const struct page_field_info page_fields[PAGE_FIELD_COUNT];
 /* What a value of PAGE_LEVEL is called; "?" if it is none. */
 const char *page_level_word(uint64_t level);
 
-/* Written once, before the magic is, but for comm. */
+/* Written once, before the magic; only comm is renewed. */
 struct page_header {
     char magic[8];
     uint32_t major, minor;
@@ -131,11 +131,11 @@ struct page_header {
     uint32_t ring_at; /* of the first sample */
     uint32_t sample_size;
     uint32_t sample_count;  /* a power of two */
-    uint32_t field_count;   /* values that mean something */
+    uint32_t field_count;   /* how many of values[] are used */
     uint64_t pid;           /* as its own pid namespace numbers it */
     uint64_t start_time;    /* field 22 of /proc/PID/stat: tells reused pids apart */
     uint64_t pid_namespace; /* inode of /proc/self/ns/pid: pid means nothing in another one */
-    uint64_t image;         /* AT_RANDOM of the program: another one after exec */
+    uint64_t image;         /* AT_RANDOM of the program: differs after exec */
     uint64_t uid;           /* effective, when the page was made */
     uint64_t created_ns;    /* monotonic clock */
     uint64_t created_at;    /* wall clock, nanoseconds since 1970 */
@@ -147,8 +147,8 @@ _Static_assert(sizeof(struct page_header) == 256, "layout of the header");
 
 /*
  * Written under the look lock, by one thread at a time. The sequence is odd while values, path and
- * ring are being written; a reader takes what it copied between two equal even ones. A writer that
- * was killed leaves an odd one behind: then readers take what is there.
+ * ring are being written; a copy is valid if the sequence was the same even number before and after
+ * it. A writer that was killed leaves an odd one: then readers take what is there.
  */
 struct page_snapshot {
     _Atomic uint32_t sequence;
@@ -169,21 +169,20 @@ enum page_command {
 };
 
 /*
- * For one request at a time, from a process of the same user, or root. It withdraws what is still
- * pending, fills argument and path, then command, then raises `request`, then `wake`, and wakes who
- * sleeps on `wake`. The watcher executes, sets result, sets `done` to the request's number and
- * wakes who sleeps on that. To withdraw, command is set to NONE and `done` to the request's number.
- * What stands here was written by another process: the library copies and checks it before it
- * believes it.
+ * For one request at a time, from a process of the same user, or root. The sender withdraws what is
+ * still pending, fills argument and path, then command, then raises `request`, then `wake`, and
+ * wakes sleepers on `wake`. The watcher executes, sets result, sets `done` to the request's number
+ * and wakes sleepers on that. To withdraw, command is set to NONE and `done` to the request's
+ * number. A request is written by another process: the library copies and checks it first.
  */
 struct page_mailbox {
-    _Atomic uint32_t wake; /* shared futex: the watcher's sleep, raised by whoever wants a look */
+    _Atomic uint32_t wake;    /* shared futex that the watcher sleeps on; raised to make it look */
     _Atomic uint32_t request; /* number of the last request */
     _Atomic uint32_t done;    /* number of the last one executed or withdrawn; shared futex */
     _Atomic uint32_t command; /* enum page_command; NONE: withdrawn */
     _Atomic uint64_t argument;
     _Atomic int64_t result; /* a value, or -errno */
-    _Atomic uint32_t owner; /* pid of who writes a request; 0: free */
+    _Atomic uint32_t owner; /* pid of the sender that writes a request; 0: free */
     uint32_t reserved0;
     uint64_t reserved[3];
     char path[PAGE_PATH_MAX];
@@ -191,7 +190,7 @@ struct page_mailbox {
 };
 _Static_assert(sizeof(struct page_mailbox) == 512, "layout of the mailbox");
 
-/* What a sample tells besides its figures. */
+/* What happened in a sample's looks. */
 enum page_event {
     PAGE_EVENT_LEVEL = 1,    /* the level changed with it */
     PAGE_EVENT_PURGE = 2,    /* free pages were given back */
@@ -204,16 +203,16 @@ enum page_event {
 
 /*
  * One or several looks in a row. Sizes in units of 4 KiB, UINT32_MAX for UNLIMITED and beyond.
- * Usage and the heap are those of the look with the highest usage; what was done is summed up.
+ * Usage and heap are those of the look with the highest usage; what was done is summed up.
  */
 struct page_sample {
     uint64_t at_ns;   /* monotonic clock, of the first look */
     uint32_t span_us; /* from the first look to the last */
     uint32_t usage, committed, active, dirty, soft, hard;
     uint32_t purged;       /* given back by purges */
-    uint32_t asked, freed; /* of reclaimers, by reclaimers */
-    uint32_t request;      /* the largest one judged */
-    uint32_t throttle_us;  /* allocating threads were held back */
+    uint32_t asked, freed; /* asked of reclaimers; freed, as they say */
+    uint32_t request;      /* the largest request judged */
+    uint32_t throttle_us;  /* for which allocating threads were held back */
     uint16_t looks;
     uint8_t level;   /* the highest */
     uint8_t events;  /* enum page_event bits */
@@ -235,9 +234,9 @@ _Static_assert(offsetof(struct page, ring) == 4096, "layout of the page");
 _Static_assert(sizeof(struct page) == 69632, "layout of the page");
 _Static_assert((PAGE_SAMPLES & (PAGE_SAMPLES - 1)) == 0, "a sample's place is a mask away");
 
-/* Fills everything of the header that the layout decides, but for the magic. */
+/* Fills all of the header that the layout decides, except the magic. */
 void page_begin(struct page_header *header);
-/* Lets readers believe the header. */
+/* Writes the magic: readers take the header as valid from now on. */
 void page_seal(struct page_header *header);
 
 /* Between these two, values, path and ring may be written. */
@@ -255,18 +254,18 @@ static inline void page_write_end(struct page_snapshot *s)
 }
 
 /*
- * Adds a look to the ring, which holds *written samples: to the last one, or as a new one.
- * Decisions (events) are kept apart from ordinary looks; both are summed up where they come thick,
- * so that 1024 samples cover minutes. Under page_write_begin().
+ * Adds a look to the ring, into the last sample or as a new one; *written: samples so far. Looks
+ * with decisions (events) are kept apart from ordinary ones; both are summed up where they are
+ * frequent, so that 1024 samples cover minutes. Under page_write_begin().
  */
 void page_ring_add(struct page_sample *ring, _Atomic uint64_t *written,
                    const struct page_sample *look);
 
-/* Bytes as a sample has them, rounded up, and back. */
+/* Bytes in a sample's unit, rounded up, and back. */
 uint32_t page_pack(uint64_t bytes);
 uint64_t page_unpack(uint32_t units);
 
-/* What a reader makes of a copy. All strings end, all numbers have been checked. */
+/* What a reader gets from a copy. All strings are terminated, all numbers checked. */
 struct page_view {
     uint64_t pid, start_time, pid_namespace, image, uid, created_ns, created_at;
     char comm[PAGE_COMM_MAX];
@@ -288,7 +287,7 @@ struct page_view {
  * untouched then.
  */
 int page_parse(const void *copy, size_t len, struct page_view *ret);
-/* The process that made it ended, or was stopped, before it wrote the magic. */
+/* Whether the process that made the page ended, or was stopped, before it wrote the magic. */
 bool page_is_unsealed(const void *copy, size_t len);
 /* How many samples there are, and the i-th of them, oldest first. */
 unsigned page_sample_count(const struct page_view *view);

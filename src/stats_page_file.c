@@ -23,7 +23,7 @@ bool page_name_parse(const char *name, struct page_name *ret)
     parsed.pid = (uint32_t)pid;
     page_name_print(&parsed, again);
     if (strcmp(again, name) != 0)
-        return false; /* leading zeros: one name only for a page */
+        return false; /* leading zeros: a page has only one name */
     *ret = parsed;
     return true;
 }
@@ -49,7 +49,8 @@ static void proc_path(uint32_t pid, const char *name, char *text, size_t size)
     fmt_str(&f, name);
 }
 
-/* Ended, and not waited for yet; where others go on without the first thread, they count. */
+/* Whether the process has ended and was not waited for yet. Not where only its first thread has
+ * ended. */
 static bool has_ended(const char *line)
 {
     uint64_t threads = 1;

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* The newest of pages of one kind. */
+/* The newest pages of one kind. */
 struct kept {
     unsigned count;
     struct {
@@ -33,7 +33,7 @@ static void sweep_remove(const struct sweep *s, const struct page_name *name)
     (void)sys_unlink_at(s->dir, text);
 }
 
-/* Keeps it, at the cost of the oldest one if there are too many. */
+/* Keeps a page, and removes the oldest one if there are too many. */
 static void sweep_keep(const struct sweep *s, struct kept *kept, const struct page_name *name,
                        uint64_t at)
 {
@@ -56,7 +56,7 @@ static void sweep_keep(const struct sweep *s, struct kept *kept, const struct pa
 }
 
 /* Nobody here can tell whether a process of another pid namespace lives, and an idle one writes
- * nothing: so some of the old ones stay too. */
+ * nothing: so some of the old pages stay too. */
 static void sweep_judge(struct sweep *s, const struct page_name *name, const struct page_view *view)
 {
     uint64_t at = page_written_at(view);
@@ -79,15 +79,15 @@ static void sweep_judge(struct sweep *s, const struct page_name *name, const str
     }
 }
 
-/* Its process ended while it made it, so that it says of no pid namespace. Should that one live, it
- * has been stopped in the middle, and loses no more than the name. */
+/* The process ended while it made the page, which does not tell a pid namespace yet. Should the
+ * process live, stopped in the middle, it loses no more than the file's name. */
 static void sweep_unsealed(const struct sweep *s, const struct page_name *name, const char *text)
 {
     if (u64_less(s->now, sys_written_at(s->dir, text)) >= PAGE_MAKING_S * NS_PER_S)
         sweep_remove(s, name);
 }
 
-/* The page itself says in which namespace that was its pid. */
+/* The page itself tells in which namespace the name's pid counts. */
 static void sweep_page(struct sweep *s, const struct page_name *name, const char *text)
 {
     _Alignas(8) char copy[offsetof(struct page, mailbox)];
@@ -113,7 +113,8 @@ static void sweep_entry(struct sweep *s, const char *text)
     struct page_name name;
     if (!page_name_parse(text, &name))
         return;
-    /* The first process of every container has the same pid, so that one exists says little. */
+    /* The first process of every container has the same pid, so a process with that pid proves
+     * little. */
     if (s->thorough || !sys_process_exists(name.pid) ||
         page_is_old(sys_written_at(s->dir, text), s->now))
         sweep_page(s, &name, text);

@@ -2,15 +2,14 @@
  * What libc says of the machine, brought down to the cgroup where PLIMSOLL_REPORT asks for it:
  * sysconf(3), get_nprocs(3), get_phys_pages(3), sysinfo(2).
  *
- * Everything else, and everything without the option, is left to the function that would have been
- * called without this library: the next one in the search order, which is libc's or that of another
- * library between. It is looked up once, by the constructor: later would be too late for signal
- * handlers, which may call sysconf(3), and sooner may be in the middle of the first malloc. Until
- * then libc is called by names that nobody is in front of. A static program has no other.
+ * All else, and everything without the option, is left to the function that would have been called
+ * without this library: the next one in the search order, libc's or that of a library in between.
+ * It is looked up once, by the constructor: later would be too late for signal handlers, which may
+ * call sysconf(3), and earlier may be in the middle of the first malloc. Until then, and in a
+ * static program, libc's functions are called by names that no library replaces.
  *
- * sched_getaffinity(2) is not among them: what it returns is handed back to sched_setaffinity(2),
- * by programs that pin their threads or undo a change, and any smaller set would bind them for
- * good.
+ * sched_getaffinity(2) is left alone: programs that pin threads, or undo a change, hand its result
+ * back to sched_setaffinity(2), and a smaller set would bind them for good.
  */
 #include "capacity.h"
 
@@ -48,7 +47,8 @@ static int libc_sysinfo(struct sysinfo *info)
     return (int)syscall(SYS_sysinfo, info);
 }
 
-/* Who answers. Written by the constructor, read by all: whoever sees the old one gets the same. */
+/* The functions called. Written by the constructor, read by all: an old one gives the same
+ * answer. */
 static struct {
     long (*_Atomic sysconf)(int name);
     int (*_Atomic nprocs)(void);
@@ -87,8 +87,7 @@ __attribute__((constructor(101))) static void find_next(void)
 }
 #endif
 
-/* Pages of the host, in all or free; those of the group where they are fewer. -1 stays what it is.
- */
+/* The host's pages, in all or free, or the group's where they are fewer. -1 stays -1. */
 static long least_pages(long host_pages, bool only_free)
 {
     struct memory_size group;
@@ -135,8 +134,8 @@ PLIM_EXPORT long get_avphys_pages(void)
     return least_pages(NEXT(avphys_pages)(), true);
 }
 
-/* Page cache counts as free here, so it is not shown as buffers; of shared memory the host's number
- * says nothing. */
+/* Page cache counts as free here, so it is not shown as buffers as well; the host's number for
+ * shared memory says nothing of the group. */
 PLIM_EXPORT int sysinfo(struct sysinfo *info)
 {
     struct memory_size group;

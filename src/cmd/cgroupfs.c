@@ -134,8 +134,8 @@ static int kill_process(pid_t pid, void *arg)
 }
 
 /* Calls fn for dir and all below it, as fts(3) orders them. It neither recurses nor needs whole
- * paths: a program may have made its cgroups as deep as it likes. fn gets a path for the time
- * being. */
+ * paths, as a program may have nested its cgroups as deep as it likes. The path that fn gets is
+ * valid during the call. */
 static int each_below(const char *dir, unsigned short order, cgroupfs_child_fn *fn, void *arg)
 {
     char *const roots[] = {(char *)(uintptr_t)dir, NULL};

@@ -1,6 +1,6 @@
 /*
- * cgroup directories as files: what the command reads, writes and walks below them itself.
- * All return 0 or more, or -errno. Paths are absolute.
+ * cgroup directories as files: what the command itself reads and writes in them, and walks below
+ * them. All return 0 or more, or -errno. Paths are absolute.
  */
 #ifndef PLIM_CMD_CGROUPFS_H
 #define PLIM_CMD_CGROUPFS_H
@@ -12,7 +12,7 @@
 /* The text of dir/name without its last newline. */
 int cgroupfs_read(const char *dir, const char *name, char *buf, size_t len);
 int cgroupfs_write(const char *dir, const char *name, const char *text);
-/* The number in dir/name; with key not NULL, the one behind that key. */
+/* The number in dir/name; with key not NULL, the number behind that key. */
 int cgroupfs_read_u64(const char *dir, const char *name, const char *key, uint64_t *ret);
 /* True if word is one of the blank-separated words of dir/name. */
 bool cgroupfs_has_word(const char *dir, const char *name, const char *word);
@@ -26,8 +26,8 @@ int cgroupfs_each_process(const char *dir, cgroupfs_process_fn *fn, void *arg);
 typedef int cgroupfs_child_fn(const char *child, void *arg);
 int cgroupfs_each_child(const char *dir, cgroupfs_child_fn *fn, void *arg);
 
-/* Makes the directory path: one that is not there yet. Where there is one already it is path_2,
- * path_3 and so on, and path then has that name; -EEXIST if all that are tried are taken. */
+/* Makes a new directory: path, or path_2, path_3 and so on where that is taken; path then has that
+ * name. -EEXIST if all that are tried are taken. */
 int cgroupfs_make_new(char *path, size_t len);
 /* Kills every process in dir and below; returns how many were still there. */
 int cgroupfs_kill(const char *dir);

@@ -3,9 +3,9 @@
 
 #include "../base.h"
 
-/* Bytes of the character that begins here, 0 if it is none. Well-formed UTF-8 as table 3-7 of the
- * Unicode standard has it: the second byte tells overlong forms, surrogates and what is too large.
- */
+/* Bytes of the character that begins here, 0 if none does. Well-formed UTF-8 by table 3-7 of the
+ * Unicode standard: the second byte's range excludes overlong forms, surrogates and values that are
+ * too large. */
 static size_t character_size(const unsigned char *s)
 {
     static const struct {
@@ -22,7 +22,7 @@ static size_t character_size(const unsigned char *s)
         if (s[1] < forms[i].second_min || s[1] > forms[i].second_max)
             return 0;
         for (size_t n = 2; n < forms[i].size; n++)
-            if ((s[n] & 0xc0) != 0x80) /* the end of the text as well */
+            if ((s[n] & 0xc0) != 0x80) /* stops at the end of the text too */
                 return 0;
         return forms[i].size;
     }

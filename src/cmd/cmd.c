@@ -12,7 +12,7 @@
 
 enum {
     FLAGS_MAX = 16,
-    LONG = 256, /* getopt's value for a long flag: that plus its index, so no letter */
+    LONG = 256, /* getopt's value for a long flag is this plus its index: never a letter */
     LONG_HELP = LONG + FLAGS_MAX,
 };
 
@@ -103,8 +103,8 @@ static void getopt_tables(const struct cmd_verb *self, struct option *longs, cha
     longs[count + 1] = (struct option){0};
 }
 
-/* Behind a long flag getopt is at the next argument already; with a letter it may be in the middle
- * of one, but tells the letter. */
+/* After a long flag optind is at the next argument already; for a letter it may be at the same one,
+ * but optopt tells the letter. */
 static int complain_of_flag(const struct cmd_verb *self, int what, char *const *argv)
 {
     char letter[3] = {'-', (char)optopt, '\0'};

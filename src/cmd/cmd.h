@@ -12,7 +12,7 @@
 /* Exit codes; run adds those of the program it runs. */
 enum {
     EXIT_OK = 0,
-    EXIT_PROBLEM = 1, /* looked, and found what was looked for to be wrong */
+    EXIT_PROBLEM = 1, /* the command worked, and found something wrong */
     EXIT_USAGE = 2,
     EXIT_RUN_FAILED = 125, /* run: our own failure; the program was not started */
     EXIT_RUN_CANNOT = 126, /* run: found, but cannot be executed */
@@ -48,9 +48,9 @@ enum { CMD_END = -1, CMD_HELP = -2, CMD_BAD = -3 };
 
 /*
  * The next flag of argv as an index into self->flags, its value (NULL if it has none) in
- * *ret_value. CMD_END: arguments that are no flags have been moved behind all that are, there are
- * not too many of them, and *ret_rest (may be NULL) is the index of the first. CMD_HELP: help has
- * been printed, exit with EXIT_OK. CMD_BAD: a complaint has been printed, exit with EXIT_USAGE.
+ * *ret_value. CMD_END: no more flags; other arguments have been moved behind them, are not too
+ * many, and *ret_rest (may be NULL) is the index of the first. CMD_HELP: help has been printed,
+ * exit with EXIT_OK. CMD_BAD: a complaint has been printed, exit with EXIT_USAGE.
  */
 int cmd_next_flag(const struct cmd_verb *self, int argc, char **argv, const char **ret_value,
                   int *ret_rest);
@@ -62,7 +62,7 @@ int cmd_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret);
 
 /* One line on stderr, behind "plimsoll: ". */
 void cmd_say(const char *format, ...) PLIM_PRINTF(1, 2);
-/* The same for a bad argument: what it is, its value, what was expected. Returns EXIT_USAGE. */
+/* The same about a bad argument: what it is, its value, what was expected. Returns EXIT_USAGE. */
 int cmd_bad_value(const struct cmd_verb *self, const char *what, const char *value,
                   const char *expected);
 /* Complains of the first argument that should not be there. Returns EXIT_USAGE. */

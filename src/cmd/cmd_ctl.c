@@ -46,7 +46,7 @@ struct order {
     struct mailbox_request request;
 };
 
-/* FILE as the process needs it: it may stand in another directory. */
+/* FILE as an absolute path: the process may be in another directory. */
 static int take_path(const struct cmd_verb *self, const char *value, char to[PAGE_PATH_MAX])
 {
     char here[PATH_MAX] = "";
@@ -146,7 +146,7 @@ static void say_failed(const struct order *order, int64_t result)
                                                : "it does not say why");
 }
 
-/* Earlier libraries answered with 0. */
+/* Earlier versions of the library answer 0. */
 static uint64_t soft_in_force(const struct order *order, int64_t result)
 {
     return result > 0 ? (uint64_t)result : order->request.argument;

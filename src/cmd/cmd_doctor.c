@@ -106,7 +106,7 @@ static int run(const struct cmd_verb *self, int argc, char **argv)
     }
     doctor_gather_page(&diagnosis);
     if (has_ended(&request))
-        return say_ended(request.pid); /* meanwhile: what was found is half of it */
+        return say_ended(request.pid); /* it ended meanwhile: what was found is incomplete */
     doctor_judge(&diagnosis);
     if (json)
         doctor_print_json(&diagnosis);

@@ -31,8 +31,8 @@ struct wish {
     const char *html; /* NULL: no page */
 };
 
-/* What must not be written over: what the report is made from, and any other record or page. A page
- * that is being made is known by its name only. */
+/* Files that must not be overwritten: the report's input, and any other record or page. A page that
+ * is being made is recognized only by its name. */
 static bool is_evidence(const char *path, const char *input)
 {
     struct stat to, from;
@@ -64,7 +64,7 @@ static int create(const char *path, FILE **ret)
     return rc;
 }
 
-/* -errno; -EIO where a write before the last failed: errno is of another call by now. */
+/* -errno; -EIO where an earlier write failed: errno is from another call by now. */
 static int finish(FILE *file)
 {
     int rc = ferror(file) != 0 ? -EIO : 0;

@@ -39,7 +39,7 @@ static const char details[] =
     "The exit code is that of CMD, 128+N if signal N ended it, 125 if run itself failed,\n"
     "126 if CMD cannot be executed, 127 if it was not found.";
 
-/* Less than this no program starts in, and a size without its suffix is a slip. */
+/* No program starts in less, and a size without its suffix is a slip. */
 #define MEMORY_MIN MiB
 static const double cpus_min = 0.01; /* the kernel's smallest quota, 1 ms of each 100 */
 static const double cpus_max = 4096;
@@ -107,8 +107,8 @@ static int exec_failed(const char *command, int rc)
     return rc == -ENOENT || rc == -ENOTDIR ? EXIT_RUN_NOT_FOUND : EXIT_RUN_CANNOT;
 }
 
-/* What to do where we have no right to make cgroups: as systemd, which has it, or what made the
- * container that we are in would be told of the limits. */
+/* What to do where we have no right to make cgroups: how to have systemd set the limits, or that
+ * whatever made this container can. */
 static void say_who_else(const struct scope *scope, const struct scope_limits *limits)
 {
     bool systemd = access("/run/systemd/system", F_OK) == 0; /* as sd_booted(3) has it */

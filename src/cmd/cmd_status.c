@@ -65,7 +65,7 @@ static void print_field(const struct page_view *view, enum page_field field, uin
 static void print_one(const struct process *p, uint64_t now_ns)
 {
     char page[PATH_MAX];
-    (void)snprintf(page, sizeof(page), "%s", p->path); /* may be as its user named it */
+    (void)snprintf(page, sizeof(page), "%s", p->path); /* its user may have chosen the name */
     clean_text(page);
     printf("%s, process %" PRIu64 " of user %" PRIu64 "\n", p->comm, p->view.pid, p->view.uid);
     printf("cgroup  %s\npage    %s\n", p->view.cgroup_path[0] != '\0' ? p->view.cgroup_path : "-",

@@ -31,7 +31,7 @@ static int column_by_word(const char *word)
     return -1;
 }
 
-/* What status prints; the table in the order asked for. */
+/* Prints once what status would; the table in the order asked for. */
 static int print_once(enum column by, bool json)
 {
     struct pages pages;

@@ -1,5 +1,5 @@
 /*
- * What plimsoll doctor knows: first everything is gathered, then it is judged, then printed. Only
+ * What plimsoll doctor knows. First everything is gathered, then judged, then printed; only
  * gathering touches the system.
  */
 #ifndef PLIM_CMD_DOCTOR_H
@@ -57,7 +57,7 @@ struct doctor_request {
     int affinity;     /* CPUs; 0: ask the kernel */
 };
 
-/* One that runs here is looked at. */
+/* The request is about a process that runs here. */
 static inline bool doctor_has_process(const struct doctor_request *r)
 {
     return r->root[0] == '\0' && r->pid > 0;
@@ -68,10 +68,11 @@ struct doctor_level {
     struct cgroup_level limit;
     uint64_t usage, reclaimable;
     uint64_t shmem;       /* tmpfs and shared memory, within the usage */
-    size_t oom_group_len; /* path of the highest level up to this one with memory.oom.group; or 0 */
+    size_t oom_group_len; /* path length of the highest level from this one up with
+                             memory.oom.group; or 0 */
 };
 
-/* A directory that the process is to write to, seen with its rights. */
+/* A directory that the process will write to, seen with its rights. */
 struct doctor_dir {
     char path[OPTION_PATH_MAX]; /* "": none is named, or none of several can be written to */
     int rc;                     /* 0, or -errno: why it cannot be written to */
@@ -81,24 +82,24 @@ struct doctor_dir {
 
 enum { DOCTOR_WORDS_MAX = 200 };
 
-/* The process asked about. Without one: what a program that is started from here would inherit. */
+/* The process asked about; without one, what a program started from here would inherit. */
 struct doctor_process {
     char leftovers[DOCTOR_WORDS_MAX];   /* variables that tune another malloc */
     char malloc_conf[DOCTOR_WORDS_MAX]; /* the value; "" if not set */
     char before[DOCTOR_WORDS_MAX];      /* another malloc in LD_PRELOAD, in front of ours */
-    char behind[DOCTOR_WORDS_MAX];      /* likewise, behind ours or without it */
+    char behind[DOCTOR_WORDS_MAX];      /* the same, behind ours or without ours */
     bool preload_asked;                 /* ours is in LD_PRELOAD */
     bool maps_readable, preloaded;      /* it has the library loaded */
     bool page_mapped;                   /* it has a stats page, as also the static library makes */
     char page[CGROUP_PATH_MAX]; /* its stats page, where this command can read it; else "" */
-    char comm[32];              /* what it is called */
+    char comm[32];              /* its present name */
     bool limit_set;             /* its soft limit is not what its variables say */
     char sanitizer[32];         /* "libasan" and the like, where loaded; else "" */
     const char *other_heap;     /* whose heap is not malloc's, such as "Java"; else NULL */
     bool secure;                /* AT_SECURE */
     bool is_static;             /* has no dynamic linker that could preload anything */
-    bool own_malloc;            /* in its file, where it goes before a preloaded one */
-    bool linked;                /* and that is the library's, by libplimsoll.a */
+    bool own_malloc;            /* in its own file, where it comes before a preloaded one */
+    bool linked;                /* and that one is libplimsoll.a's */
     bool elsewhere;             /* in another pid namespace than this command */
     bool oom_score_known;
     int oom_score;
@@ -129,16 +130,16 @@ struct diagnosis {
     uint64_t ram, swap; /* of the machine; swap 0: none, UNLIMITED: unknown */
     unsigned affinity, effective_cpus;
     uint64_t effective_bytes;
-    uint64_t nearest_bytes; /* what PLIMSOLL_LIMIT in bytes is to be below */
-    uint64_t binding_bytes; /* the limit that binds: the process's page tells, else the tightest */
+    uint64_t nearest_bytes; /* the nearest limit, which PLIMSOLL_LIMIT in bytes must be below */
+    uint64_t binding_bytes; /* the limit that binds, by the process's page; else the tightest */
     struct options options;
     struct limits limits;
     unsigned level_count;
     struct doctor_level levels[CGROUP_LEVELS_MAX + 1];
-    size_t oom_group_len;          /* as of a level, but up to the mount point */
-    char thp[32];                  /* the kernel's setting; "" if unknown */
-    char library[512];             /* that run would preload; "" if there is none */
-    struct doctor_process process; /* not of a captured tree */
+    size_t oom_group_len; /* as in a level, but from the process's own up to the mount point */
+    char thp[32];         /* the kernel's setting; "" if unknown */
+    char library[512];    /* the one that run would preload; "" if none */
+    struct doctor_process process; /* not filled for a captured tree */
     unsigned finding_count;
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
@@ -147,7 +148,8 @@ struct diagnosis {
 int doctor_gather(const struct doctor_request *request, struct diagnosis *ret);
 /* The limits that are in force, as the process's page tells them; after doctor_gather(). */
 void doctor_gather_page(struct diagnosis *diagnosis);
-/* By its variables, where the level with that hard limit binds; LIMITS_NONE: there is none such. */
+/* The limits by the process's variables, were the level with that hard limit to bind; LIMITS_NONE:
+ * there is no such level. */
 struct limits doctor_limits_under(const struct diagnosis *diagnosis, uint64_t hard);
 static inline bool doctor_level_binds(const struct diagnosis *d, const struct doctor_level *level)
 {
@@ -157,9 +159,9 @@ static inline bool doctor_level_binds(const struct diagnosis *d, const struct do
 void doctor_gather_environment(const char *const *entries, struct doctor_process *ret);
 /* All but the environment; takes request, cgroup and options from the diagnosis. */
 void doctor_gather_process(struct diagnosis *diagnosis);
-/* What the program's file tells of it: is_static, other_heap, own_malloc and linked. */
+/* Fills what the program's file tells: is_static, other_heap, own_malloc and linked. */
 void doctor_gather_elf(int pid, struct doctor_process *ret);
-/* path as the process sees it; pid 0: as this command does. */
+/* path is as the process sees it; pid 0: as this command sees it. */
 void doctor_gather_dir(int pid, const char *path, struct doctor_dir *ret);
 
 /* Adds findings from what was gathered. */
@@ -168,7 +170,7 @@ void doctor_judge_process(struct diagnosis *diagnosis); /* a part of it */
 void doctor_add(struct diagnosis *diagnosis, enum doctor_weight weight, enum doctor_topic topic,
                 const char *format, ...) PLIM_PRINTF(4, 5);
 
-/* Takes out of its texts what a terminal would act on. */
+/* Removes from its texts what a terminal would act on. */
 void doctor_print_text(struct diagnosis *diagnosis);
 void doctor_print_json(const struct diagnosis *diagnosis);
 

@@ -26,9 +26,9 @@ static int open_root(int pid)
 }
 
 /*
- * An absolute path below that root, or -errno. Symbolic links in it that are absolute are followed
- * from there too; from our own root only where that cannot be: older kernels and seccomp filters
- * know no openat2, and it does not follow the links of /proc.
+ * Opens an absolute path below that root, or -errno. Absolute symbolic links in it are followed
+ * from that root too. Only where that is not possible from our own: older kernels and seccomp
+ * filters do not know openat2, and it does not follow the links of /proc.
  */
 static int open_dir(int root, const char *path)
 {
@@ -51,13 +51,13 @@ static uint64_t free_space(int root, const char *path)
     int dir = open_dir(root, path);
     if (dir < 0)
         return bytes;
-    if (fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0) /* some have no size of their own */
+    if (fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0) /* some file systems have no size */
         bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     (void)close(dir);
     return bytes;
 }
 
-/* All the way down: each directory above it must let us through. */
+/* Walks down to it: each directory above must let us through. */
 static int may_write(int root, const char *path)
 {
     int dir = open_dir(root, path);
@@ -68,7 +68,7 @@ static int may_write(int root, const char *path)
     return rc;
 }
 
-/* In a child of ours, which takes on the rights of the process. */
+/* Checked in a child of ours that takes on the rights of the process. */
 static int may_write_as(int root, const char *path, const struct rights *rights)
 {
     int status;
@@ -79,7 +79,7 @@ static int may_write_as(int root, const char *path, const struct rights *rights)
         if (setgroups(rights->group_count, rights->groups) < 0 ||
             setresgid(rights->group, rights->group, rights->group) < 0 ||
             setresuid(rights->user, rights->user, rights->user) < 0)
-            _exit(0); /* who knows: no complaint */
+            _exit(0); /* not known: no complaint */
         _exit(-may_write(root, path));
     }
     while (waitpid(child, &status, 0) < 0)

@@ -1,5 +1,5 @@
-/* plimsoll doctor: what the file of a program tells: whether anything can be preloaded into it, and
- * whether it has a malloc of its own. */
+/* plimsoll doctor: whether anything can be preloaded into a program, and whether it has a malloc of
+ * its own, by its file. */
 #include "doctor.h"
 
 #include <elf.h>
@@ -66,7 +66,7 @@ static bool is_malloc(const ElfW(Sym) * symbol, const char *names, size_t len)
            memcmp(names + symbol->st_name, name, sizeof(name)) == 0;
 }
 
-/* Among the symbols that others are bound to. */
+/* Whether malloc is among the symbols that other objects bind to. */
 static bool defines_malloc(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * strings)
 {
     ElfW(Sym) some[256];
@@ -102,7 +102,8 @@ static void take_sections(int fd, const ElfW(Ehdr) * file, struct doctor_process
     }
 }
 
-/* A text of the library's that nobody else has: names go when a program is stripped. */
+/* Whether the file has a text that only the library has: symbol names go when a program is
+ * stripped. */
 static bool holds_library(int fd)
 {
     static const char text[] = "aborting (PLIMSOLL_ON_LIMIT=abort)";

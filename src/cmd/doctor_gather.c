@@ -46,7 +46,7 @@ static void take_complaint(void *diagnosis, const char *line)
     doctor_add(diagnosis, DOCTOR_PROBLEM, DOCTOR_VARIABLES, "%s", line);
 }
 
-/* Of another process: its environment when it was started. */
+/* For another process the environment that it was started with. */
 static void read_environment(struct diagnosis *d)
 {
     static char text[ENVIRON_MAX];
@@ -162,7 +162,8 @@ static bool is_oom_group(const struct diagnosis *d, size_t path_len)
            sys_read_file(path, text, sizeof(text)) > 0 && text[0] == '1';
 }
 
-/* Levels without a limit count too: runtimes set it on a container whose limit is further up. */
+/* Levels without a limit count too: runtimes may set memory.oom.group on a container whose limit is
+ * further up. */
 static void gather_oom_groups(struct diagnosis *d)
 {
     const struct cgroup_dir *dir = &d->cgroup.memory;
@@ -226,7 +227,7 @@ static void gather_limits(struct diagnosis *d)
                                             : limits_alone(d->ram, &d->options.wish);
 }
 
-/* Where run would take the library from, and whether it can be loaded at all. */
+/* Where run would find the library, and whether it can be loaded at all. */
 static void gather_library(struct diagnosis *d)
 {
     char why[400] = "";
@@ -249,7 +250,7 @@ static int resolve(struct diagnosis *d)
     return cgroup_resolve_process(request->pid, &d->cgroup);
 }
 
-/* Some images have none: no error. */
+/* Some images have no /proc, which is no error. */
 static void look_for_proc(struct diagnosis *d)
 {
     char path[CGROUP_PATH_MAX];

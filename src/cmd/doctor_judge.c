@@ -8,7 +8,7 @@
 #define THIN_HEADROOM (64 * MiB)
 /* Where a quota below one CPU means that bursts on many CPUs use it up at once. */
 enum { MANY_CPUS = 4, ONE_CPU = 1000 };
-/* From this part of the limit on, memory that is no heap deserves a word: one tenth. */
+/* Memory that is no heap is mentioned from one tenth of the limit on. */
 enum { TMPFS_SHARE = 10 };
 
 /* The level whose limit binds; NULL: none. */
@@ -34,7 +34,7 @@ static void judge_view(struct diagnosis *d)
                    dir->path);
 }
 
-/* Whoever set PLIMSOLL_LIMIT in bytes has done what can be done. */
+/* No warning where PLIMSOLL_LIMIT is set in bytes: more cannot be done. */
 static void judge_hidden(struct diagnosis *d)
 {
     bool told = d->options.wish.kind == LIMIT_BYTES;
@@ -138,8 +138,8 @@ static void judge_usage(struct diagnosis *d, const struct doctor_level *level)
                    words_bytes(level->shmem), words_bytes(d->effective_bytes), len, path);
 }
 
-/* A kill takes the highest group up to the level that is full; if none binds, the machine is full,
- * or a level out of sight. */
+/* A kill takes the highest oom group up to the level that is full; if none binds, the machine is
+ * full, or a level that cannot be seen. */
 static void judge_oom_group(struct diagnosis *d, const struct doctor_level *binding)
 {
     size_t len = binding != NULL ? binding->oom_group_len : d->oom_group_len;

@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-/* A record and what the directory keeps of earlier ones: well below this. */
+/* A record and the earlier ones that the directory keeps take well below this. */
 #define RECORD_SPACE (16 * MiB)
-/* Address space that the heap takes of a limit on it may be this many times its memory. */
+/* Under RLIMIT_AS the heap may take this many times its memory of address space. */
 enum { ADDRESS_TIMES = 4 };
-/* oom_score_adj: as Kubernetes sets it, and what exempts from being killed. */
+/* oom_score_adj: as Kubernetes sets it for best effort, and the value that exempts from being
+ * killed. */
 enum { OOM_BEST_EFFORT = 1000, OOM_NEVER = -1000 };
 
 static void judge_environment(struct diagnosis *d)
@@ -40,7 +41,7 @@ static void judge_environment(struct diagnosis *d)
                    p->sanitizer);
 }
 
-/* Preloaded or linked, be it that its page alone tells. */
+/* Preloaded or linked, even if only its stats page tells. */
 static bool has_library(const struct doctor_process *p)
 {
     return p->preloaded || p->linked || p->page_mapped;
@@ -80,7 +81,7 @@ static void judge_preload(struct diagnosis *d)
                    "process %d is statically linked: nothing can be preloaded into it; link it to "
                    "libplimsoll.a",
                    pid);
-    /* Of some it is told above why; a static one may have the library in it. */
+    /* For some the reason is given above; a static program may contain the library. */
     bool unexpected = p->preload_asked && !p->is_static && !p->secure;
     doctor_add(d, unexpected ? DOCTOR_PROBLEM : DOCTOR_WARNING, DOCTOR_PRELOAD,
                "process %d does not have libplimsoll.so loaded%s", pid,
@@ -98,7 +99,7 @@ static void say_untold(struct diagnosis *d, enum doctor_topic topic, const struc
         d->request.pid, dir->path);
 }
 
-/* Else only once the heap holds 2 MiB. */
+/* Otherwise a page is made only once the heap holds 2 MiB. */
 static bool has_page_from_the_start(const struct options *o)
 {
     return o->stats == STATS_DIR || o->thread == THREAD_ON ||

@@ -4,10 +4,10 @@
 
 #include <stdio.h>
 
-/* Not those of a hard limit that there is no longer: the page was written before that changed. */
+/* Not from a page whose hard limit no longer exists: the limit has changed since it was written. */
 static void take_limits(struct diagnosis *d, const uint64_t *values)
 {
-    /* Unless a soft limit was set since. */
+    /* What the soft limit would be if none had been set at run time. */
     struct limits expected = values[PAGE_SOURCE] == LIMITS_CGROUP
                                  ? doctor_limits_under(d, values[PAGE_HARD])
                                  : limits_alone(d->ram, &d->options.wish);

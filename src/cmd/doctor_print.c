@@ -27,7 +27,7 @@ static const char *path_or_dash(const char *path)
     return path[0] != '\0' ? path : "-";
 }
 
-/* What a level's path is called: its length is part of the process's own. */
+/* The path of a level: a leading part of the process's own. */
 static void level_path(const struct diagnosis *d, const struct doctor_level *level, char *buf,
                        size_t len)
 {
@@ -121,7 +121,8 @@ static void print_process(const struct diagnosis *d)
                                                  : "none");
 }
 
-/* Cgroups are named, and variables set, by those whose processes are looked at. Lengths stay. */
+/* Names of cgroups and variables come from the users whose processes are looked at. Lengths
+ * stay. */
 static void clean(struct diagnosis *d)
 {
     clean_text(d->cgroup.memory.path);

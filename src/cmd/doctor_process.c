@@ -27,7 +27,7 @@ static const char *const sanitizers[] = {"libasan",         "libtsan",   "liblsa
                                          "libmsan",         "libhwasan", "libclang_rt.asan",
                                          "libclang_rt.tsan"};
 
-/* Of what only glibc's malloc reads. */
+/* Variables that only glibc's malloc reads. */
 static const char *const leftovers[] = {
     "MALLOC_ARENA_MAX=", "MALLOC_ARENA_TEST=", "MALLOC_TRIM_THRESHOLD_=", "MALLOC_MMAP_THRESHOLD_=",
     "MALLOC_MMAP_MAX_=", "MALLOC_TOP_PAD_=",   "MALLOC_PERTURB_=",        "MALLOC_CHECK_=",
@@ -161,7 +161,7 @@ static void count_neighbour(int pid, struct doctor_process *ret)
     read_comm(pid, ret->neighbour, sizeof(ret->neighbour));
 }
 
-/* Those that share its own cgroup. */
+/* Processes that share its own cgroup. */
 static void read_neighbours(const struct diagnosis *d, struct doctor_process *ret)
 {
     const struct cgroup_dir *dir = &d->cgroup.memory;
@@ -179,7 +179,7 @@ static void read_neighbours(const struct diagnosis *d, struct doctor_process *re
     (void)fclose(list);
 }
 
-/* The first directory that would do, as the library looks for it; else the last that would not. */
+/* The first usable directory, in the library's order; else the last one, which is unusable too. */
 static void read_stats_dir(const struct options *o, int pid, struct doctor_dir *ret)
 {
     const char *dirs[STATS_DIRS_MAX];

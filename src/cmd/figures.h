@@ -6,16 +6,16 @@
 
 #include <jansson.h>
 
-/* Bytes from the usage to the hard limit; UNLIMITED where there is no limit. false: there is one,
- * but the usage is not known; UNLIMITED then too. */
+/* Bytes from the usage to the hard limit; UNLIMITED where there is no limit. false: there is a
+ * limit, but the usage is not known; UNLIMITED then too. */
 bool figure_headroom(const struct page_view *view, uint64_t *ret);
 /* The same as text; see words.h for how long the texts stay. */
 const char *figure_headroom_text(const struct page_view *view);
 /* How old the figures are, in nanoseconds. */
 uint64_t figure_age(const struct page_view *view, uint64_t now_ns);
-/* The figure as readers show it. */
+/* The figure as it is shown to readers. */
 uint64_t figure_value(const struct page_view *view, enum page_field field, uint64_t now_ns);
-/* Not a limit: where it is UNLIMITED it is not known. */
+/* Whether it is a usage, not a limit: there UNLIMITED means not known. */
 bool figure_is_usage(enum page_field field);
 /* "none", "cgroup", "machine", "process", or "?". */
 const char *source_name(uint64_t source);

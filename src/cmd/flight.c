@@ -37,7 +37,7 @@ static void copy_text(char *to, size_t size, const char *from)
     clean_text(to);
 }
 
-/* A kill in the middle of a look leaves the values of that look, and the samples without it. */
+/* A kill in the middle of a look leaves the values of that look, but samples without it. */
 static int add_last_look(const struct page_view *view, struct flight *ret)
 {
     const uint64_t *v = view->values, at_ns = v[PAGE_UPDATED];
@@ -164,15 +164,15 @@ static int read_all(int fd, char **ret, size_t *ret_len)
     return -ENOMEM;
 }
 
-/* A pipe is waited for as by any reader, until its writer is done. One that nobody writes to is
- * empty: so it is opened without waiting. */
+/* A pipe is read until its writer is done, as by any reader. Opened without waiting: one that
+ * nobody writes to is empty. */
 static int open_file(const char *path, int *ret)
 {
     struct stat st;
     bool is_input = strcmp(path, "-") == 0;
     *ret = -1;
     if (!is_input && stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
-        return -EINVAL; /* with some, to be opened does something already */
+        return -EINVAL; /* opening some devices has effects already */
     *ret = is_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                     : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*ret < 0 || fstat(*ret, &st) < 0)

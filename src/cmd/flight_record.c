@@ -11,14 +11,14 @@
 
 enum { LINE_MAX_LEN = 1024, WORDS_MAX = 32 };
 
-/* A line that has been taken apart in place: words, and what follows each of them. */
+/* A line taken apart in place: words, and what follows each of them. */
 struct line {
     char text[LINE_MAX_LEN];
     unsigned count;
     char *words[WORDS_MAX];
 };
 
-/* Without what editors and mail leave at its end. */
+/* Without the carriage return that editors and mail leave at its end. */
 static size_t line_len(const char *at, size_t len)
 {
     return len > 0 && at[len - 1] == '\r' ? len - 1 : len;
@@ -69,7 +69,7 @@ static void rest(const char *text, unsigned n, char *to, size_t size)
     clean_text(to);
 }
 
-/* Lines of one word and a text or number. false: not one of them. */
+/* Lines of one word and a text or number. false: it is no such line. */
 static bool take_head(const char *key, const char *text, struct flight *f, bool *ret_good)
 {
     const struct {
@@ -122,7 +122,7 @@ static bool take_value(const struct line *line, struct flight *f)
         f->have[i] = number(line->words[2], &f->values[i]);
         return f->have[i];
     }
-    return line->count >= 3; /* a later version's */
+    return line->count >= 3; /* a later version's line */
 }
 
 static bool take_sample(const struct line *line, struct flight *f, int *ret_error)
@@ -171,7 +171,7 @@ static bool take_map(const struct line *line, struct flight *f)
     return true;
 }
 
-/* false: the line is one of ours and makes no sense. text: the whole of it. */
+/* false: the line is one that we know and makes no sense. text: the whole line. */
 static bool take_line(const struct line *line, const char *text, struct flight *f, int *ret_error)
 {
     bool good = true;

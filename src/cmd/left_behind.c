@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { NAMED_MAX = 5 }; /* dead processes that have a line */
+enum { NAMED_MAX = 5 }; /* dead processes that get a line */
 
-/* How long ago it was last written, in nanoseconds: by the wall clock, as the monotonic one began
- * anew if the page is from before a reboot or of another machine. */
+/* How long ago the page was last written, in nanoseconds: by the wall clock, as the page may be
+ * from before a reboot or from another machine, with another monotonic clock. */
 static uint64_t written_ago(const struct process *p)
 {
     return u64_less(sys_wall_ns(), page_written_at(&p->view));

@@ -4,7 +4,8 @@
 
 #include "figures.h"
 
-/* A line for each kind that there is, on stdout; of the dead a line each, the newest first. */
+/* Prints a line for each kind of which there are some, and one for each dead process, the newest
+ * first. */
 void left_behind_print(const struct pages *pages);
 /* Adds the same to a JSON object: "dead", "elsewhere" and "other_versions". */
 void left_behind_json(const struct pages *pages, json_t *to);

@@ -3,9 +3,9 @@
  * libcgroup and cgroup.h each have a `struct cgroup` of their own.
  *
  * Names are relative to the mount, as libcgroup has them. Finding the caller's own cgroup, making
- * directories and reading limits are not left to it: it takes the word of the first line that
- * matches, uses a cgroup that is already there as if it were new, loses errno, and on v2 wants to
- * write every cgroup.subtree_control from the mount down, which no delegated user may.
+ * directories and reading limits are not left to it: it trusts the first line that matches, uses a
+ * cgroup that is already there as if it were new, loses errno, and on v2 wants to write every
+ * cgroup.subtree_control from the mount down, which no delegated user may.
  */
 #ifndef PLIM_CMD_LIBCG_H
 #define PLIM_CMD_LIBCG_H
@@ -24,7 +24,7 @@ struct libcg_value {
 int libcg_init(void);
 /* 0 if libcgroup finds the controller at this mount point, else -ENODEV. */
 int libcg_check_mount(const char *controller, const char *mount, size_t mount_len);
-/* Writes the values into a cgroup that exists. *ret_failed: the one that failed. */
+/* Writes the values into a cgroup that exists. *ret_failed: the value that failed. */
 int libcg_set(const char *name, const struct libcg_value *values, size_t count,
               const struct libcg_value **ret_failed);
 int libcg_attach(const char *name, const char *controller, pid_t pid);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* While waiting, this often it is seen whether the process is still there. */
+/* How often, while waiting, the process is checked to be still there. */
 static const uint64_t check_ns = 200 * NS_PER_MS;
 
 static void page_was_cut(int signal)
@@ -59,8 +59,8 @@ static int map_page(const struct process *p, struct page **ret)
     return rc;
 }
 
-/* The mailbox is for one at a time; one that died with it is stepped over, also where its number is
- * another process's by now: that has no page mapped. */
+/* The mailbox is for one sender at a time. One that died holding it is passed over, even if its pid
+ * is another process's by now: that one does not have the page mapped. */
 static bool take_turn(const struct process *p, struct page_mailbox *m, uint64_t until_ns)
 {
     uint32_t self = (uint32_t)getpid();
@@ -96,8 +96,8 @@ static int wait_for(const struct process *p, const struct page_mailbox *m, uint3
     }
 }
 
-/* Ours that was not answered, or that of one which ended while it waited: it must not be executed
- * once something else stands there. */
+/* Withdraws our unanswered request, or that of a sender which ended while it waited: it must not be
+ * executed with what is written there next. */
 static void withdraw(struct page_mailbox *m)
 {
     atomic_store_explicit(&m->command, (uint32_t)PAGE_COMMAND_NONE, memory_order_seq_cst);

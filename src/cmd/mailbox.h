@@ -13,9 +13,9 @@ struct mailbox_request {
 
 /*
  * Asks, and waits for the answer. 0, and *ret_result is what the process says: a value or -errno.
- * Else why there is none: -ESRCH it has ended, -EALREADY it is stopped, -EBUSY somebody else waits
- * for an answer, -ETIMEDOUT it did not answer (and will not execute the request any more), or
- * another -errno of opening the page.
+ * Else why there is none: -ESRCH the process has ended, -EALREADY it is stopped, -EBUSY somebody
+ * else waits for an answer, -ETIMEDOUT it did not answer (and will not execute the request any
+ * more), or another -errno from opening the page.
  */
 int mailbox_ask(const struct process *process, const struct mailbox_request *request,
                 int64_t *ret_result);

@@ -18,8 +18,8 @@ enum {
     IDLE_SECONDS = 15, /* then a connection is closed */
 };
 
-/* What has been answered and not been read yet, at most: connections that ask and then read slowly
- * must not cost more. One answer may be larger. */
+/* Bytes of answers not yet read by clients, at most: connections that ask and then read slowly must
+ * not cost more. A single answer may be larger. */
 static const size_t unread_max = (size_t)64 << 20;
 /* Added to and taken from by the server's threads: nothing else depends on it. */
 static _Atomic size_t unread;
@@ -27,7 +27,7 @@ static _Atomic size_t unread;
 #define TYPE_PROMETHEUS  "text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* The page fetches from where it came, and its script stands in it; nothing else is let in. */
+/* The page contains its script and fetches only from its own server; nothing else is allowed. */
 #define PAGE_POLICY                                                                                \
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "                  \
     "connect-src 'self'; img-src data:"
@@ -100,7 +100,7 @@ static enum MHD_Result answer_body(struct MHD_Connection *c, const char *type, c
     return answer(c, MHD_HTTP_OK, type, r);
 }
 
-/* Reads all pages for each request: what is served is as new as it can be. */
+/* Reads all pages for each request: what is served is as fresh as can be. */
 static enum MHD_Result answer_pages(struct MHD_Connection *c, bool json)
 {
     struct pages pages;

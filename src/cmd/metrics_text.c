@@ -19,7 +19,7 @@ static void write_label(const char *name, const char *value, FILE *to)
     fputc('"', to);
 }
 
-/* What stands in front of a value. more: with the labels that only say what the process is. */
+/* Writes what stands in front of a value. more: with labels that only describe the process. */
 static void write_series(const char *name, const struct process *p, bool more, FILE *to)
 {
     fprintf(to, "plimsoll_%s{pid=\"%" PRIu64 "\"", name, p->view.pid);
@@ -82,7 +82,7 @@ static void write_field(const struct pages *pages, enum page_field field,
     }
 }
 
-/* What readers derive. */
+/* Figures that are derived here, not on the page. */
 static void write_derived(const struct pages *pages, enum metrics_format format, FILE *to)
 {
     write_head("headroom_bytes", "gauge", "bytes", "From usage to the hard limit.", format, to);

@@ -48,8 +48,8 @@ static int refuse_others(pid_t pid, void *arg)
     return pid == getpid() ? 0 : -EBUSY;
 }
 
-/* A cgroup with nobody but us in it, or one that another plimsoll run made for its program (and
- * not the leaf for its caller, beside which there is room). */
+/* A cgroup with no process but us, or one that another plimsoll run made for its program (not the
+ * leaf for its caller: beside that there is room). */
 static bool may_rearrange(const char *path)
 {
     const char *base = strrchr(path, '/');
@@ -63,12 +63,12 @@ static int move_process(pid_t pid, void *to)
     char text[16];
     (void)snprintf(text, sizeof(text), "%d", (int)pid);
     if (pid <= 0)
-        return -EBUSY; /* of a pid namespace that we do not see into */
+        return -EBUSY; /* in a pid namespace that is hidden from us */
     int rc = cgroupfs_write(to, "cgroup.procs", text);
     return rc == -ESRCH ? 0 : rc; /* ended meanwhile */
 }
 
-/* Moves all processes of one cgroup; those they fork meanwhile too. */
+/* Moves all processes of one cgroup, including those that they fork meanwhile. */
 static int move_all(const char *from, char *to)
 {
     for (int pass = 0; pass < MOVE_PASSES; pass++) {
@@ -103,8 +103,9 @@ static int refuse_any(pid_t pid, void *arg)
     return -EBUSY;
 }
 
-/* No child of it can be limited: it has processes, and is not the root of all, which has no type.
- * The kernel itself says so for memory only; with cpu alone the child could not be entered. */
+/* Whether the cgroup's children cannot be limited because it has processes itself; not so for the
+ * root of all, which has no type. The kernel itself refuses this for memory only; with cpu alone
+ * the child could not be entered. */
 static bool has_processes(const char *path)
 {
     char type[64];
@@ -112,8 +113,8 @@ static bool has_processes(const char *path)
            cgroupfs_each_process(path, refuse_any, NULL) < 0;
 }
 
-/* Why no cgroup can be made below one that has processes. That nothing may be written there at all
- * (in most containers) tells more. */
+/* Why no cgroup can be made below one that has processes. If nothing may be written there at all,
+ * as in most containers, that tells more. */
 static int busy_error(const char *path)
 {
     return access(path, W_OK) < 0 ? -errno : -EBUSY;
@@ -175,7 +176,7 @@ void place_restore(struct place *place)
 {
     if (place->leaf[0] == '\0')
         return;
-    /* A cgroup that somebody made beside the leaf needs the controllers. */
+    /* A cgroup that somebody made beside the leaf still needs the controllers. */
     if (cgroupfs_each_child(place->path, refuse_if_not_leaf, place->leaf) < 0)
         return;
     if (place->enabled != 0 && switch_controls(place->path, '-', place->enabled) < 0)

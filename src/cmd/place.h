@@ -1,5 +1,5 @@
 /*
- * Where a new cgroup can be made so that its limits work and none that hold the caller are lost.
+ * Where a new cgroup can be made such that its limits work and no limit on the caller is lost.
  *
  * v1: under the caller's own cgroup. v2 forbids that as a rule, since a cgroup with processes may
  * not hand controllers down. Then, in this order: the caller's processes are moved into a leaf of
@@ -21,16 +21,16 @@ const char *control_name(unsigned control); /* of one bit */
 struct place {
     char path[CGROUP_PATH_MAX]; /* directory to make the new cgroup in */
     size_t mount_len;
-    char leaf[CGROUP_PATH_MAX]; /* below path, its processes were moved there; "": they were not */
+    char leaf[CGROUP_PATH_MAX]; /* below path; its processes were moved there; "": not moved */
     unsigned enabled;           /* controllers that were turned on for path */
 };
 
-/* controls: which the new cgroup needs. On failure *ret holds the path that it failed at. */
+/* controls: those that the new cgroup needs. On failure *ret holds the path where it failed. */
 int place_find(const struct cgroup_dir *own, unsigned controls, struct place *ret);
 /* Undoes what place_find moved, unless others have made use of it since. */
 void place_restore(struct place *place);
 
-/* v2: true if to leave this cgroup would be to leave a limit behind (place_limits.c). */
+/* v2: true if leaving this cgroup would leave a limit behind (place_limits.c). */
 bool place_has_limits(const char *path);
 
 #endif

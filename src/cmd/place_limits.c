@@ -38,8 +38,8 @@ static bool text_limits(char *text)
     return false;
 }
 
-/* By their names, so that those of controllers to come, or of each size of huge pages, are among
- * them. Of the CPUs and memory nodes an empty list stands for those of the cgroup above. */
+/* By their names, which covers future controllers and each size of huge pages. For CPUs and memory
+ * nodes an empty list means those of the cgroup above. */
 static bool may_limit(const char *name)
 {
     return ends_in(name, ".max") || ends_in(name, ".high") || strcmp(name, "cpuset.cpus") == 0 ||
@@ -52,7 +52,7 @@ bool place_has_limits(const char *path)
     bool found = false;
     DIR *files = opendir(path);
     if (files == NULL)
-        return true; /* nobody knows */
+        return true; /* not known: assume one */
     const struct dirent *file;
     while (!found && (file = readdir(files)) != NULL)
         found = may_limit(file->d_name) &&

@@ -16,8 +16,8 @@
 
 static const char preload_name[] = "LD_PRELOAD";
 
-/* One of root's, of ours or of whoever made this command. Where a directory near it is open to all,
- * as /tmp above a build, anybody could leave another one for us. */
+/* Owned by root, by us or by the owner of this command. Where a directory nearby is open to all, as
+ * /tmp above a build, anybody could leave a library for us. */
 static bool is_trusted(const char *path)
 {
     struct stat library, command;
@@ -66,7 +66,8 @@ static bool read_header(const char *path, ElfW(Ehdr) * ret)
     return whole && memcmp(ret->e_ident, ELFMAG, SELFMAG) == 0;
 }
 
-/* Of what is none the dynamic linker only says so, and starts the program without it. */
+/* A file that is no library the dynamic linker only complains of, and starts the program without
+ * it. */
 static bool is_library(const char *path)
 {
     ElfW(Ehdr) file, own;
@@ -129,7 +130,7 @@ char **preload_environment(char *const *env, const char *library, const char *li
     return NULL;
 }
 
-/* All that comes out of fd until its end, as far as it fits, without the last newline. */
+/* Reads fd to its end, keeps what fits, and drops the last newline. */
 static void read_all(int fd, char *text, size_t len)
 {
     char surplus[512];
@@ -145,8 +146,8 @@ static void read_all(int fd, char *text, size_t len)
     text[strcspn(text, "\n")] = '\0';
 }
 
-/* Runs this command once more, in that environment: whether it ran well, and what it complained of.
- * 0 or -errno. */
+/* Runs this command once more in that environment: *ret_ran: whether it ran well; `why`: its
+ * complaint. 0 or -errno. */
 static int run_self(char *const *env, bool *ret_ran, char *why, size_t len)
 {
     char *argv[] = {(char[]){"plimsoll"}, (char[]){"--version"}, NULL};
@@ -173,7 +174,7 @@ static int run_self(char *const *env, bool *ret_ran, char *why, size_t len)
 
 int preload_try(const char *library, char *why, size_t len)
 {
-    /* Its own messages would be taken for the linker's. */
+    /* The library's own messages would be taken for the linker's. */
     static char log_off[] = "PLIMSOLL_LOG=off";
     char *env[] = {entry_new(preload_name, library, NULL), log_off, NULL};
     bool ran = false;

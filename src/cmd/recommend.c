@@ -17,8 +17,8 @@ enum {
     STATUS_MAX = 1 << 20, /* a line of it names all groups, of which there may be 65536 */
 };
 
-/* What counts against a limit and is not the heap: stacks, the program's data, allocators of its
- * own, jemalloc's books, page tables. */
+/* What counts against a limit and is not the heap: stacks, the program's data, its own allocators,
+ * jemalloc's metadata, page tables. */
 static bool read_outside(const struct process *p, uint64_t *ret)
 {
     static const char *const keys[] = {"RssAnon", "RssShmem", "VmPTE"};
@@ -49,8 +49,8 @@ void recommend(const struct process *p, struct recommendation *ret)
     uint64_t heap = v[PAGE_PEAK_ACTIVE];
     *ret = (struct recommendation){
         .heap = heap,
-        /* Far from its limit the heap is looked at whenever it has grown by a sixteenth, or 2 MiB:
-         * twice that. It never had more in use than it held. */
+        /* Twice the growth between looks far from the limit, a sixteenth of the heap or 2 MiB. No
+         * more than the heap ever held. */
         .unseen = u64_min(u64_less(v[PAGE_PEAK_COMMITTED], heap), u64_max(heap / 8, 4 * MiB)),
         .share = purge_share(&p->view),
     };

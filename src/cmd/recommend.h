@@ -8,7 +8,7 @@
 
 struct recommendation {
     uint64_t heap;    /* the most that the heap has had in use */
-    uint64_t unseen;  /* that it may have had in use between two looks */
+    uint64_t unseen;  /* what it may have had in use beyond that between two looks */
     uint64_t outside; /* anonymous and shared memory, and page tables, beside the heap, now */
     bool outside_known;
     uint64_t share; /* of the limit that may be in use before purging starts, in percent */

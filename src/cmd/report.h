@@ -1,5 +1,6 @@
 /*
- * plimsoll report: what the last minutes of a process mean (judge), and three ways to show it.
+ * plimsoll report: what the last minutes of a process mean (report_judge), and three ways to show
+ * it.
  */
 #ifndef PLIM_CMD_REPORT_H
 #define PLIM_CMD_REPORT_H
@@ -29,10 +30,10 @@ enum report_end {
     REPORT_REPLACED, /* a page from before an exec: the process runs another program now */
 };
 
-/* A request that there was no room for, by the samples. Bytes. */
+/* A request for which there was no room, by the samples. Bytes. */
 struct report_request {
     uint64_t size;   /* 0: there is none */
-    uint64_t room;   /* what was left when it was asked for, free pages of the heap included */
+    uint64_t room;   /* left when it was made, free pages of the heap included */
     uint64_t before; /* in use then */
     bool refused;
 };
@@ -42,18 +43,18 @@ struct verdict {
     enum report_cause cause;
     enum report_end end;
     uint64_t hard, soft; /* at the end */
-    bool limit_known;    /* else hard and soft are not known, which is not the same as no limit */
+    bool limit_known;    /* false: hard and soft are not known, which is not the same as no limit */
     uint64_t usage, peak;
     uint64_t span_ns; /* of all samples */
-    /* The last rise: from the last time that usage was near its lowest, to its end. */
+    /* The last rise of usage: from the last time that it was near its lowest, to its highest. */
     uint64_t rise_ns;
     int64_t rise_usage, rise_active, rise_dirty, rise_outside;
     int64_t rise_untouched; /* of the heap, at least */
-    /* Of it, the part below the soft limit, where nothing held the program back. */
+    /* By the part of the rise below the soft limit, where nothing held the program back: */
     uint64_t rate;                 /* bytes a second */
-    bool still_rising;             /* at its end as fast as over all of it, or nearly */
+    bool still_rising;             /* at the rise's end as fast as over all of it, or nearly */
     uint64_t largest_request;      /* in the last seconds */
-    struct report_request request; /* of these, which ended it, perhaps */
+    struct report_request request; /* the one of these that may have ended the process */
     uint64_t dirty_end;            /* free pages at the end */
     uint64_t untouched_end; /* pages that the heap has taken and nobody has touched, at least */
     /* What was done, over the samples. */
@@ -61,15 +62,15 @@ struct verdict {
     uint64_t purged, asked, freed, throttle_ns, cpu_ns;
     bool cannot_meet;
     bool at_limit; /* usage at the end was nine tenths of the hard limit or more */
-    /* Usage without the free pages of this heap, at its highest; and the limit under which that
-     * stays below the soft limit. */
+    /* The highest usage without the free pages of this heap; and the limit under which that stays
+     * below the soft limit. */
     uint64_t needed, needed_limit;
 };
 
 void report_judge(const struct flight *flight, struct verdict *ret);
 
 enum { REPORT_NAME_MAX = 96 };
-/* Of the process: its command and pid. */
+/* The process's command and pid. */
 void report_name(const struct flight *flight, char *to, size_t size);
 /* One sentence that says what happened; and what to do about it, a few lines of their own. */
 void report_headline(const struct flight *flight, const struct verdict *v, char *to, size_t size);
@@ -98,7 +99,7 @@ enum report_plot { REPORT_PLOT_MEMORY, REPORT_PLOT_RECLAIM, REPORT_PLOT_COUNT };
 /* gnuplot's input for one; false: there is nothing to draw. */
 bool report_plot_script(const struct flight *flight, const struct verdict *v,
                         enum report_plot which, FILE *to);
-/* Drawn by gnuplot, as SVG without a prologue; NULL where there is nothing to draw. */
+/* SVG drawn by gnuplot, without a prologue; NULL where there is nothing to draw. */
 struct report_plots {
     char *svg[REPORT_PLOT_COUNT];
 };
@@ -107,7 +108,7 @@ int report_plots_draw(const struct flight *flight, const struct verdict *v,
                       struct report_plots *ret);
 void report_plots_free(struct report_plots *plots);
 
-/* A page that needs nothing but itself. plots NULL: it says that they are missing. */
+/* A page that needs nothing but itself. plots NULL: the page says that they are missing. */
 void report_print_html(const struct flight *flight, const struct verdict *v,
                        const struct report_plots *plots, FILE *to);
 

@@ -71,7 +71,7 @@ static void why(const struct flight *f, const struct verdict *v, char *to, size_
                        limited ? words_bytes(v->hard) : "");
 }
 
-/* Of requests that what is said so far does not name. */
+/* Adds refused requests that the text so far does not name. */
 static void add_refused(const struct flight *f, const struct verdict *v, char *to, size_t size)
 {
     uint64_t n = f->values[PAGE_FAILED_REQUESTS];
@@ -141,7 +141,7 @@ static void advise_live(const struct flight *f, const struct verdict *v, struct 
             words_bytes(v->freed), words_bytes(v->asked));
 }
 
-/* What others use counts as well. */
+/* Whether what other processes use counts as well. */
 static bool in_cgroup(const struct flight *f)
 {
     return f->values[PAGE_SOURCE] == LIMITS_CGROUP;

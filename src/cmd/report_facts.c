@@ -30,7 +30,8 @@ static double percent(uint64_t part, uint64_t whole)
     return whole == 0 || whole == UNLIMITED ? 0 : 100.0 * (double)part / (double)whole;
 }
 
-/* Further up there may be lower ones that are not the nearest to be reached. */
+/* "the limit" where the binding one is neither of the smallest: a lower limit further up need not
+ * be the first to be reached. */
 static const char *limit_file(const struct flight *f)
 {
     uint64_t hard = flight_value(f, PAGE_HARD);
@@ -216,7 +217,7 @@ static void facts_resident(const struct report_sink *to, const struct flight *f)
     fact(to, "Threads", "%llu", (unsigned long long)r->threads);
 }
 
-/* Sums over the first mappings tell nothing unless they are most of what is resident. */
+/* Sums over only some of the mappings tell nothing unless they cover most of what is resident. */
 static bool maps_tell(const struct flight *f)
 {
     const struct record_resident *r = &f->resident;

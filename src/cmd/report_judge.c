@@ -6,14 +6,14 @@
 
 #include <string.h>
 
-/* Usage that is not the heap's. No less than none: pages that the heap has taken show in the usage
- * only as they are touched. */
+/* Usage that is not the heap's. Not negative: pages that the heap has taken show in the usage only
+ * as they are touched. */
 static uint64_t outside(const struct record_sample *s)
 {
     return u64_less(report_known(s->usage), report_known(s->committed));
 }
 
-/* Of the heap, at least: it is more where there is usage outside. */
+/* Untouched pages of the heap, at least: more where there is usage outside it. */
 static uint64_t untouched(const struct record_sample *s)
 {
     return s->usage == UNLIMITED ? 0 : u64_less(report_known(s->committed), s->usage);
@@ -69,7 +69,7 @@ static unsigned rise_begin(const struct flight *f, unsigned top)
     return begin;
 }
 
-/* The last sample of the highest usage: what comes after it is the fall. */
+/* The last sample with the highest usage: the fall follows it. */
 static unsigned highest(const struct flight *f)
 {
     unsigned top = 0;
@@ -79,7 +79,8 @@ static unsigned highest(const struct flight *f)
     return top;
 }
 
-/* When its usage was seen, which is that of its highest look: the last one, where usage rises. */
+/* When the sample's usage was seen: it is that of its highest look, the last one where usage
+ * rises. */
 static uint64_t seen_ns(const struct record_sample *s)
 {
     return report_known(s->at_ns) + u64_min(s->span_us, UINT32_MAX) * 1000;
@@ -90,7 +91,7 @@ static uint64_t seen_apart(const struct record_sample *from, const struct record
     return u64_less(seen_ns(to), seen_ns(from));
 }
 
-/* In the last third of the rise or somewhat more, at least half as fast as over all of it. */
+/* Whether the last third of the rise, or somewhat more, was at least half as fast as all of it. */
 static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int64_t rise)
 {
     const struct record_sample *last = &f->samples[top];
@@ -102,7 +103,8 @@ static bool is_steady(const struct flight *f, unsigned begin, unsigned top, int6
     return (__int128)lately * 2 * span >= (__int128)rise * seen_apart(&f->samples[i], last);
 }
 
-/* From the soft limit on the program is held back: how fast it grows by itself shows before. */
+/* The end of the rise below the soft limit: from there on the program is held back, so how fast it
+ * grows by itself shows only before. */
 static unsigned free_top(const struct flight *f, unsigned begin, unsigned top)
 {
     unsigned i = begin;
@@ -177,7 +179,7 @@ static enum report_end end_of(const struct flight *f, const struct verdict *v)
     return was_at_hard_limit(f, v) ? REPORT_AT_LIMIT : REPORT_GONE;
 }
 
-/* The limit that has its soft limit at `needed`, by the share that the soft limit has now. */
+/* The limit whose soft limit would be `needed`, by the soft limit's present share. */
 static uint64_t limit_for(uint64_t needed, const struct verdict *v)
 {
     bool shared = v->soft != UNLIMITED && v->hard != UNLIMITED && v->soft > 0 && v->soft <= v->hard;
@@ -205,7 +207,7 @@ void report_judge(const struct flight *f, struct verdict *ret)
     if (ret->cause == REPORT_REQUEST)
         ret->needed = u64_max(ret->needed, ret->request.before + ret->request.size);
     ret->needed_limit = limit_for(ret->needed, ret);
-    if (ret->peak == 0) /* no usage is ever that low: it was never known */
+    if (ret->peak == 0) /* usage is never 0: it was never known */
         ret->peak = ret->needed = ret->needed_limit = UNLIMITED;
     ret->at_limit =
         ret->hard != UNLIMITED && report_known(ret->usage) >= u64_share(ret->hard, 9, 10);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const size_t picture_max = (size_t)16 << 20;
-/* Times are written with four digits: an axis of less than that would have no length. */
+/* Times are written with four digits: a shorter axis would have no length. */
 static const uint64_t span_min = NS_PER_MS;
 
 static double mib(uint64_t bytes)

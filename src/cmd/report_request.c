@@ -1,12 +1,12 @@
 /*
- * Whether one large request is what ended it, see report_internal.h. Pure.
+ * Whether one large request ended the process, see report_internal.h. Pure.
  *
  * A sample sums up some looks: its figures are those of the look with the highest usage, its
- * request is the largest of them. So the request may be in these figures already, or not yet.
+ * request is the largest of all. So the figures may include the request already, or not yet.
  */
 #include "report_internal.h"
 
-/* In use just before a request: of what counts against the limit, and of the heap. */
+/* In use just before a request: what counts against the limit, and of the heap. */
 struct before {
     uint64_t used, active;
 };
@@ -24,8 +24,9 @@ static bool holds_already(const struct record_sample *prev, const struct record_
     return s->looks > 1 && report_known(s->active) >= was + report_known(s->request);
 }
 
-/* Where part of the request may have been touched already: no more than in the sample before, and
- * what the heap has taken since; without one, what is not the heap's, and what the heap held. */
+/* Part of the request may have been touched already. So `used` is at most that of the sample before
+ * plus what the heap has taken since; without such a sample, what is outside the heap plus what the
+ * heap held. */
 static struct before before_request(const struct record_sample *prev, const struct record_sample *s)
 {
     struct before b = {.used = report_in_use(s), .active = report_known(s->active)};
@@ -64,8 +65,8 @@ static enum fate fate_of(const struct flight *f, unsigned i, const struct before
     return refused && !held ? FATE_REFUSED : FATE_HELD;
 }
 
-/* Usage went on to rise, but not by the request's being touched: the heap took more, or, where it
- * was refused, half of the room that was left went to anything. */
+/* Usage rose further, but not as the request was touched: the heap took more, or, where the request
+ * was refused, half of the room that was left went to anything else. */
 static bool others_grew(const struct record_sample *last, const struct before *b,
                         const struct report_request *r)
 {

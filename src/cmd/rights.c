@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The numbers behind "key:" in the text of /proc/PID/status; how many. */
+/* Reads the numbers behind "key:" in the text of /proc/PID/status; returns how many. */
 static size_t numbers_of(const char *text, const char *key, unsigned *ret, size_t max)
 {
     size_t count = 0;

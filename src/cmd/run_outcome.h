@@ -16,7 +16,7 @@ struct run_outcome {
 /* One line if the kernel killed something, otherwise nothing. */
 void run_outcome_say(const struct run_outcome *o);
 void run_outcome_json(const struct run_outcome *o);
-/* Of plimsoll run itself. */
+/* The exit code of plimsoll run itself. */
 int run_outcome_exit_code(const struct run_outcome *o);
 
 #endif

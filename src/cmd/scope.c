@@ -29,7 +29,7 @@ static const char *group_name(const struct scope_group *group)
     return group->dir.path + group->dir.mount_len;
 }
 
-/* One of its controllers: they share the directory. */
+/* One of the group's controllers, which share the directory. */
 static const char *group_control(const struct scope_group *group)
 {
     return control_name(group->controls & CONTROL_MEMORY ? CONTROL_MEMORY : CONTROL_CPU);
@@ -73,7 +73,7 @@ static int group_set(struct scope *scope, struct scope_group *group,
     return 0;
 }
 
-/* Makes a directory that was not there yet, and checks that libcgroup means the same. */
+/* Makes a new directory, and checks that libcgroup finds the same one. */
 static int group_make(struct scope *scope, struct scope_group *group)
 {
     char path[sizeof(group->dir.path)];
@@ -128,7 +128,7 @@ int scope_create(const struct scope_limits *limits, struct scope *ret)
         rc = add_control(ret, CONTROL_CPU, &own.cpu);
     if (rc < 0)
         return rc;
-    rc = libcg_init(); /* not before: its complaint of what is not mounted helps nobody */
+    rc = libcg_init(); /* not earlier: its complaint of what is not mounted helps nobody */
     if (rc < 0)
         return fail(ret, rc, "libcgroup cannot read", "/proc/mounts");
     for (unsigned i = 0; i < ret->count && rc == 0; i++) {
@@ -170,7 +170,7 @@ void scope_read_toll(const struct scope *scope, struct scope_toll *ret)
             (void)cgroupfs_read_u64(path, "memory.failcnt", NULL, &reached);
             (void)cgroupfs_read_u64(path, "memory.max_usage_in_bytes", NULL, &ret->peak_bytes);
         } else {
-            /* memory.events also counts what happens below: a nested run tells of that itself. */
+            /* memory.events also counts what happens below, which a nested run reports itself. */
             if (cgroupfs_read_u64(path, "memory.events.local", "oom", &reached) == 0 &&
                 reached == 0 &&
                 cgroupfs_read_u64(path, "memory.events.local", "oom_kill", &here) == 0 && here == 0)

@@ -31,12 +31,12 @@ struct scope {
 
 /* What the kernel did to the processes in it. */
 struct scope_toll {
-    uint64_t kills;      /* by the kernel for want of memory */
+    uint64_t kills;      /* processes killed for want of memory */
     bool at_own_limit;   /* the limit of the scope was reached, not only one above */
     uint64_t peak_bytes; /* UNLIMITED if the kernel does not tell */
 };
 
-/* With at least one limit. On failure nothing is left behind. */
+/* limits must set at least one. On failure nothing is left behind. */
 int scope_create(const struct scope_limits *limits, struct scope *ret);
 int scope_attach(struct scope *scope, pid_t pid);
 void scope_read_toll(const struct scope *scope, struct scope_toll *ret);

@@ -40,7 +40,7 @@ static void dirs_add(struct dirs *dirs, const char *path)
     dirs->list[dirs->count++].ino = st.st_ino;
 }
 
-/* Where sessions of other users have theirs. */
+/* Where sessions of other users have their pages. */
 static void dirs_add_users(struct dirs *dirs)
 {
     static const char users[] = "/run/user";
@@ -62,7 +62,7 @@ static void dirs_find(struct dirs *ret)
     struct options options;
     *ret = (struct dirs){0};
     options_parse((const char *const *)environ, &options, NULL, NULL);
-    if (options.stats == STATS_OFF) /* for programs: others may have pages */
+    if (options.stats == STATS_OFF) /* for programs started here: others may have pages */
         options.stats = STATS_AUTO;
     const char *likely[STATS_DIRS_MAX];
     unsigned count = options_stats_dirs(&options, likely);
@@ -94,7 +94,7 @@ static int push(struct process **list, size_t *count, const struct process *proc
     return 0;
 }
 
-/* Anybody can leave any number of them: the newest of each owner stand for the others. */
+/* Anybody can leave any number of pages: only the newest of each owner are kept. */
 static int keep_dead(struct pages *pages, struct process *process)
 {
     struct process *oldest = NULL;

@@ -10,10 +10,10 @@
 struct process {
     struct page_view view; /* its ring is inside `copy` */
     enum page_life life;
-    uint32_t owner;           /* of the file: what the page says of its user may be made up */
-    char comm[PAGE_COMM_MAX]; /* as it is called now, or was called when it died */
+    uint32_t owner;           /* of the file: the user that the page names may be made up */
+    char comm[PAGE_COMM_MAX]; /* the process's present name, or the last one */
     char *path;               /* of the page */
-    void *copy;               /* NULL unless the history was asked for, and it lives */
+    void *copy;               /* NULL unless the history was asked for and the process lives */
 };
 
 struct pages {
@@ -22,18 +22,18 @@ struct pages {
     struct process *dead; /* those that died at level critical and were kept, newest first; of each
                              owner the newest PAGE_EVIDENCE_MAX */
     size_t dead_count;
-    size_t elsewhere_count;   /* of other pid namespaces: who knows whether those live */
-    struct process elsewhere; /* of these the one written last, if there is any */
-    size_t other_versions;    /* major ones, that cannot be read */
+    size_t elsewhere_count;   /* of other pid namespaces: whether those live is not known */
+    struct process elsewhere; /* the one of these written last, if there is any */
+    size_t other_versions;    /* pages of other major versions, which cannot be read */
     uint64_t now_ns;          /* monotonic clock, when they were read */
 };
 
-/* All that can be read, in $PLIMSOLL_STATS if that names a directory, else in all those that "auto"
- * means for any user. history: with the
- * rings of those that live. 0 or -ENOMEM. */
+/* Reads all pages that can be read: in $PLIMSOLL_STATS if that names a directory, else in all
+ * directories that "auto" means for any user. history: with the rings of those that live. 0 or
+ * -ENOMEM. */
 int pages_read(bool history, struct pages *ret);
-/* The same without history, and with the page of that process also where it has it in another
- * directory; pid 0: no more. */
+/* The same without history, but with that process's page even if it is in another directory; pid 0:
+ * no such process. */
 int pages_read_for(uint64_t pid, struct pages *ret);
 void pages_free(struct pages *pages);
 /* NULL: none. */

@@ -5,9 +5,9 @@
 #include "stats_pages.h"
 
 /* The page of that name in an open directory; ret->path is left to the caller. -EBADMSG also where
- * it is of another process than its name says, -EPROTONOSUPPORT: of another major version. */
+ * the page is another process's than its name says, -EPROTONOSUPPORT: of another major version. */
 int process_read(int dir, const struct page_name *name, bool history, struct process *ret);
-/* The page that a process which lives has mapped, wherever that is, with its path. -ENOENT: none;
+/* The page that a living process has mapped, in whatever directory, with its path. -ENOENT: none,
  * or its mappings cannot be read. */
 int process_read_mapped(uint64_t pid, struct process *ret);
 

@@ -33,8 +33,8 @@ static FILE *open_maps(uint64_t pid)
     return fopen(path, "re");
 }
 
-/* Below which its paths are: "" where it has the same mounts, of which the kernel names all from
- * our root on, also to who looks at a process that has called chroot. */
+/* The root of the paths in its maps: "" where it has the same mounts as we, as the kernel then
+ * names paths from our root on, even for a process that has called chroot. */
 static void root_of(uint64_t pid, char *root, size_t size)
 {
     char mounts[64];
@@ -44,8 +44,8 @@ static void root_of(uint64_t pid, char *root, size_t size)
         root[0] = '\0';
 }
 
-/* Links in a container's directories lead where they would lead in there. A descriptor, or -errno.
- */
+/* Links in a container's directories are followed as inside the container. A descriptor, or
+ * -errno. */
 static int open_below(const char *root, const char *dir)
 {
     const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,

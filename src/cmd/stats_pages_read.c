@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    TRIES = 40, /* to copy between two writes of the page; then as it is */
+    TRIES = 40, /* to copy between two writes of the page; then it is taken as it is */
     TRY_PAUSE_US = 50,
 };
 
@@ -26,8 +26,8 @@ static int read_sequence(int fd, const struct page_header *h, uint32_t *ret)
     return n == (ssize_t)sizeof(*ret) ? 0 : n < 0 ? -errno : -EBADMSG;
 }
 
-/* Copies what is there. *ret_whole: between two equal even sequences, so nothing was written
- * meanwhile. */
+/* Copies what is there. *ret_whole: the sequence was the same even number before and after, so
+ * nothing was written meanwhile. */
 static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, bool *ret_whole)
 {
     struct page_header h;
@@ -47,8 +47,9 @@ static int copy_page(int fd, void *copy, size_t size, struct page_view *ret, boo
     return 0;
 }
 
-/* A user could make a page that claims to be of somebody else's process. One that acts for another
- * user, or with his rights, is not that user's: it makes no page then. */
+/* Whether a page of that owner may speak for the process: a user could make one that claims to be
+ * of somebody else's. A process that acts for another user, or with his rights, is not that user's;
+ * the library makes no page then. */
 static bool may_speak_for(uint32_t owner, uint64_t pid)
 {
     struct rights its;
@@ -56,11 +57,11 @@ static bool may_speak_for(uint32_t owner, uint64_t pid)
         return true;
     int rc = rights_read(pid, &its);
     if (rc < 0)
-        return rc != -EBADMSG; /* gone, and then nobody is harmed */
+        return rc != -EBADMSG; /* false claims about a process that is gone harm nobody */
     return its.real_user == owner && its.user == owner && its.saved_user == owner;
 }
 
-/* What stands in a column: a byte is a character. */
+/* For what is printed in columns: each byte is a character. */
 static void clean_ascii(char *text)
 {
     for (; *text != '\0'; text++)
@@ -79,7 +80,8 @@ static void set_texts(struct process *p)
     clean_text(p->view.cgroup_path);
 }
 
-/* Whose page it is; -EBADMSG: of another process than its name says, -EPERM: it may not say so. */
+/* Judges whose page it is; -EBADMSG: another process's than its name says, -EPERM: its owner may
+ * not claim that. */
 static int judge(struct process *p, const struct page_name *name)
 {
     if (p->view.pid != name->pid || p->view.start_time != name->start_time)
@@ -130,8 +132,8 @@ static int read_open(int fd, const struct page_name *name, bool history, struct 
     return rc;
 }
 
-/* Nothing else is opened for reading, even for a moment: the one who put it there may have made a
- * device of it. A descriptor, or -errno. */
+/* Opens regular files only, nothing else even for a moment: whoever put it there may have made a
+ * device. A descriptor, or -errno. */
 static int open_regular(int dir, const char *name)
 {
     struct stat st;

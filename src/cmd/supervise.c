@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* All but those by which a terminal stops us together with the child, and a shell has both go on.
- * Those that are a fault of our own (as SIGSEGV) end us though they are blocked. */
+/* All signals but those by which a terminal stops us together with the child, and a shell continues
+ * both. Those that a fault of our own raises (as SIGSEGV) end us though they are blocked. */
 static void wait_set(sigset_t *set)
 {
     (void)sigfillset(set);
@@ -17,8 +17,8 @@ static void wait_set(sigset_t *set)
 
 enum fate { FATE_DROPPED, FATE_PASSED_ON, FATE_STOPS_US };
 
-/* What the kernel sends from the terminal goes to all of the process group, which the child is in
- * unless it has left it; but a hangup to the leader of the session alone, and an alarm that was set
+/* What the kernel sends from the terminal goes to the whole process group, in which the child is
+ * unless it has left it. But a hangup goes to the session's leader alone, and an alarm that was set
  * before we were executed to us. */
 static enum fate judge(const siginfo_t *info, const struct child *child)
 {
@@ -37,7 +37,7 @@ static enum fate judge(const siginfo_t *info, const struct child *child)
     case SIGTTIN:
     case SIGTTOU: /* a shell that is started in the background stops its group itself */
         return kernel || (user && info->si_pid == child->pid) ? FATE_STOPS_US : FATE_PASSED_ON;
-    default: /* by ourselves: we have written to what is closed */
+    default: /* from ourselves: we have written to a closed pipe */
         return user && info->si_pid == getpid() ? FATE_DROPPED : FATE_PASSED_ON;
     }
 }
@@ -131,14 +131,15 @@ void child_abandon(struct child *child)
     reap(child->pid, &status);
 }
 
-/* A value that came with it stays with it. */
+/* A value that was queued with the signal is passed on too. */
 static void pass_on(pid_t pid, const siginfo_t *info)
 {
     if (info->si_code != SI_QUEUE || sigqueue(pid, info->si_signo, info->si_value) < 0)
         (void)kill(pid, info->si_signo);
 }
 
-/* The child has been stopped by it: whoever waits for us, as a shell does, is to see that. */
+/* Stops us by the signal that stopped the child: whoever waits for us, as a shell does, must see
+ * that. */
 static void stop_by(int signo)
 {
     sigset_t one, before;

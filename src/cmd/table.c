@@ -102,13 +102,13 @@ void table_row(const struct process *process, uint64_t now_ns, enum column from,
     finish(line, width);
 }
 
-/* For qsort, which passes nothing on: top is single-threaded. */
+/* For qsort, which passes no argument on; top is single-threaded. */
 static struct {
     enum column by;
     bool reverse;
 } order;
 
-/* Rows with less of it come first. */
+/* Rows with a smaller key come first. */
 static uint64_t sort_key(const struct page_view *view)
 {
     uint64_t headroom;

@@ -36,12 +36,12 @@ extern const struct column_info columns[COLUMN_COUNT];
 enum { TABLE_WIDTH = 256 }; /* bytes that a line takes at most, with its NUL */
 
 /* The titles, and the line of one process, from column `from` on, cut after `width` characters.
- * sorted: marked in the titles; COLUMN_COUNT: none. */
+ * sorted: the column marked in the titles; COLUMN_COUNT: none. */
 void table_titles(enum column from, enum column sorted, int width, char line[TABLE_WIDTH]);
 void table_row(const struct process *process, uint64_t now_ns, enum column from, int width,
                char line[TABLE_WIDTH]);
 
-/* Least headroom first, most of everything else first, names and pids from the start. */
+/* Least headroom first; names and pids ascending; all else descending. */
 void table_sort(struct pages *pages, enum column by, bool reverse);
 
 /* Sorts it and prints all of it on stdout. sorted: as above. */

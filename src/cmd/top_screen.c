@@ -19,7 +19,7 @@ struct screen {
     int problem; /* of the last try to read the pages: 0 or -errno */
     enum column by;
     bool reverse;
-    enum column first_column; /* what is left of it has been scrolled out */
+    enum column first_column; /* columns before it have been scrolled out */
     size_t first_row;
     bool help;
 };
@@ -52,7 +52,7 @@ static attr_t colour(const struct page_view *view)
     return (attr_t)COLOR_PAIR(pairs[level]) | bold;
 }
 
-/* Text at the start of a row, no longer than that. */
+/* Text at the start of a row, cut to the row's length. */
 static void draw_line(int row, const char *format, ...) PLIM_PRINTF(2, 3);
 static void draw_line(int row, const char *format, ...)
 {
@@ -98,7 +98,7 @@ static void draw_rows(struct screen *s)
     attrset(A_NORMAL);
 }
 
-/* Between the titles and the line of keys; what has no room is left out. */
+/* Drawn between the titles and the line of keys; what does not fit is left out. */
 static void draw_help(void)
 {
     int row = 2, end = LINES - 1;

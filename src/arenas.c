@@ -100,9 +100,9 @@ static const size_t *known_active_pages(unsigned arena)
     return mib_read(&m, &active, sizeof(active)) == 0 ? active : NULL;
 }
 
-/* An arena's count of pages in use; NULL: it is gone by now. It lies where the first one's does:
- * jemalloc tells of others only after a refresh, which takes microseconds for each that there is.
- */
+/* An arena's count of pages in use; NULL: it is gone by now. Found at the same offset in the arena
+ * as in the first one: jemalloc itself tells of new arenas only after a refresh, which takes
+ * microseconds for each arena. */
 static const size_t *ask_active_pages(unsigned arena)
 {
     const char *at = inside_arena(arena);
@@ -222,7 +222,8 @@ void arenas_hooks_set(unsigned arena)
         account_add(-(int64_t)held(arena));
         return;
     }
-    /* Of its reserve it is not known which is committed: all, so that giving it back is counted. */
+    /* How much of its reserve is committed is not known: all counts as such, as its being given
+     * back will be counted. */
     account_arena_made(arena);
     account_add((int64_t)(held(arena) + arena_statistic(arena, ".retained")));
 }

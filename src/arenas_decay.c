@@ -29,7 +29,7 @@ static struct {
     int64_t configured;  /* milliseconds; -1: never */
     int64_t now, before; /* the last two that were set here */
     bool is_child;
-    int64_t aged_ms;       /* the own decay time of the arena that is being aged, */
+    int64_t aged_ms;       /* own decay time of the arena that is being aged, */
     _Atomic unsigned aged; /* and its index plus one; written last, 0: none is */
 } decay;
 

@@ -149,7 +149,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
     record_in_time(d, start);
     if (d->hold_ns > 0 && watcher_reclaimers(PLIM_CRITICAL) > 0)
-        watcher_wake(); /* once: each look of its lets us look again */
+        watcher_wake(); /* once: each of the watcher's looks lets us look again */
     while (passed < d->hold_ns) {
         uint64_t left_ns = d->hold_ns - passed;
         seen = hold_back(seen, request > 0 ? u64_min(left_ns, ask_again_ns) : left_ns);

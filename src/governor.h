@@ -183,10 +183,10 @@ struct governor_purged {
     uint64_t refused;    /* that the kernel did not take, of all threads since the start */
 };
 void governor_purge_done(struct governor *g, const struct governor_purged *purged);
-/* How many of so many bytes of free pages purges do not get. */
+/* The part of `dirty` bytes of free pages that purges do not get. */
 uint64_t governor_stuck(const struct governor *g, uint64_t dirty);
 
-/* Slabs' free blocks were counted: so many bytes in all. */
+/* Free blocks in slabs have been counted; `free`: bytes. */
 void governor_slabs_read(struct governor *g, uint64_t free);
 /* Bytes of slabs' free pages to give back now; 0: none. */
 uint64_t governor_slabs(struct governor *g, const struct governor_input *in);

@@ -1,4 +1,4 @@
-/* What a look gives back, and who asks for it besides, see look.h. */
+/* Giving pages back, in a look or on request, see look.h. */
 #include "look_internal.h"
 
 #include "account.h"

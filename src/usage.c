@@ -57,7 +57,7 @@ static bool stat_is_due(const struct usage_level *level)
 }
 
 /* How far past its soft limit the level would be, in millionths of its hard limit; negative: room.
- * Not in bytes: the last tenth of a small limit is few bytes, but its last tenth all the same. */
+ * Not in bytes: the last tenth of a small limit is few bytes, and as urgent. */
 static int64_t excess(const struct usage_sample *s, uint64_t request)
 {
     const uint64_t million = 1000 * 1000, hard = s->limits.hard;

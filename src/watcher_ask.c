@@ -9,7 +9,7 @@ static const _Atomic uint32_t *raise_word(void)
     return &mailbox->wake;
 }
 
-/* Whoever still sleeps on the old word is to see the new one. */
+/* A watcher that still sleeps on the old word must wake and see the new one. */
 void watcher_use(struct page_mailbox *mailbox)
 {
     struct page_mailbox *before =

@@ -68,8 +68,7 @@ struct doctor_level {
     struct cgroup_level limit;
     uint64_t usage, reclaimable;
     uint64_t shmem;       /* tmpfs and shared memory, within the usage */
-    size_t oom_group_len; /* path length of the highest level from this one up with
-                             memory.oom.group; or 0 */
+    size_t oom_group_len; /* path of the highest level up to this with memory.oom.group; or 0 */
 };
 
 /* A directory that the process will write to, seen with its rights. */

@@ -34,7 +34,7 @@ static void judge_view(struct diagnosis *d)
                    dir->path);
 }
 
-/* No warning where PLIMSOLL_LIMIT is set in bytes: more cannot be done. */
+/* Only a note where PLIMSOLL_LIMIT is set in bytes: more cannot be done. */
 static void judge_hidden(struct diagnosis *d)
 {
     bool told = d->options.wish.kind == LIMIT_BYTES;

@@ -10,7 +10,7 @@ static const uint64_t stat_cheap_ns = 100 * 1000;
 /* A reader of files that has to wait for memory or its disk reads on within this time. */
 static const uint64_t lately_for_ns = NS_PER_S;
 
-static const char process_file[] = "/proc/self/statm";
+static const char process_file[] = "/proc/self/statm", machine_file[] = "/proc/meminfo";
 
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed)
 {
@@ -121,11 +121,14 @@ void usage_memory(struct usage *u, struct memory_size *ret)
 
 void usage_open_alone(struct usage *u)
 {
-    if (u->level_count > 0 || u->alone.source != LIMITS_PROCESS || u->alone_pid == sys_pid())
+    bool process = u->alone.source == LIMITS_PROCESS;
+    bool held = u->alone_pid == sys_pid() || (u->alone_pid != 0 && !process);
+    if (u->level_count > 0 || u->alone.source == LIMITS_NONE || held)
         return;
     sys_file_close(&u->alone_file);
     u->alone_pid = sys_pid();
-    (void)sys_file_open(&u->alone_file, process_file, O_RDONLY | O_NONBLOCK);
+    (void)sys_file_open(&u->alone_file, process ? process_file : machine_file,
+                        O_RDONLY | O_NONBLOCK);
 }
 
 /* The process's own resident memory; where it cannot be read, the heap alone. */
@@ -156,7 +159,7 @@ static void read_alone(struct usage *u, uint64_t committed, struct usage_sample 
         ret->usage = process_usage(u, committed);
         ret->limits = u->alone;
     } else if (u->alone.source == LIMITS_MACHINE &&
-               sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) >= 0) {
+               sys_file_read(&u->alone_file, machine_file, text, sizeof(text)) >= 0) {
         (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
         ret->limits = u->alone;

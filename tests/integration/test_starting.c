@@ -101,3 +101,21 @@ Test(starting, what_was_asked_for_during_a_pass_that_hangs_is_asked_of_the_next)
     cr_expect(run_number(&run, "before") == 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "after") == 1, "%s", run_describe(&run));
 }
+
+/* The kernel takes 10 ms or so to enlarge the table of descriptors where there are other threads:
+ * in the middle of a malloc(), and with the look lock held. */
+Test(starting, the_table_of_descriptors_is_large_enough_before_there_are_threads)
+{
+    const struct box_limits limits[] = {{0}, {.memory = 256 * MIB}};
+    for (size_t i = 0; i < 2; i++) {
+        struct run run =
+            run_in((struct run_spec){.box = box_new(NULL, limits[i]),
+                                     .preload = harness_library(),
+                                     .argv = ARGV(harness_program("starting"), "descriptors")},
+                   60);
+        cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
+        cr_expect(run_number(&run, "looks") == 1, "%s", run_describe(&run));
+        cr_expect(run_number(&run, "before") == run_number(&run, "after"), "%s",
+                  run_describe(&run));
+    }
+}

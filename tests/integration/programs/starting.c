@@ -8,6 +8,8 @@
  *   starting real_time     a SCHED_FIFO thread there has
  *   starting failing       no thread can be made, while another one enters namespaces
  *   starting hung          a reclaimer does not return until it was asked for more
+ *   starting descriptors   a second thread has the library look; how large the table of descriptors
+ * was before that, and after
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
  * Needs the library.
  */
@@ -312,11 +314,44 @@ static void hung(void)
     printf("taken_over=%d before=%d after=%d\n", over, before, atomic_load(&calls) > before);
 }
 
+/* --- descriptors --- */
+
+static unsigned descriptors_fit(void)
+{
+    char text[128];
+    unsigned fit = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(text, sizeof(text), file)) {
+        if (strncmp(text, "FDSize:", 7) == 0)
+            fit = (unsigned)strtoul(text + 7, NULL, 10);
+    }
+    if (file)
+        fclose(file);
+    return fit;
+}
+
+static void *grow(void *arg)
+{
+    for (int i = 0; i < 64; i++)
+        must_have(MIB);
+    return arg;
+}
+
+static void descriptors(void)
+{
+    pthread_t thread;
+    unsigned before = descriptors_fit();
+    if (pthread_create(&thread, NULL, grow, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        die("no thread");
+    printf("looks=%d before=%u after=%u\n", stats_now().looks > 0, before, descriptors_fit());
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario scenarios[] = {
-        {"reclaim", reclaim},     {"impossible", impossible}, {"idle_class", idle_class},
-        {"real_time", real_time}, {"failing", failing},       {"hung", hung},
+        {"reclaim", reclaim},         {"impossible", impossible}, {"idle_class", idle_class},
+        {"real_time", real_time},     {"failing", failing},       {"hung", hung},
+        {"descriptors", descriptors},
     };
     setlinebuf(stdout);
     if (!plim_present())

@@ -437,6 +437,14 @@ Test(governor_reclaim, no_room_at_all_asks_again_at_once_but_for_a_tenth_of_the_
     in.swap_room = hard;
     cr_expect_not(look_at(&g, &in).callbacks_due, "nothing is killed then");
     in.swap_room = 0;
+    in.from_watcher = true;
+    cr_expect_not(look_at(&g, &in).callbacks_due, "nobody wants any");
+    in.held = 1;
+    cr_expect(look_at(&g, &in).callbacks_due);
+    in.held = 0;
+    in.usage++;
+    cr_expect(look_at(&g, &in).callbacks_due, "somebody else has taken some");
+    in.from_watcher = false;
     const struct governor_pass slow = {.now_ns = in.now_ns,
                                        .took_ns = 30 * NS_PER_MS,
                                        .asked = MiB,

@@ -2,8 +2,8 @@
  * How long a server takes from its start to main, and to its first answer:
  *   cold_start RUNS PROGRAM LIBRARY [PROGRAM LIBRARY]...
  * Each PROGRAM (bench/cold_server.c, linked in several ways) is started RUNS times with LIBRARY
- * preloaded ("-": none), all in turns. The request is there before the program is. Prints for each
- * the medians to main and to the answer, in microseconds.
+ * preloaded ("-": none), all in turns. The request is sent before the program starts. Prints each
+ * one's medians to main and to the answer, in microseconds.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -39,7 +39,7 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
-/* A descriptor out of the way of those that the server is given. */
+/* A descriptor with another number than those that the server is given. */
 static int above(int fd)
 {
     int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, OWN_FDS);
@@ -49,7 +49,7 @@ static int above(int fd)
     return moved;
 }
 
-/* A socket that listens, and one with a request under way to it. */
+/* A listening socket, and a client socket that has sent it a request. */
 static void make_sockets(int *ret_listener, int *ret_client)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};

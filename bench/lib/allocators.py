@@ -10,7 +10,7 @@ PEERS = [("glibc", "libc6", "libc.so.6", {}), ("jemalloc", "libjemalloc2", "libj
          ("tcmalloc", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4", {}),
          ("mimalloc", "libmimalloc2.0", "libmimalloc.so.2", {})]
 NAMES = [*(peer[0] for peer in PEERS), "Plimsoll"]
-# What their manuals have for giving memory back early, at its earliest.
+# The settings that their manuals have for giving memory back early, at the earliest.
 TUNED = [("glibc-tuned", "libc6", "libc.so.6", {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}),
          ("tcmalloc-tuned", "libtcmalloc-minimal4", "libtcmalloc_minimal.so.4",
           {"TCMALLOC_AGGRESSIVE_DECOMMIT": "1", "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": "1048576"}),
@@ -21,11 +21,12 @@ TUNED = [("glibc-tuned", "libc6", "libc.so.6", {"MALLOC_ARENA_MAX": "1", "MALLOC
 class Allocator:
     def __init__(self, name, version, library, tuning=None):
         self.name, self.version, self.library, self.tuning = name, version, library, tuning or {}
-        # glibc too: some programs are linked to another allocator, which would come before it.
+        # glibc is preloaded as well: some programs are linked to another allocator, which would
+        # come before it.
         self.environment = {"LD_PRELOAD": library} | self.tuning
 
     def settings(self):
-        """Words before a command. env(1) itself is not preloaded, nor is a load generator."""
+        """Words to put before a command. Neither env(1) itself nor a load generator has the library preloaded."""
         return ["env", *(f"{name}={value}" for name, value in self.environment.items())]
 
     def describe(self):
@@ -50,6 +51,6 @@ def find(library, version):
 
 
 def forget_tuning():
-    """The environment of whoever started the benchmark tunes nothing."""
+    """Removes allocator settings from the environment in which the benchmark was started."""
     for name in [name for name in os.environ if name.startswith(TUNING)]:
         del os.environ[name]

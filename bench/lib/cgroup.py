@@ -49,7 +49,7 @@ class Group:
             return file.read()
 
     def start(self, command, **options):
-        """Start a command in the group; it is in it before its program is loaded."""
+        """Starts a command, which is in the group before its program is loaded."""
         enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
         return subprocess.Popen(["/bin/sh", "-c", enter, self.path, *command], **options)
 
@@ -112,7 +112,7 @@ class Sampler(threading.Thread):
         self.seconds = self.elapsed()
         self.done.set()
         self.join()
-        self.look_for_kill()    # since the last sample
+        self.look_for_kill()    # a kill since the last sample
 
     def elapsed(self):
         return time.monotonic() - self.start_time
@@ -131,7 +131,7 @@ class Sampler(threading.Thread):
         self.late = self.elapsed() > self.timeout
         if not self.look_for_kill() and not self.late:
             return False
-        while not self.done.wait(INTERVAL):     # also what is only being started
+        while not self.done.wait(INTERVAL):     # again and again: processes may still be starting
             self.group.kill_all()
         return True
 

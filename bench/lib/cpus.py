@@ -1,4 +1,4 @@
-"""A pool of threads sized by the host and by the quota, and who listens to PLIMSOLL_REPORT. Started by bench/cpus."""
+"""A pool of threads sized by the host and by the quota, and what heeds PLIMSOLL_REPORT. Started by bench/cpus."""
 import argparse
 import contextlib
 import json
@@ -17,7 +17,7 @@ from pressure_run import Quota
 
 MIB = 1 << 20
 QUOTAS = [1, 0.5]
-REQUEST_MS = 2      # of computing
+REQUEST_MS = 2      # of CPU time
 LOAD = 0.7          # of the quota, where requests come at random times
 MODELLED = 16       # CPUs of the host that is modelled
 REPORTED = {"PLIMSOLL_REPORT": "cpus"}
@@ -26,7 +26,7 @@ POOLS = {f"{MODELLED}, as a host of {MODELLED} CPUs says": (MODELLED, {}), "as t
          "as PLIMSOLL_REPORT=cpus says": (0, REPORTED)}
 MODEL = (f"Modelled: a request is {REQUEST_MS} ms of computing; {MODELLED} threads stand for a host of {MODELLED} CPUs, "
          "but run on the CPUs named above, so that they use up a quota no faster than these allow.")
-FAVOUR = {1: ("cpu.shares", 262144), 2: ("cpu.weight", 10000)}    # over neighbours: only the quota is to bind
+FAVOUR = {1: ("cpu.shares", 262144), 2: ("cpu.weight", 10000)}    # over neighbours, so that only the quota binds
 
 
 class Favoured(Quota):
@@ -36,7 +36,7 @@ class Favoured(Quota):
         return self
 
     def throttled(self):
-        """Periods that ended throttled, and all in which something ran."""
+        """(periods that ended throttled, all periods in which something ran)"""
         with open(f"{self.path}/cpu.stat") as file:
             values = dict(line.split() for line in file)
         return int(values["nr_throttled"]), int(values["nr_periods"])
@@ -44,7 +44,7 @@ class Favoured(Quota):
 
 @contextlib.contextmanager
 def box(options, cpus, memory_mib):
-    """Yields a function that runs a command in there and returns the process, and the quota."""
+    """Yields a function that runs a command in the group and returns the process; and the quota."""
     with Group(options.cgroup_prefix, options.cgroup_version, memory_mib * MIB) as group:
         with Favoured(options, group, cpus) as quota:
             def start(command, **more):
@@ -65,7 +65,7 @@ def run_pool(options, cpus, threads, environment, rate):
 
 
 def measure_pools(options):
-    """In turns, so that all meet the same neighbours on the machine."""
+    """Runs the pools in turns, so that all meet the same neighbours on the machine."""
     results = []
     for cpus in QUOTAS:
         rate = round(LOAD * cpus * 1000 / REQUEST_MS)
@@ -91,7 +91,7 @@ def pool_rows(results):
 
 
 def calibrate(options):
-    """The fastest of some: neighbours only slow it down."""
+    """The highest of 20 results: neighbours only slow it down."""
     told = [subprocess.run([f"{options.work}/pool", "--calibrate"], check=True, capture_output=True, text=True).stdout
             for _ in range(20)]
     return max(map(int, told))

@@ -19,7 +19,7 @@ class Silent(Exception):
 
 
 def said(pattern):
-    """Takes a number out of what a program prints, and makes it MiB or what else is wanted."""
+    """Takes a number out of what a program prints, and converts it to the unit that is wanted."""
     return lambda text: float(re.search(pattern, text)[1])
 
 
@@ -115,7 +115,7 @@ def children(pid):
 
 
 def ask_nginx(options, place, words):
-    """Its worker processes, counted when no more have come for a second."""
+    """Counts nginx's worker processes once no more have come for a second."""
     with tempfile.TemporaryDirectory(dir=options.work) as own, place(options, CPUS, MEMORY_MIB) as (start, _):
         os.chmod(own, 0o755)
         with open(f"{own}/conf", "w") as file:
@@ -154,7 +154,7 @@ def build_go(work):
 
 
 def same(a, b):
-    return abs(a - b) <= 0.01 * max(a, b)   # what is left of a machine's memory moves
+    return abs(a - b) <= 0.01 * max(a, b)   # how much memory a machine has left varies
 
 
 def verdict(got):

@@ -13,7 +13,7 @@ WORDS = {"survived": "survived", "killed": "OOM-killed", "failed": "failed", "la
 
 
 def progress(text):
-    """One line that is written over, on a terminal; else nothing."""
+    """Prints a line that the next one overwrites, on a terminal; elsewhere nothing."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", flush=True, file=sys.stderr)
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the benchmarks share that are started by a shell; sourced by them. They set before: self, name, packages.
+# Shared by the benchmarks that a shell starts; they set self, name and packages, and then source this.
 bench=$(dirname "$self")
 root=$(dirname "$bench")
 groups=plimsoll-$name.$$	# prefix of every cgroup made here
@@ -63,7 +63,7 @@ remove_cpu_groups() {
 	[ -z "$cpu_mount" ] || rmdir "$cpu_mount/$groups".* 2>/dev/null || true
 }
 
-# install_packages PACKAGE...: those that are missing.
+# install_packages PACKAGE...: installs those that are missing.
 install_packages() {
 	local missing=() package sudo=()
 
@@ -91,7 +91,7 @@ as_owner() {
 	setpriv --reuid "$(stat -c %u "$at")" --regid "$(stat -c %g "$at")" --clear-groups "$@"
 }
 
-# Leaves the library in work, where the users that servers run as can read it.
+# Leaves the library in $work, where the users as which servers run can read it.
 build() {
 	if [ -z "$library" ]; then
 		echo 'Building Plimsoll'
@@ -122,7 +122,7 @@ cleanup() {
 	rm -rf "$work"
 }
 
-# prepare PACKAGE...: all that comes before the measuring.
+# prepare PACKAGE...: does all that comes before the measuring.
 prepare() {
 	find_controller
 	work=$(mktemp -d "/var/tmp/plimsoll-$name.XXXXXX")	# not /tmp: files there may count as memory
@@ -132,7 +132,7 @@ prepare() {
 	install_packages "$@"
 }
 
-# measure SCRIPT ARGUMENT...: runs the part in Python.
+# measure SCRIPT ARGUMENT...: runs the benchmark's part in Python.
 measure() {
 	local status=0
 

@@ -1,7 +1,7 @@
 /*
  * Preloaded with jemalloc: a thread in each process notes, 200 times a second, how much of the heap
  * is free space inside pages in use (jemalloc's active less allocated), in a file that all
- * processes share: BENCH_LIVE names it. Pages that a child shares with its parent count for the
+ * processes share and BENCH_LIVE names. Pages that a child shares with its parent count for the
  * parent only.
  */
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static int64_t slack(void)
     return (int64_t)active - (int64_t)allocated;
 }
 
-/* After exec() a process finds the slot it had. */
+/* After exec() a process finds its slot again. */
 static struct slot *own_slot(void)
 {
     int64_t pid = getpid();
@@ -65,7 +65,7 @@ static void start_watch(void)
     sigset_t all, before;
     pthread_t thread;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are for its own threads */
     pthread_create(&thread, NULL, watch, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

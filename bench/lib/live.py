@@ -1,9 +1,9 @@
 """The peak of live data: what a program cannot do without, whatever its allocator.
 
-One run without a limit under jemalloc with decay 0 and one arena, with live.c preloaded, which tells how much of each
-process's heap is free space inside pages in use. Live is, at its highest moment, what the cgroup is charged for less
-that and less the page cache: blocks of malloc, as large as their size class, and all memory that is not malloc's
-(program data, stacks, heaps of interpreters and shared memory, page tables)."""
+The program runs once without a limit under jemalloc with decay 0 and one arena, with live.c preloaded, which tells how
+much of each process's heap is free space inside pages in use. Live data is what the cgroup is charged for less that and
+less the page cache, at its highest moment: blocks of malloc, as large as their size class, and all memory that is not
+malloc's (program data, stacks, heaps of interpreters and shared memory, page tables)."""
 import mmap
 import os
 import struct
@@ -39,7 +39,7 @@ class Watch:
 
 
 def measure(measured, jemalloc, options):
-    """In MiB."""
+    """The peak in MiB."""
     watch = Watch(f"{options.work}/live")
     counting = Allocator("live", "", jemalloc.library, {"MALLOC_CONF": f"{BY_HAND},tcache:false"})
     counting.environment |= {"LD_PRELOAD": f"{options.work}/liblive.so {jemalloc.library}",

@@ -12,14 +12,14 @@ TABLES = {"CPU time and peak memory": ("cpu", "peak"), "Elapsed time": ("time",)
 
 
 def ratio(case, name, figure):
-    """Of medians; None where every run of the allocator or of the base failed."""
+    """The ratio of medians; None where every run of the allocator or of the base failed."""
     if not case[name][figure] or not case[BASE][figure]:
         return None
     return statistics.median(case[name][figure]) / statistics.median(case[BASE][figure])
 
 
 def complete(results, names):
-    """The cases that ended under every allocator: means over different cases cannot be compared."""
+    """The cases that ran to their end under every allocator: means over different cases cannot be compared."""
     return [case for case in results.values() if all(case[name][figure] for name in names for figure in FIGURES)]
 
 

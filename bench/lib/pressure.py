@@ -10,9 +10,9 @@ import pressure_report
 from pressure_run import Failed, callbacks, load, median_by, phases, tuned
 
 LIMIT_MIB = 1024
-LIVE = 0.72         # of the hard limit: one set of the load, 80 % of the soft limit
+LIVE = 0.72         # of the hard limit: the size of one set of load.c; 80 % of the soft limit
 RATES = [128, 256, 512, 1024, 2048, 4096]                       # MiB a second
-THREADS = [1, 2, 4, 8, 16]                                      # growing at a time
+THREADS = [1, 2, 4, 8, 16]                                      # that grow at the same time
 LIMITS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]            # MiB
 
 
@@ -27,7 +27,7 @@ def overshoot(options):
 
 
 def stalls(options):
-    """In turns, so that all meet the same neighbours on the machine."""
+    """Runs the allocators in turns, so that all meet the same neighbours on the machine."""
     seconds = 1.5 if options.quick else 10
     jemalloc, plimsoll = options.found["jemalloc"], options.found["Plimsoll"]
     shared = tuned(jemalloc, MALLOC_CONF=f"narenas:{len(os.sched_getaffinity(0))}")
@@ -76,8 +76,8 @@ def costs(options):
 
 
 def quota(options):
-    """As a program on one CPU's worth of a large machine is set up by default: an arena for each of four threads a
-    CPU under jemalloc, eight under glibc."""
+    """A program that may use one CPU's worth of a large machine, where the defaults are four arenas for each CPU
+    of the machine under jemalloc, eight under glibc."""
     jemalloc, glibc = options.found["jemalloc"], options.found["glibc"]
     kinds = {
         "glibc, as on 64 CPUs": tuned(glibc, GLIBC_TUNABLES="glibc.malloc.arena_max=512"),

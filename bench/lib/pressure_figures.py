@@ -45,7 +45,7 @@ def percentiles(histogram, shares):
 
 
 def curve(histogram):
-    """(1 / share of slower calls, ns): for a plot with one decade to each nine."""
+    """(1 / share of slower calls, ns): for a plot with one decade for each further nine (90 %, 99 %, 99.9 %)."""
     total, seen = sum(count for _, count in histogram["counts"]), 0
     for ns, count in histogram["counts"]:
         yield total / (total - seen), ns
@@ -53,7 +53,7 @@ def curve(histogram):
 
 
 def both(run, kind):
-    """malloc and free in one."""
+    """The histograms of malloc and free merged into one."""
     return merged([run["histograms"][f"malloc{kind}"], run["histograms"][f"free{kind}"]])
 
 
@@ -68,7 +68,7 @@ def cpu_shares(run):
 
 
 def windows(run):
-    """(seconds, share of one CPU) over every WINDOW, by its end; over all where that is shorter."""
+    """(end in seconds, share of one CPU) of every WINDOW; of the whole run where that is shorter."""
     stats = run["stats"]
     times = [stat["ns"] for stat in stats]
     if times[-1] - times[0] <= WINDOW:
@@ -78,9 +78,9 @@ def windows(run):
 
 
 def crossings(run):
-    """Per first call after a rest: ns from the sample that is over the line to its begin and end.
+    """For each first call after a rest: ns from the first sample over the line to the call's begin and end.
 
-    The usage rests below the line for long before; the last sample below it is where the search ends."""
+    Usage rests well below the line before that, so the search goes back to the last sample below it."""
     result, samples, before = [], run["samples"], 0
     times = [ns for ns, _ in samples]
     for call in run["calls"]:
@@ -91,7 +91,7 @@ def crossings(run):
                 if usage < run["soft"]:
                     break
                 over = ns
-            # Between two samples: then it took less than their distance.
+            # The call may begin between two samples: it then took less than their distance.
             over = over if over and over < call["begin"] else call["begin"]
             result.append((call["begin"] - over, call["end"] - over))
         before = call["end"]

@@ -19,7 +19,7 @@ class Failed(Exception):
 
 
 class Quota:
-    """A share of CPU time for what is started through it: a group of its own (v1), or the memory group's (v2)."""
+    """A share of CPU time for what is started through it: by a group of its own (v1), or in the memory group (v2)."""
 
     def __init__(self, options, group, cpus):
         self.version, self.cpus = options.cgroup_version, cpus
@@ -39,14 +39,14 @@ class Quota:
         for _ in range(100 if self.version == 1 else 0):
             with contextlib.suppress(OSError):
                 return os.rmdir(self.path)
-            time.sleep(0.05)    # what ran in it is being buried
+            time.sleep(0.05)    # the kernel is still removing what ran in it
 
     def _write(self, name, value):
         with open(f"{self.path}/{name}", "w") as file:
             file.write(str(value))
 
     def enter(self):
-        """Words before a command."""
+        """Words to put before a command, so that it starts in the group."""
         return ["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.path]
 
 
@@ -74,7 +74,7 @@ def words(arguments):
 
 
 def run(options, allocator, limit_mib, program, arguments, cpus=None):
-    """Returns its lines of output and what the cgroup saw of it."""
+    """Returns the program's lines of output and what was seen of its cgroup."""
     with contextlib.ExitStack() as stack:
         group = stack.enter_context(Group(options.cgroup_prefix, options.cgroup_version, limit_mib * MIB))
         command = [*allocator.settings(), f"{options.work}/{program}", *words(arguments)]
@@ -99,12 +99,12 @@ def run(options, allocator, limit_mib, program, arguments, cpus=None):
 
 
 def fields(lines, word):
-    """The numbers of all lines that begin with a word."""
+    """The numbers of all lines that begin with this word."""
     return [tuple(map(int, line.split()[1:])) for line in lines if line.startswith(word + " ")]
 
 
 def histograms(lines):
-    """Per name the longest and (ns, count) in order."""
+    """For each name the longest duration, and (ns, count) in ascending order."""
     found = {}
     for line in lines:
         word, *rest = line.split()

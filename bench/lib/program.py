@@ -1,6 +1,6 @@
 """What a program of bench/programs is, and one run of it in a cgroup.
 
-A program is a class `Measured` in a file of its own: see Program. Its files are its own to make in self.work, which
+A program is a class `Measured` in a file of its own: see Program. It makes its files itself, in self.work, which
 other users may read. Only what it starts through the box is in the cgroup and under the allocator."""
 import importlib
 import os
@@ -14,33 +14,33 @@ from cgroup import Group, Sampler
 MIB = 1 << 20
 BENCH = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 LOAD = f"{BENCH}/programs/load"     # scripts and sources that programs run
-TIMEOUT = 120                       # seconds, where a run has no earlier end
+TIMEOUT = 120                       # seconds, where nothing ends a run earlier
 
 
 class Problem(Exception):
-    """The program failed, or what it said is not right."""
+    """The program failed, or its output is wrong."""
 
 
 class Program:
     title = ""
     packages = []       # Debian packages it needs
-    limit_mib = 0       # where --quick and bench/demo run it
+    limit_mib = 0       # the limit at which --quick and bench/demo run it
 
     def __init__(self, work):
         self.work = work
 
     def make(self):
-        """Once: data, sources to compile."""
+        """Called once: makes data, compiles sources."""
 
     def prepare(self):
-        """Before every run."""
+        """Called before every run."""
 
     def run(self, box):
         """One run; raises Problem unless all was well and the output right."""
         raise NotImplementedError
 
     def after(self, box):
-        """After every run, however it ended: servers have been killed by then if they still ran."""
+        """Called after every run, however it ended; servers that still ran have been killed by then."""
 
 
 class Box:
@@ -53,7 +53,7 @@ class Box:
         return self.group.start([*as_user(user), *self.allocator.settings(), *command], **options)
 
     def run(self, *command, **options):
-        """Runs to the end; returns stdout as bytes."""
+        """Runs a command to its end; returns stdout as bytes."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         process = self.start(*command, **options)
         out, errors = process.communicate()
@@ -64,7 +64,7 @@ class Box:
 
 
 def as_user(user):
-    """Words before a command that make it run as another user, from root only."""
+    """Words before a command that make it run as another user; for root only."""
     if user is None:
         return []
     return ["setpriv", "--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"]

@@ -1,4 +1,4 @@
-"""The runs that there are, kept in a file after each of them, so that a stopped benchmark can go on."""
+"""All runs so far, written to a file after each of them, so that a stopped benchmark can go on."""
 import contextlib
 import json
 import os
@@ -7,7 +7,7 @@ POINTS = 240    # samples kept of a run
 
 
 def thin(samples):
-    """At most POINTS of (seconds, MiB): of each stretch the highest, since peaks are what matters."""
+    """At most POINTS samples (seconds, MiB): the highest of each stretch, since peaks are what matters."""
     width = -(-len(samples) // POINTS) or 1
     return [max(samples[i:i + width], key=lambda sample: sample[1]) for i in range(0, len(samples), width)]
 
@@ -25,7 +25,7 @@ class Results:
         os.replace(self.path + ".new", self.path)
 
     def runs(self, program, allocator):
-        """In the order in which they were run."""
+        """The runs, in the order in which they were made."""
         return self.data["runs"].get(program, {}).get(allocator, [])
 
     def add(self, program, allocator, run):
@@ -42,7 +42,7 @@ class Results:
         self.save()
 
     def set_facts(self, facts):
-        """Those of the last runs; the date of the first ones stays."""
+        """Stores the facts of the latest runs; the date of the first run stays."""
         first = self.data.get("facts", facts).get("first_date", facts["date"])
         self.data["facts"] = facts | {"first_date": first}
         self.save()

@@ -1,12 +1,12 @@
 """Which limit to run next, so as to find the smallest that a program survives. Pure: runs in, a decision out.
 
-A run is a dict with limit_mib (None: no limit), outcome and peak_mib. What counts is every run there is: the answer is
-the smallest limit at and above which no run failed, with enough runs at it. So a limit that failed once is never an
-answer, and a search may be stopped, resumed, and asked for more runs later."""
+A run is a dict with limit_mib (None: no limit), outcome and peak_mib. Every run counts: the answer is the smallest
+limit at and above which no run failed, with enough runs at it. So a limit that failed once is never an answer, and a
+search may be stopped, resumed, and asked for more runs later."""
 
 STEP = 4            # MiB
-ROOMY = 1.25        # times the smallest limit: also measured there
-PATIENCE = 5        # times the time without a limit, and
+ROOMY = 1.25        # times the smallest limit: programs are measured there as well
+PATIENCE = 5        # times the seconds without a limit, and
 GRACE = 10          # seconds more: a run that takes longer has not survived
 HOPELESS = 3        # times the peak without a limit: where the search ends
 
@@ -47,7 +47,7 @@ def roomy(limit):
 
 
 def hopeless(runs):
-    """Nothing survives: not even without a limit, or not with far more than the peak."""
+    """Whether nothing survives: not even without a limit, or not with far more than the peak."""
     peak = peak_free(runs)
     if peak is None:
         return bool(at(runs, None))
@@ -55,19 +55,19 @@ def hopeless(runs):
 
 
 def next_limit(runs, wanted):
-    """("free", None): one without a limit; ("limit", MiB): one there; ("done", None)."""
+    """The next run: ("free", None) without a limit; ("limit", MiB) at that limit; ("done", None): no more."""
     if hopeless(runs):
         return "done", None
     if not at(runs, None):
         return "free", None
     failed, good = bracket(runs)
     top = round_up(peak_free(runs))
-    if good is None and failed >= top:      # needs more than without a limit: two steps at first, then further
+    if good is None and failed >= top:      # it needs more than without a limit: larger and larger steps
         return "limit", round_up(failed + STEP + (failed - top))
     good = good or top
     if good - failed > STEP:
         return "limit", round_up((failed + good - STEP) / 2)
-    shown = (good, roomy(good), None)       # in turns: their times are compared, and the machine changes meanwhile
+    shown = (good, roomy(good), None)       # in turns, as their times are compared and the machine changes
     limit = min(shown, key=lambda limit: len(at(runs, limit)))
     if len(at(runs, limit)) >= wanted:
         return "done", None

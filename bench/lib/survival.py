@@ -27,7 +27,7 @@ def chosen(text, known, what):
 
 
 def limits_of(text):
-    """MiB or none, with commas."""
+    """The limits of --at: numbers of MiB or none, separated by commas."""
     wanted = [None if word == "none" else int(word) if word.isdecimal() else 0 for word in text.split(",")]
     if 0 in wanted:
         sys.exit(f"survival: --at wants limits in MiB, or none, with commas; got '{text}'")
@@ -76,7 +76,7 @@ class Survival:
         self.results = Results(f"{options.out}/runs.json")
 
     def run(self, name, measured, allocator, limit):
-        """One more run, into the results."""
+        """Adds one more run to the results."""
         free = [run["seconds"] for run in search.at(self.results.runs(name, allocator), None)]
         timeout = search.PATIENCE * statistics.median(free) + search.GRACE if free else program.TIMEOUT
         run = program.run_once(measured, self.found[allocator], limit, self.options, timeout)
@@ -86,7 +86,7 @@ class Survival:
         return run
 
     def search(self, name, measured, allocator, also=None):
-        """Runs until the smallest limit is known, and where it is to be shown: also, a limit in MiB, once."""
+        """Runs until the smallest limit is known, and at the limits that are shown; `also`: one more, in MiB, run once."""
         while True:
             runs = self.results.runs(name, allocator)
             step, limit = search.next_limit(runs, self.options.runs)
@@ -131,7 +131,7 @@ class Survival:
         return well
 
     def at(self, limits):
-        """Every allocator at every limit, in turns."""
+        """Runs every allocator at every limit, in turns."""
         for name in self.options.programs:
             measured = program.make(name, self.options.work)
             for _ in range(self.options.runs):
@@ -156,7 +156,7 @@ def main():
     facts = machine.describe(options.cgroup_version, found)
     survival = Survival(options, found)
     if options.quick or options.at:
-        survival.results = Results(f"{options.work}/runs.json")     # of its own, and not kept
+        survival.results = Results(f"{options.work}/runs.json")     # results of its own, which are not kept
         print("\n".join(machine.lines(facts)), flush=True)
     if options.at:
         survival.at(options.at)

@@ -45,7 +45,7 @@ def summarize(results, wanted):
 
 
 def figures(runs, wanted):
-    """wanted: the runs at a limit that an answer takes."""
+    """wanted: how many runs at a limit an answer needs."""
     limit, free = search.smallest(runs, wanted), search.at(runs, None)
     there = search.at(runs, limit) if limit else []
     more = search.at(runs, search.roomy(limit)) if limit else []
@@ -61,7 +61,7 @@ def lives(runs):
 
 
 def at_limits(results, options):
-    """Prints how many runs survived at each limit of --at, and the median of their seconds."""
+    """Prints how many runs survived at each limit of --at, and the median of their times in seconds."""
     rows = [["program", "allocator", *map(limit_name, options.at)]]
     for name in options.programs:
         for allocator in options.allocators:

@@ -6,7 +6,7 @@ COLOURS = {"glibc": "#E69F00", "jemalloc": "#D55E00", "jemalloc-tuned": "#56B4E9
 
 
 def text(rows, left=1):
-    """The first row is the heading; the first so many columns are aligned left, the others right."""
+    """The first row is the heading; the first `left` columns are aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  " + "  ".join(cell.ljust(w) if i < left else cell.rjust(w)
                                       for i, (cell, w) in enumerate(zip(cells, widths))).rstrip() for cells in rows)
@@ -49,7 +49,7 @@ plot {limit} with lines dt 2 lw 2 lc rgb 'black' notitle, {', '.join(curves + cr
 
 
 def draw_usage(path, panels, width=1100):
-    """One above the other."""
+    """Draws the panels one above the other."""
     draw(path, (width, 380 * len(panels)), f"""
 set lmargin at screen 0.08
 set rmargin at screen 0.59

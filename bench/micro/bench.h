@@ -43,7 +43,7 @@ class Random
 
     size_t between(size_t low, size_t high) { return low + below(high - low + 1); }
 
-    /* Small ones are likely, each doubling half as likely as the one before. */
+    /* Small sizes are likely: each doubling is half as likely as the one before. */
     size_t skewed(size_t low, size_t high)
     {
         size_t top = low * 2;
@@ -56,7 +56,7 @@ class Random
     uint64_t state;
 };
 
-/* Writes to the first byte of each page, as a program would that uses the block. */
+/* Writes to the first byte of each page, so that all pages of the block are in memory. */
 static inline void touch(void *block, size_t size)
 {
     auto *bytes = static_cast<volatile char *>(block);

@@ -1,4 +1,5 @@
-/* Whole programs in small: the patterns that allocator suites and real programs are known for. */
+/* Small models of whole programs: the patterns that allocator suites and real programs are known
+ * for. */
 #include "bench.h"
 
 #include <array>
@@ -72,7 +73,7 @@ CASE(documents)
     }
 }
 
-/* A cache with a bound: entries of skewed sizes come, the oldest go. */
+/* A bounded cache: entries of skewed sizes are added, the oldest ones are dropped. */
 CASE(lru_cache)
 {
     struct Entry {
@@ -119,7 +120,7 @@ CASE(regions)
     }
 }
 
-/* Objects that neighbouring threads write to: an allocator that puts them in one line is slow. */
+/* Objects that different threads write to: slow where the allocator puts them in one cache line. */
 CASE(neighbours)
 {
     std::vector<void *> given(8);
@@ -183,7 +184,7 @@ CASE(loops_threads)
     });
 }
 
-/* Random replacement in a live set of its own on each thread. */
+/* Each thread replaces random blocks in a live set of its own. */
 CASE(replace_threads)
 {
     on_threads(4, [](size_t index) {
@@ -200,7 +201,7 @@ CASE(replace_threads)
     });
 }
 
-/* Buffers grow and shrink on several threads, as those of connections do. */
+/* Buffers grow and shrink on several threads, as connections' buffers do. */
 CASE(realloc_threads)
 {
     on_threads(4, [](size_t index) {

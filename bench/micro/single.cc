@@ -54,7 +54,7 @@ CASE(loop_1M)
     loop(MiB, 1000000);
 }
 
-/* Changing sizes: what a loop of one size hides. */
+/* Changing sizes: shows costs that a loop with one size hides. */
 CASE(loop_mixed)
 {
     Random random(1);
@@ -202,7 +202,7 @@ CASE(realloc_small)
     }
 }
 
-/* `used`: how much of each is written to; the rest must not cost anything. */
+/* Zeroed blocks; `used`: how much of each is written to. The rest must not cost anything. */
 static void zeroed(size_t size, size_t used, size_t times)
 {
     std::vector<void *> blocks(64);
@@ -305,7 +305,7 @@ CASE(new_delete)
     }
 }
 
-/* Arrays, with their size told and without, and such as may fail. */
+/* Arrays: sized and unsized delete, and nothrow new. */
 CASE(new_arrays)
 {
     Random random(8);

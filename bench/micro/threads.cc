@@ -6,7 +6,7 @@
 #include <memory>
 #include <mutex>
 
-/* A queue between two threads, so short that neither runs far ahead. */
+/* A queue between two threads, short enough that neither runs far ahead. */
 class Channel
 {
   public:
@@ -249,8 +249,8 @@ CASE(short_threads)
     }
 }
 
-/* Workers that take turns: each grows a heap, drops it and sleeps while the others do.
- * A mutex alone would go back to whoever released it, all rounds of a thread in a row. */
+/* Workers that take turns: each grows a heap, drops it and sleeps while the others do. A mutex
+ * alone would go back to the thread that released it, which would do all its rounds in a row. */
 CASE(turns)
 {
     constexpr size_t threads = 8;

@@ -7,5 +7,5 @@ class Measured(Program):
     limit_mib = 228
 
     def run(self, box):
-        # Not the thread pool of a linear algebra package, which is not used here.
+        # Without the thread pool of a linear algebra package, which is not used here.
         box.run("env", "OPENBLAS_NUM_THREADS=1", "/usr/bin/python3", f"{LOAD}/batches.py")

@@ -18,7 +18,7 @@ class Measured(Program):
         "fsync": "off", "autovacuum": "off", "jit": "off", "max_parallel_workers_per_gather": "0",
         "restart_after_crash": "off",
     }
-    queries = [     # with what each has to answer
+    queries = [     # each with the answer that is expected
         ("select count(*) from (select i % 200000 k, array_agg(i) a from generate_series(1, 400000) i group by 1) t",
          "200000"),
         ("select length(string_agg(md5(i::text), ',')) from generate_series(1, 300000) i", "9899999"),
@@ -57,7 +57,7 @@ class Measured(Program):
                 server.wait()
 
     def after(self, box):
-        """The server removes its shared memory when it stops; if it was killed, that is left to do."""
+        """Removes the shared memory of a server that was killed; one that stops removes it itself."""
         if os.path.exists(f"{self.data}/postmaster.pid"):
             with open(f"{self.data}/postmaster.pid") as file:
                 key_and_id = file.read().splitlines()[6:7]

@@ -1,8 +1,8 @@
 /*
  * What gcc's OpenMP and glibc make of the machine: asks openmp|qsort
  *   openmp  omp_get_num_procs()
- *   qsort   MiB that qsort(3) takes beside the 160 MiB that it sorts: it sorts in place what is
- * more than a quarter of the memory that glibc believes in
+ *   qsort   MiB that qsort(3) takes beside the 160 MiB that it sorts: it sorts in place whatever
+ *           is larger than a quarter of the memory that glibc believes in
  */
 #include <omp.h>
 #include <stdio.h>

@@ -5,9 +5,10 @@
  *     --threads  workers, 16 at most; 0: as many as sysconf(_SC_NPROCESSORS_ONLN) says
  *     --spins    rounds of computing in a request, see --calibrate
  *     --rate     requests a second, at random times; 0: from 16 clients, each of which asks again
- * as soon as it has its answer pool --calibrate: prints how many rounds take a millisecond of CPU
- * time Prints threads=N done=N seconds=N, and p50_us, p99_us, max_us: from a request's arrival to
- * its end.
+ *                as soon as it has its answer
+ *   pool --calibrate
+ * Prints threads=N done=N seconds=N, and p50_us, p99_us, max_us: from a request's arrival to its
+ * end. --calibrate: prints how many rounds take a millisecond of CPU time.
  */
 #include <math.h>
 #include <pthread.h>
@@ -74,7 +75,7 @@ static void serve(uint64_t number)
     free(body);
 }
 
-/* The next request: when it comes. false: no more. */
+/* Waits for the next request. False: there are no more. */
 static bool take(uint64_t *number, uint64_t *arrival)
 {
     *number = atomic_fetch_add(&pool.next, 1);
@@ -90,7 +91,7 @@ static bool take(uint64_t *number, uint64_t *arrival)
     return *arrival < pool.end;
 }
 
-/* Its client, if there is one, asks again. */
+/* The request's client, if it has one, asks again. */
 static void finish(uint64_t arrival)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);

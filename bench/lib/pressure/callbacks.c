@@ -2,11 +2,11 @@
  * A cache that grows at a given rate and drops its oldest entries when it is asked to.
  *   callbacks [--threads 1] [--rate-mib 256 a second] [--entry-bytes 4000] [--seconds 10]
  *             [--crossings 0]
- * With --crossings N the cache drops half of what it holds after the first time it was asked, rests
- * until that has come back to the kernel, and grows again, N times; else it grows on for so many
- * seconds from then on.
+ * With --crossings N the cache drops half of what it holds after it was first asked, rests until
+ * the kernel has those pages back, and grows again, N times. Otherwise it grows on for --seconds
+ * after it was first asked.
  * Prints "call BEGIN END USAGE SOFT TARGET FREED" for each time it was asked (ns, bytes), "live MIN
- * MEAN" in bytes, sampled a thousand times a second from the first of them on, and "added BYTES".
+ * MEAN" in bytes, sampled a thousand times a second from the first call on, and "added BYTES".
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -33,12 +33,12 @@ static struct {
     _Atomic size_t live, added;
     atomic_bool rest, stop;
     _Atomic unsigned calls;
-    struct call call[CALLS_MAX]; /* by the reclaimer, read when it is removed */
+    struct call call[CALLS_MAX]; /* written by the reclaimer, read once that is removed */
 } cache = {.queue = BLOCK_QUEUE_INIT};
 
 static void push(struct block *entry, size_t held)
 {
-    entry->size = held; /* what it is worth when it goes */
+    entry->size = held; /* what dropping it will give */
     block_queue_add(&cache.queue, entry);
     atomic_fetch_add(&cache.live, held);
     atomic_fetch_add(&cache.added, held);
@@ -80,7 +80,7 @@ static void *grow(void *arg)
             sleep_s(0.001);
             continue;
         }
-        if (now > due + 5000000) /* late: that is not caught up */
+        if (now > due + 5000000) /* too late: the time lost is not made up for */
             start += now - due;
         struct block *entry = block_new(cache.entry_bytes, &held);
         if (!entry)
@@ -91,7 +91,7 @@ static void *grow(void *arg)
     return NULL;
 }
 
-/* Lets the cache be asked for the first time, over and over. */
+/* Has the cache asked for the first time after a rest, over and over. */
 static void cross(unsigned crossings)
 {
     for (unsigned i = 0; i < crossings; i++) {

@@ -1,6 +1,6 @@
 /*
  * Counts of durations in buckets that grow with them: 64 to each doubling, so that a percentile is
- * off by 1.6 % at most, however long the tail. One writer; read when that is done.
+ * off by 1.6 % at most, however long the tail. One writer; read once it is done.
  */
 #ifndef PRESSURE_HISTOGRAM_H
 #define PRESSURE_HISTOGRAM_H

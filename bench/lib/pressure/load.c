@@ -1,14 +1,14 @@
 /*
  * Memory that grows at a given rate, with enough free pages beside it to make room for it.
  *   load [--threads 1] [--set-mib 500] [--rate-mib 1024 a second; 0: full speed] [--seconds 10]
- *        [--turns 0: at least so many] [--stats-ms 50] [--probe]
- * Two groups of as many threads take turns. One frees its set, which leaves free pages in that
- * group's arenas; then the other, in arenas of its own, grows from nothing to a full set. Live
- * memory never exceeds one set; what is held without purging would be two.
+ *        [--turns 0: at least this many] [--stats-ms 50] [--probe]
+ * Two groups of --threads threads take turns. One frees its set of blocks, which leaves free pages
+ * in that group's arenas; then the other, in arenas of its own, grows from nothing to a full set.
+ * Live memory never exceeds one set; without purging two would be held.
  * Prints "limits HARD SOFT" (bytes, as Plimsoll has them); "stat" lines: time, usage, committed and
  * active bytes, CPU time of reclaiming and of the process, bytes purged, purges, looks, time that
  * threads were made to wait (ns, bytes; zeros without Plimsoll); then "grown BYTES NS" over all
- * turns, and with --probe what that saw.
+ * turns, and with --probe what the probe saw (probe.h).
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -49,7 +49,7 @@ static size_t next_size(struct grower *self)
 {
     self->random = self->random * 6364136223846793005u + 1442695040888963407u;
     uint64_t r = self->random >> 33;
-    size_t most = (size_t)512 << r % 8; /* up to 64 KiB, each doubling as likely as the others */
+    size_t most = (size_t)512 << r % 8; /* up to 64 KiB, all doublings equally likely */
     return most / 2 + (size_t)(r >> 3) % (most / 2);
 }
 
@@ -78,7 +78,7 @@ static void free_set(struct grower *self)
     self->left = left;
 }
 
-/* Sleeps while the set is ahead of its time. One that is late does not catch up. */
+/* Sleeps while the set is ahead of its rate. A set that is late does not catch up. */
 static void pace(uint64_t *start, size_t held)
 {
     if (load.rate <= 0)
@@ -109,7 +109,7 @@ static void *grower_main(void *arg)
 {
     struct grower *self = arg;
     size_t held;
-    self->set = block_new(64, &held); /* takes an arena */
+    self->set = block_new(64, &held); /* gives the thread its arena */
     sem_post(&load.started);
     for (unsigned turn = 0; !atomic_load(&load.stop); turn++) {
         bool grows = (self->number + turn) % 2 == 0;
@@ -175,7 +175,7 @@ static void run(bool with_probe)
         *grower = (struct grower){.number = i, .random = i};
         if (pthread_create(&grower->thread, NULL, grower_main, grower) != 0)
             die("cannot start a thread");
-        sem_wait(&load.started); /* one after the other: so the groups' arenas differ */
+        sem_wait(&load.started); /* one by one, so that the groups' arenas differ */
     }
     if (with_probe)
         probe_start();

@@ -14,21 +14,21 @@
 #include <unistd.h>
 
 enum { RING = 2000 };
-/* From here on it is worth asking the kernel whether the thread had a CPU. */
+/* For pieces this long it is worth asking the kernel whether the thread had a CPU. */
 static const uint64_t suspicious_ns = 50000;
 
 static struct {
     pthread_t thread;
     atomic_bool stop;
-    int schedstat;   /* of the thread */
+    int schedstat;   /* the thread's own file in /proc */
     uint64_t no_cpu; /* as last read from it: ns ready to run without running */
-    uint64_t last;   /* end of the piece before */
+    uint64_t last;   /* end of the previous piece */
     uint64_t random;
     struct histogram malloc, malloc_own, free, free_own, nothing, nothing_own;
     void *ring[RING];
 } probe = {.random = 88172645463325252u};
 
-/* Nanoseconds without a CPU since it was last asked; 0 where the kernel does not tell. */
+/* Nanoseconds without a CPU since the last call; 0 where the kernel does not tell. */
 static uint64_t without_cpu(void)
 {
     char text[100], *at;
@@ -42,7 +42,7 @@ static uint64_t without_cpu(void)
     return total - before;
 }
 
-/* Ends the piece that began at the end of the one before, and returns its length. */
+/* Ends the piece that began where the previous one ended, and returns its length. */
 static uint64_t lap(uint64_t *ret_own)
 {
     uint64_t now = now_ns(), length = now - probe.last;

@@ -2,8 +2,7 @@
  * Notes a cgroup's usage at a steady beat, from outside the cgroup.
  *   sampler FILE EVERY_US
  * Reads the number in FILE until its own standard input ends, then prints a line for each sample:
- * monotonic time in ns, bytes. Only what could be read counts; the cgroup may go before the
- * sampler.
+ * monotonic time in ns, bytes. Failed reads give no sample; the cgroup may go before the sampler.
  */
 #include "clock.h"
 
@@ -34,7 +33,7 @@ static int read_number(int fd, uint64_t *ret)
     return 0;
 }
 
-/* Waits until then; 0: standard input has ended before. */
+/* Waits until `due`; 0: standard input ended first. */
 static int wait_until(uint64_t due)
 {
     struct pollfd in = {.fd = 0, .events = POLLIN};
@@ -59,7 +58,7 @@ int main(int argc, char **argv)
             continue;
         samples[count++].ns = now_ns();
         due += every;
-        if (due < now_ns()) /* late by a beat or more: those are lost */
+        if (due < now_ns()) /* late by a beat or more: the samples missed are lost */
             due = now_ns();
     }
     for (size_t i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-"""Columns of 1 to 7 MB are made, joined and dropped; sizes drift from batch to batch; small results stay."""
+"""Makes, joins and drops columns of 1 to 7 MB; sizes drift from batch to batch; small results stay."""
 import numpy as np
 import pandas as pd
 

@@ -1,6 +1,6 @@
-// Jobs, each in a thread of its own that ends with it, four at a time. A job builds a table (strings,
-// vectors that grow, a map), sorts and joins it, and leaves 5000 rows in a cache that keeps those of
-// the last twelve jobs.
+// Four jobs at a time, each in a thread of its own that ends with it. A job builds a table
+// (strings, vectors that grow, a map), sorts and joins it, and leaves 5000 rows in a cache that
+// keeps the rows of the last twelve jobs.
 #include <algorithm>
 #include <cstdio>
 #include <deque>

@@ -1,4 +1,4 @@
-# A file read into one buffer, then a list of small numbers, each grown as it comes: by realloc.
+# A file read into one buffer, then a list of small numbers: both grow step by step, by realloc.
 STEP = b"x" * 65536
 buffer = bytearray()
 while len(buffer) < 60 << 20:

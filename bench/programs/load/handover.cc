@@ -1,6 +1,6 @@
-// Four threads allocate, four others free: every block is freed by another thread than its own. The
-// queue is a ring of 120 MiB; in each phase blocks come in another range of sizes, and every second
-// phase the ring is drained to an eighth first.
+// Four threads allocate, four others free: no block is freed by the thread that allocated it. The
+// queue is a ring of 120 MiB; each phase has another range of block sizes, and before every second
+// phase the ring is drained to an eighth.
 #include <atomic>
 #include <cstdio>
 #include <cstring>

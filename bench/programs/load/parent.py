@@ -1,4 +1,4 @@
-"""Builds, keeps a small index, frees the rest; then a child does as much while the parent waits."""
+"""Builds, keeps a small index, frees the rest; then a child does the same while the parent waits."""
 import subprocess
 import sys
 

@@ -1,5 +1,5 @@
 """6 processes, each of which builds its next set of objects before it lets the last one go, as a
-computation in steps does. Objects of up to 512 bytes are Python's own, in mappings."""
+computation in steps does. Python serves objects of up to 512 bytes itself, from mappings."""
 
 import multiprocessing
 import random

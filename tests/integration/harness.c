@@ -17,7 +17,7 @@ struct mounts mounts;
 
 static struct {
     pid_t pid;
-    int fd; /* it acts when this end of the pipe is closed */
+    int fd; /* the guardian acts when this end of its pipe is closed */
 } guardian;
 
 /* --- the guardian --- */
@@ -37,7 +37,7 @@ static void kill_all_in(const char *dir)
     fclose(f);
 }
 
-/* Empties and removes the directory and those in it. True when it is gone. */
+/* Empties and removes the cgroup's directory and those below it. True when it is gone. */
 static bool remove_tree(const char *dir)
 {
     DIR *d = opendir(dir);
@@ -75,7 +75,8 @@ static bool remove_boxes_of(pid_t owner, const char *mount)
 
 static _Noreturn void guard(pid_t owner, int fd)
 {
-    /* Out of the owner's process group: a terminal's ^C must not end this before its work. */
+    /* Leaves the owner's process group: a terminal's ^C must not end the guardian before its
+     * work. */
     setsid();
     if (dup2(fd, STDIN_FILENO) < 0)
         _exit(1);

@@ -5,7 +5,7 @@
  * on v1 and v2 alike. A `run` is one program started in a box. What cannot fail in a test (making
  * a file, forking) ends the test through Criterion instead of returning an error.
  *
- * However the test ends, and be it by SIGKILL, a guardian process then kills what still runs in the
+ * However the test ends, even by SIGKILL, a guardian process then kills what still runs in the
  * boxes of this process and removes them. The guardian knows them by name: plim_test_PID_N.
  *
  * Use: TestSuite(name, .init = harness_begin, .fini = harness_end);
@@ -49,16 +49,18 @@ struct box;
 
 /* parent: NULL for one at the top. Boxes live until harness_end(). */
 struct box *box_new(const struct box *parent, struct box_limits limits);
-/* One for threads of the parent's processes (cgroup.type); v2 only. The memory is the parent's. */
+/* A box for threads of the parent's processes (cgroup.type); v2 only. Memory is charged to the
+ * parent. */
 struct box *box_new_threaded(const struct box *parent);
-/* While programs run. Returns 0 or -errno: v1 says -EBUSY to a limit that is below the usage. */
+/* Change limits while programs run. Return 0 or -errno: -EBUSY on v1 for a limit below the
+ * usage. */
 int box_set_memory(const struct box *box, uint64_t bytes);
 int box_set_high(const struct box *box, uint64_t bytes);
 void box_set_cpu(const struct box *box, unsigned percent);
 
-/* Removes it now; nothing may run in it. Returns 0 or -errno. */
+/* Removes the box now; nothing may run in it. Returns 0 or -errno. */
 int box_remove(const struct box *box);
-/* Its directory, as a path. */
+/* The path of its directory. */
 void box_path(const struct box *box, char *buf, size_t len);
 
 uint64_t box_usage(const struct box *box); /* bytes charged now, page cache included */
@@ -83,7 +85,7 @@ struct run {
 };
 
 /* How the program is started. Variables that begin with PLIMSOLL or MALLOC, and LD_PRELOAD, are not
- * inherited: a run has those given here only. */
+ * inherited: a run has only those given here. */
 struct run_spec {
     const struct box *box;
     const char *preload;     /* NULL: the C library's own malloc */
@@ -93,12 +95,12 @@ struct run_spec {
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* Starts it, in the box from its first instruction on. */
+/* Starts a program, which is in the box from its first instruction on. */
 struct run run_start(struct run_spec spec);
-/* Moves it, while it runs. */
+/* Moves a running program to another box. */
 void run_move(const struct run *run, const struct box *box);
-/* Waits until it ends; past the timeout, kills it. The timeout is stretched by HARNESS_PATIENCE, a
- * factor from the environment, for machines known to be slow. */
+/* Waits until the program ends; kills it when `seconds` are over. That time is stretched by
+ * HARNESS_PATIENCE, a factor from the environment, for machines known to be slow. */
 void run_wait(struct run *run, double seconds);
 /* run_start() and run_wait(). */
 struct run run_in(struct run_spec spec, double seconds);
@@ -111,8 +113,8 @@ bool run_has_printed(struct run *run, const char *text);
 bool run_exited(const struct run *run, int status);
 /* Ended by this signal. */
 bool run_signalled(const struct run *run, int sig);
-/* Number after "key=" in what it wrote to stdout, the last one if many; -1 if there is none. Works
- * on what has been written so far, too. */
+/* The number after the last "key=" in the program's stdout; -1 if there is none. Works while it
+ * runs as well, on what has been written so far. */
 double run_number(struct run *run, const char *key);
 /* Fails the test unless it exited with 0 and nothing in the box was killed by the kernel. */
 void expect_survived(const struct box *box, const struct run *run);
@@ -122,7 +124,8 @@ void expect_oom_killed(const struct box *box, const struct run *run);
 /* One line on how it went, for messages of failed assertions. Static buffer. */
 const char *run_describe(const struct run *run);
 
-/* Asks again and again until it is true (then returns true) or the time, stretched, is up. */
+/* Asks again and again until the answer is true, and returns true; false when the time (stretched)
+ * is up. */
 bool eventually(double seconds, bool (*is_true)(void *arg), void *arg);
 void sleep_ms(unsigned ms);
 
@@ -130,10 +133,10 @@ void sleep_ms(unsigned ms);
 
 enum { SCENARIO_MIB = 256, SCENARIO_S = 300 };
 
-/* A box of so many MiB. */
+/* A box of SCENARIO_MIB. */
 struct box *scenario_box(void);
-/* Runs it under the library, for so many seconds at most, with one more variable ("NAME=value", or
- * NULL). box: NULL for none. Skips the test where the program prints denied=1. */
+/* Runs a scenario under the library, for SCENARIO_S at most, with one more variable ("NAME=value",
+ * or NULL). box: NULL for none. Skips the test where the program prints denied=1. */
 struct run scenario_run(const struct box *box, const char *program, const char *scenario,
                         const char *variable);
 /* The same in a box of its own. Fails the test unless it survives and prints ok=1. */

@@ -1,4 +1,5 @@
-/* Boxes: cgroups by libcgroup, and by their files what it does not know. See harness.h. */
+/* Boxes: cgroups by libcgroup, and by their files where libcgroup knows nothing of them. See
+ * harness.h. */
 #include "harness_internal.h"
 
 #include <criterion/criterion.h>
@@ -154,8 +155,8 @@ int box_set_memory(const struct box *box, uint64_t bytes)
         write_bytes(box, "memory.swap.max", 0, "max"); /* not there without swap accounting */
         return write_bytes(box, "memory.max", bytes, "max");
     }
-    /* Swap must not hide a limit that was passed. memory.memsw, where the kernel has it, may at no
-     * moment be the smaller one: so one of the two writes of the limit is refused. */
+    /* Swap must not hide that a limit was passed. memory.memsw, where the kernel has it, may never
+     * be below the memory limit, so one of the two writes of the limit is refused. */
     write_bytes(box, "memory.limit_in_bytes", bytes, "-1");
     write_bytes(box, "memory.memsw.limit_in_bytes", bytes, "-1");
     return write_bytes(box, "memory.limit_in_bytes", bytes, "-1");
@@ -223,7 +224,7 @@ uint64_t box_high_events(const struct box *box)
 
 uint64_t box_oom_kills(const struct box *box)
 {
-    if (mounts.version == 2) /* counts those below, too */
+    if (mounts.version == 2) /* v2 counts the groups below as well */
         return read_value(box, "memory.events", "oom_kill");
     uint64_t kills = 0;
     size_t len = strlen(box->name);

@@ -15,7 +15,7 @@ extern struct mounts {
 
 /* libcgroup's view of the box, to be freed with cgroup_free(). */
 struct cgroup *box_open(const struct box *box);
-/* libcgroup knows nothing of these. */
+/* libcgroup knows nothing of threaded groups. */
 bool box_is_threaded(const struct box *box);
 /* Puts a process into the box, with all its threads. Returns 0 or -errno. */
 int box_adopt(const struct box *box, pid_t pid);

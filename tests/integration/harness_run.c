@@ -91,7 +91,7 @@ static bool is_inherited(const char *variable)
            strncmp(variable, "LD_PRELOAD=", 11) != 0;
 }
 
-/* Allocated; the strings are not copied, but for LD_PRELOAD. */
+/* Returns an allocated array; its strings are not copies, except LD_PRELOAD. */
 static char **make_environment(const struct run_spec *spec)
 {
     size_t count = 0, given = 0, n = 0;
@@ -124,7 +124,7 @@ static void attach(const struct box *box, pid_t pid)
     cgroup_free(&group);
 }
 
-/* All threads: libcgroup moves one. */
+/* Moves all threads: libcgroup would move only one. */
 void run_move(const struct run *run, const struct box *box)
 {
     int err = box_adopt(box, run->pid);

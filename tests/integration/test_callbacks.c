@@ -33,7 +33,7 @@ Test(callbacks, a_cache_at_full_speed_is_kept_below_the_limit)
     cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "level") >= 2, "%s", run_describe(&run));
     cr_expect(run_number(&run, "asked_mib") > 0, "%s", run_describe(&run));
-    /* Live data is judged, not lagging RSS: the cache is not thrown away. */
+    /* Live data counts, not RSS, which lags behind it: the cache is not thrown away. */
     cr_expect(run_number(&run, "min_mib") > LIMIT_MIB / 2, "%s", run_describe(&run));
     cr_expect(run_number(&run, "mean_mib") > LIMIT_MIB * 0.7, "%s", run_describe(&run));
 }
@@ -54,7 +54,8 @@ Test(callbacks, what_is_freed_is_not_much_more_than_what_was_asked)
     cr_expect(box_oom_kills(box) == 0);
 }
 
-/* Called once a pass, some sixty times a second, it would free 2 MiB in that time. */
+/* Called only once per pass, some sixty times a second, the reclaimer would free 2 MiB in that
+ * time. */
 Test(callbacks, one_that_gives_an_entry_a_call_keeps_up)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
@@ -97,9 +98,10 @@ Test(callbacks, a_removed_reclaimer_says_so)
     cr_expect(run_number(&run, "removed") == 0, "%s", run_describe(&run));
 }
 
-/* It is asked ever more rarely, and then it is said that the limit cannot be met. Where processors
- * are slow, what the program frees meanwhile may look like a gift once or twice: then both begin
- * anew. Ten seconds see ten calls at most; without the wait they would see 500. */
+/* A reclaimer that gives nothing is asked ever more rarely, until the library says that it cannot
+ * meet the limit. On slow processors what the program frees meanwhile may look like its gift once
+ * or twice: then both start over. At most ten calls in ten seconds; without the wait it would be
+ * 500. */
 static void expect_left_alone(const char *scenario)
 {
     struct run run = scenario_survives("useless", scenario, NULL);
@@ -123,8 +125,8 @@ Test(callbacks, nor_is_it_asked_anew_because_the_program_asked_it)
     expect_left_alone("asked");
 }
 
-/* The wait of one that gave nothing may be longer than the program has to live: what it could not
- * give then, it can give now. */
+/* The wait after a useless call may be longer than the program has to live, and the reclaimer may
+ * now be able to give what it could not give then. */
 static void expect_asked_in_time(const char *scenario)
 {
     struct run run = scenario_survives("busy", scenario, NULL);
@@ -159,7 +161,8 @@ Test(callbacks, and_before_a_program_is_ended_for_it)
     cr_expect(run_number(&run, "cached_mib") > 40, "%s", run_describe(&run));
 }
 
-/* What a large block held goes as the reclaimer frees it: on the watcher, not on the caller. */
+/* A large block's pages go back as the reclaimer frees it: on the watcher's thread, not the
+ * caller's. */
 Test(callbacks, what_they_free_for_a_call_is_what_the_call_says)
 {
     struct run run = scenario_survives("reclaimed", "medium", NULL);
@@ -175,7 +178,7 @@ Test(callbacks, those_for_critical_only_are_not_called_for_a_call_below_it)
     cr_expect(run_number(&run, "said_mib") < 10, "%s", run_describe(&run));
 }
 
-/* Each wait of 300 ms is in vain where the waiting thread holds what the reclaimer needs. */
+/* A wait of 300 ms is in vain where the waiting thread holds the lock that the reclaimer needs. */
 Test(callbacks, who_has_the_lock_that_they_need_does_not_wait_for_them_again_and_again)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 128 * MIB});

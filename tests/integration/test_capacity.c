@@ -9,7 +9,7 @@ TestSuite(capacity, .init = harness_begin, .fini = harness_end);
 
 enum { FOLLOWED_S = 60, WRITTEN_S = 300, RUN_S = 60, KIB_PER_MIB = 1024 };
 
-/* Numbers that have to be within their bounds, all at once. */
+/* Numbers that must all be within their bounds at the same time. */
 struct wanted {
     const char *key;
     double from, to;
@@ -19,7 +19,7 @@ struct watch {
     struct run *run;
     const struct wanted *wanted;
     size_t count;
-    const char *wrong; /* the first that is not */
+    const char *wrong; /* the first key that is out of bounds */
 };
 
 static bool all_within(void *arg)
@@ -110,7 +110,7 @@ Test(capacity, a_quota_of_more_cpus_than_there_are_counts_as_those)
     expect_cpus(&run, affinity);
 }
 
-/* What is handed back to sched_setaffinity(2). */
+/* Programs hand it back to sched_setaffinity(2). */
 Test(capacity, the_affinity_mask_stays_the_kernels)
 {
     unsigned affinity = sys_affinity_cpus();
@@ -186,7 +186,7 @@ Test(capacity, a_limit_above_the_machines_memory_changes_nothing)
     EXPECT_ALL(&run, {"free", 1, total}, {"avphys", 1, total}, {"swap", swap, swap});
 }
 
-/* Soft limits are the library's own affair. */
+/* Soft limits concern only the library. */
 Test(capacity, the_hard_limit_is_told_whatever_the_soft_one_is)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 300 * MIB});

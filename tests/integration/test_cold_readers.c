@@ -1,6 +1,7 @@
 /*
- * Files are read from a disk beside a heap that is steady near the limit. What is on its way cannot
- * be dropped, and so ends growth earlier (read_ahead.h); but who does not grow must not notice.
+ * Files are read from a disk beside a heap that is steady near the limit. Page cache on its way
+ * from the disk cannot be dropped yet, and so stops growth earlier (read_ahead.h); but a heap that
+ * does not grow must not notice.
  */
 #include "harness.h"
 
@@ -44,9 +45,9 @@ static bool readers_read(void *arg)
     return true;
 }
 
-/* Some 267 of 320 MiB in use: LOW is 5 MiB away, and so is less than a window of 8 MiB. The room up
- * to the limit takes two such windows for each reader, the one that it reads and the next: under a
- * smaller limit the kernel may kill (docs/cannot.md). */
+/* Some 267 of 320 MiB in use: LOW is 5 MiB away, and so is less than a window of 8 MiB. Up to the
+ * limit there is room for two such windows for each reader, the one being read and the next: under
+ * a smaller limit the kernel may kill (docs/cannot.md). */
 static void start_heap(struct setting *s)
 {
     s->heap = run_start((struct run_spec){
@@ -61,7 +62,8 @@ static bool heap_is_there(void *arg)
     return s->heap.ended || run_has_printed(&s->heap, "rounds=");
 }
 
-/* The readers first: who writes files beside a heap at the line is another matter. */
+/* Starts the readers first, as they write their files: that beside a heap at the line is another
+ * matter. */
 static struct setting begin(bool with_readers)
 {
     struct setting s = {.box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB})};
@@ -80,7 +82,7 @@ static struct setting begin(bool with_readers)
     return s;
 }
 
-/* So much has been read, and so much replaced, beside each other. */
+/* Enough has been read, and enough of the heap replaced, beside each other. */
 static bool has_seen_enough(void *arg)
 {
     struct setting *s = arg;
@@ -100,7 +102,7 @@ static void finish(struct setting *s)
     expect_survived(s->box, &s->heap);
 }
 
-/* Purges in a hundred rounds, over all that the heap has done. */
+/* Purges per hundred rounds, over the heap's whole run. */
 static double purges_in(struct setting *s)
 {
     return run_number(&s->heap, "purges") * 100 / run_number(&s->heap, "rounds");

@@ -1,5 +1,5 @@
-/* Rights are given up, or were never there: the limit is kept all the same, and Plimsoll is in
- * nobody's way. */
+/* Programs without some rights, given up or never had: the limit is kept all the same, and Plimsoll
+ * is not in the way. */
 #include "harness.h"
 
 #include <criterion/criterion.h>
@@ -157,7 +157,7 @@ Test(confined, all_memory_is_locked_as_it_is_touched)
     expect_locked("locked_on_fault");
 }
 
-/* Free pages are no room then: a request is refused before the kernel kills. */
+/* Free pages are no room then: a request must be refused before the kernel kills. */
 Test(confined, the_kernel_takes_no_page_back)
 {
     struct run run = confined("no_giving_back", "PLIMSOLL_ON_LIMIT=fail");
@@ -166,7 +166,7 @@ Test(confined, the_kernel_takes_no_page_back)
     cr_expect(run_number(&run, "small") == 1, "%s", run_describe(&run));
 }
 
-/* Everything on the allocating thread: there is no watcher. */
+/* Without a watcher, so that everything happens on the allocating thread. */
 Test(confined, an_allocation_takes_less_than_8_kib_of_stack)
 {
     struct run run = confined("stacks", "PLIMSOLL_THREAD=off");

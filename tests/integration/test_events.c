@@ -1,5 +1,5 @@
-/* What the kernel tells the watcher unasked: heard early, never in a loop, and not missed where it
- * cannot be had. */
+/* What the kernel reports to the watcher by itself: heard early, never in a loop, and done without
+ * where it cannot be had. */
 #include "harness.h"
 
 #include "events.h"
@@ -41,7 +41,7 @@ static void aim_at(const struct box *box, uint64_t generation)
 static void follow(const struct box *box, uint64_t generation)
 {
     aim_at(box, generation);
-    /* The first wait opens what there is to open. */
+    /* The first wait opens the descriptors. */
     events_wait(&events, &word, 0, 30 * NS_PER_MS, true);
     cr_assert(events.source.fd_plus_1 != 0, "nothing to listen on");
 }
@@ -53,7 +53,7 @@ static struct box *new_followed_box(void)
     return box;
 }
 
-/* Page cache meets the limit again and again. */
+/* Starts a program whose page cache meets the limit again and again. */
 static struct run start_filling(const struct box *box)
 {
     return run_start(
@@ -120,7 +120,7 @@ Test(events, who_wants_a_look_ends_a_sleep)
     cr_expect(!events_wait(&events, &word, 0, 3600 * NS_PER_S, true));
     cr_expect(atomic_load(&word) == 1);
     pthread_join(thread, NULL);
-    /* And what was written for that sleep does not end the next one. */
+    /* What was written to end that sleep does not end the next one. */
     double start = now_s();
     cr_expect(!events_wait(&events, &word, 1, 200 * NS_PER_MS, true));
     cr_expect(now_s() - start >= 0.199);
@@ -135,7 +135,7 @@ static void *write_to_source(void *arg)
     return NULL;
 }
 
-/* On v1 the eventfd can be written to; on v2 page cache has to do. */
+/* On v1 the test writes to the eventfd itself; on v2 page cache brings the events. */
 Test(events, those_that_lead_to_nothing_are_heard_more_and_more_rarely)
 {
     struct box *box = new_followed_box();
@@ -162,7 +162,7 @@ Test(events, those_that_lead_to_nothing_are_heard_more_and_more_rarely)
         run_stop(&run);
 }
 
-/* Its file says "something happened" for ever. */
+/* A removed cgroup's file reports an event for ever. */
 Test(events, a_removed_cgroup_does_not_make_it_spin)
 {
     struct box *box = new_followed_box();
@@ -170,7 +170,7 @@ Test(events, a_removed_cgroup_does_not_make_it_spin)
     int waits = 0;
     for (double start = now_s(); now_s() - start < 2; waits++)
         events_wait(&events, &word, 0, NS_PER_S, true);
-    /* By the timer twice, for the removal and for what was tried again once each. */
+    /* Twice by the timer, once for the removal and once for what was tried again. */
     cr_expect(waits <= 6, "%d sleeps in 2 s", waits);
     if (harness_version() == 2)
         cr_expect(events.source.fd_plus_1 == 0);
@@ -182,7 +182,7 @@ Test(events, another_cgroup_takes_the_place_of_a_removed_one)
     cr_assert(box_remove(box) == 0);
     box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
     events_wait(&events, &word, 0, 30 * NS_PER_MS, true);
-    sleep_ms(1100); /* it is not tried again sooner */
+    sleep_ms(1100); /* opening is not tried again sooner */
     follow(box, 2);
     struct run run = start_filling(box);
     cr_expect(events_wait(&events, &word, 0, 120 * NS_PER_S, true), "usage %d MiB",
@@ -219,7 +219,7 @@ Test(events, a_closed_number_does_not_make_it_spin)
     cr_expect(waits <= 4, "%d sleeps in 2 s", waits);
 }
 
-/* What a service manager named: a FIFO that nobody writes to. */
+/* Listens to what a service manager named: a FIFO that nobody writes to. */
 static void listen_to_fifo(char path[static 64])
 {
     struct pressure_watch watch = {0};
@@ -240,7 +240,7 @@ static void *take_numbers(void *arg)
     return arg;
 }
 
-/* A sleep without a timer, and nobody could end it any more. */
+/* The sleep has no timer, and with the descriptors taken away nothing else could end it. */
 static void expect_sleep_ends(int taken_by)
 {
     char path[64];
@@ -290,7 +290,7 @@ static void expect_listening(struct run *run)
     cr_assert(run_number(run, "listens") == 2, "%s", run_describe(run));
 }
 
-/* At the line it looks 50 times a second by its timer. */
+/* At the line the watcher looks 50 times a second by its timer. */
 static void expect_no_spinning(struct run *run)
 {
     double from = run_number(run, "wakeups"), start = now_s();
@@ -299,7 +299,7 @@ static void expect_no_spinning(struct run *run)
     cr_expect(woken <= 60 * passed + 20, "%.0f wake-ups in %.1f s", woken, passed);
 }
 
-/* The heap of 60 MiB is past the soft limit then. */
+/* Lowers the limit so that the heap of 60 MiB is past the soft limit. */
 static void expect_a_lowered_limit_is_honoured(struct run *run, const struct box *box)
 {
     cr_assert(box_set_memory(box, 68 * MIB) == 0, "usage %d MiB", (int)(box_usage(box) / MIB));

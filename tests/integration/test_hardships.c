@@ -1,5 +1,5 @@
-/* What befalls programs apart from allocating: it must neither get them killed nor spoil anything
- * of theirs. */
+/* What may happen to programs besides allocating: it must neither get them killed nor spoil
+ * anything of theirs. */
 #include "harness.h"
 
 #include <criterion/criterion.h>
@@ -45,7 +45,7 @@ Test(hardships, the_root_of_a_child_is_an_empty_one_while_the_parent_grows)
     cr_expect(run_number(&run, "usage_mib") >= 120, "%s", run_describe(&run));
 }
 
-/* The child's own usage: what it shares with its parent, at first. */
+/* usage_mib is the child's own usage: at first, what it shares with its parent. */
 Test(hardships, the_root_of_a_child_is_an_empty_one_under_a_limit_of_its_own)
 {
     struct run run = scenario_run(NULL, "hardships", "child_chroot", "PLIMSOLL_LIMIT=200Mi");
@@ -58,7 +58,7 @@ Test(hardships, the_first_thread_has_ended)
     expect_limit_known("first_ended");
 }
 
-/* What the process itself uses is read elsewhere then. */
+/* The process's own usage is read from another file then. */
 Test(hardships, the_first_thread_has_ended_under_a_limit_of_its_own)
 {
     struct run run = scenario_run(NULL, "hardships", "first_ended", "PLIMSOLL_LIMIT=200Mi");
@@ -93,8 +93,7 @@ Test(hardships, memory_is_touched_long_after_it_was_allocated)
     expect_survived(box, &run);
 }
 
-/* Others take from the same room: by the time that they need it, who has freed it may get no CPU.
- */
+/* Others use the same room: when they need it, the process that freed the pages may get no CPU. */
 Test(hardships, what_is_freed_at_once_beside_a_mapping_is_given_back_at_once)
 {
     struct box *box = scenario_box();
@@ -104,7 +103,7 @@ Test(hardships, what_is_freed_at_once_beside_a_mapping_is_given_back_at_once)
     cr_expect(left >= 0 && left < 10, "%s", run_describe(&run));
 }
 
-/* Each of them is small beside the limit, all together are not. */
+/* Each child's free pages are few beside the limit, all children's together are not. */
 Test(hardships, idle_children_hold_the_free_pages)
 {
     struct box *box = scenario_box();
@@ -150,7 +149,7 @@ Test(hardships, children_are_forked_while_a_purge_runs)
     cr_expect(run_number(&run, "cannot_purge") == 0, "%s", run_describe(&run));
 }
 
-/* The program sees to it that the watcher does not get the lock of looks after the pass. */
+/* The program keeps the watcher from getting the look lock after the pass. */
 Test(hardships, what_a_reclaimer_frees_beside_a_long_purge_is_left_in_no_cache)
 {
     struct box *box = scenario_box();

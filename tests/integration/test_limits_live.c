@@ -7,7 +7,8 @@
 
 TestSuite(limits_live, .init = harness_begin, .fini = harness_end);
 
-/* Honoured within about 1 s by design; far more here, so that only never honouring them fails. */
+/* By design limits are honoured within about 1 s; far more is allowed here, so that only a limit
+ * that is never honoured fails. */
 enum { HONOURED_S = 20, RUN_S = 60 };
 
 struct wait_for {
@@ -31,7 +32,7 @@ static bool usage_is_within(void *arg)
     return mib >= wait->from && mib <= wait->to;
 }
 
-/* A cache that holds max_mib and then idles. */
+/* Starts a cache that grows to max_mib and then idles. */
 static struct run start_cache(const struct box *box, const char *max_mib, const char *rate_mib,
                               const char *limit)
 {
@@ -65,7 +66,7 @@ Test(limits_live, a_lowered_limit_makes_an_idle_cache_shrink)
     struct run run = start_cache(box, "200", "300", NULL);
     expect_usage(&run, box, 200, 260);
     expect_number(&run, "calls", 0, 0);
-    /* 90 % of 230 MiB is less than it holds. */
+    /* 90 % of 230 MiB is less than the cache holds. */
     cr_assert(box_set_memory(box, 230 * MIB) == 0, "usage %d MiB", (int)(box_usage(box) / MIB));
     expect_usage(&run, box, 1, 210);
     expect_number(&run, "calls", 1, 1e6);
@@ -107,7 +108,8 @@ Test(limits_live, a_removed_limit_lets_a_cache_grow)
     run_stop(&run);
 }
 
-/* At a rate that a slow machine reaches, too: nobody is held back so far from the hard limit. */
+/* The cache grows at a rate that a slow machine reaches as well: so far from the hard limit no
+ * thread is made to wait. */
 Test(limits_live, a_soft_limit_in_bytes_stays_when_the_hard_one_rises)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 400 * MIB});
@@ -115,7 +117,7 @@ Test(limits_live, a_soft_limit_in_bytes_stays_when_the_hard_one_rises)
     expect_number(&run, "calls", 1, 1e9);
     cr_assert(box_set_memory(box, 800 * MIB) == 0);
     sleep_ms(2000);
-    /* The cache wants 300 MiB, and is still not let: evicted again and again. */
+    /* The cache wants 300 MiB and still cannot have them: it is asked again and again. */
     expect_number(&run, "calls", run_number(&run, "calls") + 3, 1e9);
     expect_usage(&run, box, 1, 160);
     run_stop(&run);
@@ -134,7 +136,7 @@ Test(limits_live, memory_high_lowered_makes_an_idle_cache_shrink)
     run_stop(&run);
 }
 
-/* With as many CPUs as the test itself may use, or more. */
+/* Raises the quota to as many CPUs as the test itself may use. */
 Test(limits_live, a_changed_cpu_quota_is_followed)
 {
     unsigned affinity = sys_affinity_cpus();
@@ -166,7 +168,7 @@ Test(limits_live, a_move_to_another_cgroup_is_followed)
     run_stop(&run);
 }
 
-/* What was charged before stays with the old one, in both versions of cgroups. */
+/* What was charged before the move stays with the old cgroup, in both versions of cgroups. */
 Test(limits_live, a_move_to_a_smaller_cgroup_is_survived_at_full_speed)
 {
     struct box *wide = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
@@ -184,7 +186,7 @@ Test(limits_live, a_move_to_a_smaller_cgroup_is_survived_at_full_speed)
     cr_expect(box_oom_kills(wide) == 0 && box_oom_kills(small) == 0, "%s", run_describe(&run));
 }
 
-/* 150 MiB are live, and all of them are replaced every other second. */
+/* Starts a program with 150 MiB live, all of which it replaces every two seconds. */
 static struct run start_churning(const struct box *box)
 {
     struct run run = run_start(
@@ -202,7 +204,7 @@ static void expect_churning(struct run *run)
     expect_number(run, "churned_mib", churned + 150, 1e12);
 }
 
-/* A tenth above what is used, each time. */
+/* Each limit is a tenth above what is used. */
 Test(limits_live, a_limit_lowered_step_by_step_is_survived_at_work)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
@@ -231,7 +233,8 @@ Test(limits_live, a_limit_raised_again_is_followed_at_work)
     cr_expect(box_oom_kills(box) == 0);
 }
 
-/* Lowered to about the usage, with plenty of free pages in the heap: given back, nobody killed. */
+/* The limit is lowered to about the usage, with many free pages in the heap: they are given back,
+ * and nothing is killed. */
 Test(limits_live, a_lowered_limit_gives_free_pages_back)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 900 * MIB});
@@ -245,7 +248,7 @@ Test(limits_live, a_lowered_limit_gives_free_pages_back)
     cr_assert(eventually(RUN_S, number_is_within, &wait), "%s", run_describe(&run));
     uint64_t limit = box_usage(box) + 16 * MIB;
     if (limit < 150 * MIB)
-        limit = 150 * MIB; /* given back already */
+        limit = 150 * MIB; /* the free pages were given back already */
     cr_assert(box_set_memory(box, limit) == 0);
     expect_usage(&run, box, 60, 140);
     run_stop(&run);

@@ -106,7 +106,8 @@ static struct run handlers(const char *scenario, const char *variable)
     return run;
 }
 
-/* A fork may take its time on a slow machine; that most take a second says what they wait for. */
+/* A fork may be slow on a slow machine; but if most took a second, they would be waiting for
+ * something. */
 static void expect_none_waits(struct run *run)
 {
     double forks = run_number(run, "forks");
@@ -133,7 +134,7 @@ Test(lives, a_timer_forks_while_others_allocate_at_the_line)
     expect_none_waits(&run);
 }
 
-/* It neither waits for its own thread's look nor leaves its page to others. */
+/* exit() neither waits for its own thread's look nor leaves the stats page behind. */
 Test(lives, a_handler_ends_the_program_in_the_middle_of_a_look)
 {
     char dir[] = "/tmp/plim_test_XXXXXX", variable[64];

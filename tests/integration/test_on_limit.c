@@ -19,7 +19,8 @@ static struct run big_request(const struct box *box, const char *policy)
                   TIMEOUT_S);
 }
 
-/* More live memory than the limit allows; 1 MiB blocks are large requests, 8 KiB ones are not. */
+/* Grows to more live memory than the limit allows; 1 MiB blocks are large requests, 8 KiB ones are
+ * not. */
 static struct run grow_past(const struct box *box, const char *policy, const char *block_kib)
 {
     return run_in((struct run_spec){.box = box,

@@ -1,4 +1,5 @@
-/* Page cache is the kernel's to drop: it counts against nobody. Files in memory (tmpfs) are not. */
+/* Page cache does not count as usage, as the kernel can drop it. Files in memory (tmpfs) do
+ * count. */
 #include "harness.h"
 
 #include <criterion/criterion.h>

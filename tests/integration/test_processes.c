@@ -64,7 +64,7 @@ Test(processes, eight_preforked_workers_survive)
     expect_preforked_survive("8", "22");
 }
 
-/* It cannot be asked for anything, and comes while the other one is at work. */
+/* The neighbour cannot be asked for anything, and grows while the other process is at work. */
 Test(processes, a_neighbour_without_the_library_that_takes_half_is_made_room_for)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
@@ -104,7 +104,7 @@ static bool has_grown(void *run)
     return run_has_printed(run, "grown=1");
 }
 
-/* One holds free pages and makes no calls; another needs them. */
+/* One process holds free pages and makes no calls; another needs them. */
 Test(processes, an_idle_one_gives_back_what_another_needs)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 300 * MIB});

@@ -1,6 +1,6 @@
 /*
- * Wherever a program is put: what is found there is what was set, and a program whose live data
- * fits is not killed.
+ * Wherever a program is put, the limits found there are the ones that were set, and a program whose
+ * live data fits is not killed.
  */
 #include "harness.h"
 
@@ -20,19 +20,19 @@ TestSuite(situations, .init = harness_begin, .fini = harness_end);
 
 enum { TIMEOUT_S = 300, NOT_ALLOWED = 77, ARGS_MAX = 24, PATH_SIZE = 4096 };
 
-/* 200 MiB are live. 240, as in test_survive.c, are too close to it where the machine has other
- * work: in an emulated one beside it 7 of 130 runs were killed. */
+/* 200 MiB are live. A limit of 240 MiB, as in test_survive.c, is too close to that on a machine
+ * with other work: beside an emulated one 7 of 130 runs were killed. */
 static const uint64_t limit = 264 * MIB;
 static const struct box_limits limits = {.memory = 264 * MIB, .cpu_percent = 150};
 
 /* What to find, for a program in `own`. */
 struct situation {
-    const struct box *own;     /* where it is started */
-    const struct box *bound;   /* the one with the limit that binds */
+    const struct box *own;     /* where the program is started */
+    const struct box *bound;   /* the box with the limit that binds */
     const char *const *how;    /* options of the program `enter` */
-    const char *path;          /* NULL: own's */
+    const char *path;          /* path to be found; NULL: own's */
     uint64_t high;             /* 0: none */
-    bool guessed;              /* nothing tells for sure where it is */
+    bool guessed;              /* nothing tells for sure where the program is */
     const char *library, *dir; /* NULL: those of the build */
 };
 
@@ -104,7 +104,7 @@ static void expect_doctor_is_right(const struct situation *s)
     json_decref(found);
 }
 
-/* The limit of the other half: what the library itself finds and does. */
+/* The second half of a test: what the library itself finds and does. */
 static void expect_survival(const struct situation *s)
 {
     struct run run = run_there(s, ARGV(program_of(s, "phases"), "--rounds", "4", "--verify"));
@@ -156,7 +156,7 @@ Test(situations, limits_at_both_and_the_farther_binds)
     expect_all((struct situation){.own = inner, .bound = outer});
 }
 
-/* Above it the kernel stalls a program for minutes: it stays below all the time. */
+/* Above memory.high the kernel stalls a program for minutes: it must stay below all the time. */
 Test(situations, memory_high_below_the_limit)
 {
     if (harness_version() != 2)
@@ -189,7 +189,7 @@ Test(situations, a_read_only_cgroup_file_system)
     expect_all((struct situation){.own = box, .how = ARGV("--read-only")});
 }
 
-/* As in a container that does not mount it. */
+/* As in a container that does not mount /proc. */
 Test(situations, no_proc)
 {
     struct box *box = box_new(NULL, limits);

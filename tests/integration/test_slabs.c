@@ -1,4 +1,4 @@
-/* Blocks that stay hold on to slabs, most of which is free: that does not get a program killed. */
+/* Blocks that stay keep slabs in use that are mostly free: that does not get a program killed. */
 #include "harness.h"
 
 #include <criterion/criterion.h>
@@ -40,7 +40,7 @@ Test(slabs, a_few_blocks_of_each_size_leave_room_for_the_next)
     expect_survived(box, &run);
 }
 
-/* All of them may be at the end of a fill at once. */
+/* All threads may come to the end of a fill at the same time. */
 Test(slabs, on_several_threads)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 256 * MIB});
@@ -58,7 +58,7 @@ Test(slabs, without_the_watcher_thread)
     expect_survived(box, &run);
 }
 
-/* No count of pages tells of that growth, and free pages are to go for it. */
+/* No count of pages shows this growth, and free pages must be given back to make room for it. */
 Test(slabs, what_fills_the_holes_again_is_seen_before_the_limit)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
@@ -76,8 +76,8 @@ Test(slabs, a_cache_that_fills_the_holes_again_is_asked_to_give_way)
     cr_expect(run_number(&run, "calls") > 0, "%s", run_describe(&run));
 }
 
-/* Those that have ended serve larger blocks, and these smaller ones. jemalloc takes most of its
- * pages anew each time. */
+/* Pages of slabs that have ended serve larger blocks, and then small ones again. Stock jemalloc
+ * takes new pages for most of that each time. */
 Test(slabs, their_pages_serve_blocks_of_another_size)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 80 * MIB});

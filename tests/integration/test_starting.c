@@ -1,4 +1,4 @@
-/* The watcher runs wherever it can, and where it cannot nobody waits for it. */
+/* The watcher runs wherever it can, and where it cannot run no thread waits for it. */
 #include "harness.h"
 
 #include <criterion/criterion.h>
@@ -40,7 +40,8 @@ Test(starting, so_it_has_where_they_are_larger)
     expect_reclaimer_called("starting_tls_3072");
 }
 
-/* What the C library keeps free for libraries that are loaded later cannot be measured. */
+/* The thread-local storage that the C library reserves for libraries loaded later cannot be
+ * measured. */
 Test(starting, so_it_has_where_more_is_kept_for_later)
 {
     struct run run = scenario_survives("starting", "reclaim",
@@ -60,7 +61,7 @@ Test(starting, a_watcher_that_cannot_be_started_is_told_of_and_not_waited_for)
 {
     struct run run = scenario_survives("starting", "impossible", "PLIMSOLL_ON_LIMIT=fail");
     cr_expect(run_number(&run, "refused") == 10, "%s", run_describe(&run));
-    /* What it was made to sleep: a single wait for reclaimers would be of 1 s. */
+    /* How long it was made to sleep: a single wait for reclaimers would take 1 s. */
     cr_expect(run_number(&run, "throttled_s") < 1, "%s", run_describe(&run));
     cr_expect(run_number(&run, "calls") == 0, "%s", run_describe(&run));
     cr_expect(run_number(&run, "cannot_meet") == 1, "%s", run_describe(&run));
@@ -68,7 +69,7 @@ Test(starting, a_watcher_that_cannot_be_started_is_told_of_and_not_waited_for)
     cr_expect(times(run.err, "cannot meet the limit") == 1, "%s", run.err);
 }
 
-/* In no box: where groups of processes share real time, a new one has none. */
+/* In no box: where real-time budgets are per group, a new group has none. */
 static void expect_ordinary_threads(const char *scenario)
 {
     struct run run = scenario_run(NULL, "starting", scenario, NULL);

@@ -70,7 +70,7 @@ static void regrow(uint64_t limit, const char *on_limit, const char *const *argv
     cr_expect(run_number(&run, "refused") == 0, "%s", run_describe(&run));
 }
 
-/* 60 MiB, moved as it grows: there is no room for the old one and the new one. */
+/* A block of 60 MiB that moves as it grows: there is no room for the old and the new block. */
 Test(survive, a_block_that_moves_as_it_grows_is_not_there_twice)
 {
     regrow(88 * MIB, "PLIMSOLL_ON_LIMIT=throttle", ARGV(harness_program("regrow")));
@@ -87,7 +87,7 @@ Test(survive, nor_is_its_growth_refused)
     regrow(88 * MIB, "PLIMSOLL_ON_LIMIT=fail", ARGV(harness_program("regrow")));
 }
 
-/* Then there must be room for both, and the reclaimer is waited for. */
+/* There must be room for both the old and the new block, and the thread waits for the reclaimer. */
 Test(survive, a_block_that_a_child_shares_is_there_twice)
 {
     regrow(200 * MIB, "PLIMSOLL_ON_LIMIT=throttle", ARGV(harness_program("regrow"), "--forked"));
@@ -110,8 +110,8 @@ Test(survive, with_a_wider_limit_nearer_than_the_one_that_binds)
     expect_survived(outer, &run);
 }
 
-/* Others keep the outer group past its soft limit, by more than a tenth of the inner one's limit.
- */
+/* Other processes keep the outer group past its soft limit, by more than a tenth of the inner
+ * limit. */
 Test(survive, a_cache_in_a_small_group_of_a_large_one_that_is_nearly_full)
 {
     struct box *outer = box_new(NULL, (struct box_limits){.memory = 1000 * MIB});
@@ -157,7 +157,7 @@ Test(survive, with_a_tenth_of_a_cpu)
     expect_survived(box, &run);
 }
 
-/* The third one takes what there is, and the free pages of what was freed before. */
+/* The third block takes all the room there is, and the free pages left by what was freed before. */
 Test(survive, a_burst_of_64_mib_blocks)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 240 * MIB});
@@ -194,7 +194,7 @@ Test(survive, full_speed_growth_to_nine_tenths_of_the_limit_after_freeing_as_muc
     expect_survived(box, &run);
 }
 
-/* memory.high stalls a program that stays above it for minutes: it has to stay below. */
+/* The kernel stalls a program above memory.high for minutes: usage has to stay below it. */
 Test(survive, with_memory_high_below_the_limit)
 {
     if (harness_version() != 2)

@@ -22,7 +22,7 @@ static uint64_t hard_now(void)
     return sample.limits.hard;
 }
 
-/* Runs it in a child that is in the box. It returns 0, or the number of what does not hold. */
+/* Runs `what` in a child in the box. It returns 0, or the number of the check that failed. */
 static void expect_in(const struct box *box, int (*what)(void *arg), void *arg)
 {
     int status = -1;
@@ -83,7 +83,7 @@ Test(usage, a_limit_that_comes_is_seen_when_limits_are_read_anew)
     expect_in(box, remove_and_set, box);
 }
 
-/* A move that a namespace of its own hides: both are "/" in there, as in many containers. */
+/* A move that a cgroup namespace hides: both places are "/" in there, as in many containers. */
 static int move_and_hide(void *arg)
 {
     if (unshare(CLONE_NEWCGROUP) != 0)

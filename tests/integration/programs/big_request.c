@@ -13,7 +13,7 @@
 
 enum { FILL_BLOCK = 32768, SMALL_BLOCKS = 1000 };
 
-/* Out of the compiler's sight, which may leave out a malloc that it sees freed. */
+/* Hidden from the compiler, which may leave out a malloc whose block it sees freed. */
 static char *volatile big;
 
 int main(int argc, char **argv)

@@ -2,11 +2,11 @@
  * A reclaimer that gives nothing while a query runs, and then all of a cache that fills a box of
  * 256 MiB to a little past its soft limit. Afterwards the program needs 100 MiB for something else.
  *   busy briefly      the query takes six seconds
- *   busy given_up     it ends when the library says that it cannot meet the limit
- *   busy one_request  the same, and then they are needed in one block
+ *   busy given_up     the query ends when the library says that it cannot meet the limit
+ *   busy one_request  the same, and the 100 MiB are needed in one block
  *   busy late         in one block as well, 300 ms before the query ends
- * Prints busy_calls=N (of the reclaimer, until then), cached_mib=N (at the end) and ok=1. Needs the
- * library.
+ * Prints busy_calls=N (of the reclaimer, during the query), cached_mib=N (at the end) and ok=1.
+ * Needs the library.
  */
 #include "stats_now.h"
 

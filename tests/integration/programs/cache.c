@@ -2,12 +2,12 @@
  * A cache that only grows, at full speed, and gives way when it is asked to.
  *   cache [--threads 4] [--seconds 10] [--entry-bytes 4000] [--max-mib 0: no bound] [--rate-mib 0]
  *         [--sample-after-s 5] [--from-first-call] [--slow-ms 0, before every eviction]
- *         [--call-kib 0: no more a call than this] [--no-reclaimer]
- * The seconds count from the start, or from when the reclaimer was first called:
- * by then it is full, however slow the machine. Each thread adds entries to its own queue; one
- * reclaimer drops the oldest until it has freed the target. Once a second prints live_mib=N
- * usage_mib=N level=N calls=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of
- * the live bytes, sampled 100 times a second.
+ *         [--call-kib 0: at most this much a call] [--no-reclaimer]
+ * The seconds count from the start, or from when the reclaimer was first called: by then the cache
+ * is full, however slow the machine. Each thread adds entries to its own queue; one reclaimer drops
+ * the oldest until it has freed the target. Once a second prints live_mib=N usage_mib=N level=N
+ * calls=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of the live bytes,
+ * sampled 100 times a second.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -25,14 +25,14 @@ static struct {
     struct block_queue queues[THREADS_MAX];
     unsigned threads;
     size_t entry_bytes;
-    size_t max_bytes; /* of live; 0: none */
+    size_t max_bytes; /* of live data; 0: no bound */
     double rate;      /* bytes a second, of all threads; 0: full speed */
     double slow_s;
     size_t call_bytes; /* that a call frees at most */
-    double start;      /* of its filling */
+    double start;      /* when filling began */
     _Atomic size_t live, added;
     _Atomic size_t calls, asked, freed; /* by the reclaimer */
-    _Atomic int level;                  /* of its last call */
+    _Atomic int level;                  /* of the last call */
     _Atomic bool stop;
 } cache;
 

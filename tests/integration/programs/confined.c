@@ -2,9 +2,9 @@
  * Programs that give up rights, or never had them, in a box of 256 MiB.
  *   confined setuid          user and group of all threads become nobody's
  *   confined no_openat       seccomp refuses to open files
- *   confined trapped_openat  likewise, by a signal whose handler answers
+ *   confined trapped_openat  the same, by a signal whose handler returns the error
  *   confined strict          seccomp kills for system calls that plimsoll(7) does not list
- *   confined strict_start    and has done so from the program's start on
+ *   confined strict_start    the same, from the program's start on
  *   confined address_space   RLIMIT_AS is met
  *   confined descriptors     RLIMIT_NOFILE of 3
  *   confined no_threads      RLIMIT_NPROC of 0: no watcher can be started
@@ -95,7 +95,7 @@ static size_t give_nothing(const struct plim_pressure *p, void *arg)
     return 0;
 }
 
-/* Returns how many there are, and how many of them are not `uid`'s (-1: never mind). */
+/* Returns how many threads there are; *ret_others: how many do not run as `uid` (-1: not asked). */
 static int count_threads(int uid, int *ret_others)
 {
     int count = 0, others = 0;
@@ -122,7 +122,7 @@ static int count_threads(int uid, int *ret_others)
     return count;
 }
 
-/* A watcher, and the thread that stands by once reclaimers have been called. */
+/* Makes sure that there are a watcher and the thread that stands by once reclaimers were called. */
 static void have_the_watcher(void)
 {
     if (plim_reclaimer_add("none", give_nothing, NULL, PLIM_MEDIUM) < 0)
@@ -183,7 +183,7 @@ static void refuse_openat(void)
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-/* As sandboxes do, which may ask another process. */
+/* Answers as a sandbox does, which may ask another process first. */
 static void answer(int sig, siginfo_t *info, void *context)
 {
     mcontext_t *at = &((ucontext_t *)context)->uc_mcontext;
@@ -212,7 +212,7 @@ static void trap_openat(void)
 }
 #endif
 
-/* As plimsoll(7) lists them under SYSTEM CALLS: a test compares. */
+/* The list that plimsoll(7) has under SYSTEM CALLS; a test compares the two. */
 static const char *const library_calls[] = {
     "clock_gettime",
     "clock_nanosleep",
@@ -275,7 +275,7 @@ static const char *const own_calls[] = {
     "rt_sigreturn", "set_tid_address", "setns",
 };
 
-/* Whoever starts the watcher then has to undo that for it. */
+/* What starts the watcher then has to undo this for it. */
 static void be_bound_to_a_cpu(void)
 {
     const struct sched_param none = {0};
@@ -304,8 +304,8 @@ static scmp_filter_ctx new_strict_filter(bool has_fallocate)
     return filter;
 }
 
-/* More live than the limit says: lines are logged of it, where they are wanted, and it is told by
- * the descriptor, where there is one. */
+/* More live data than the limit allows: the library logs lines, where they are wanted, and reports
+ * it by the descriptor, where there is one. */
 static void exceed_the_limit(int pressure)
 {
     char byte, *live = malloc(64 * MIB);
@@ -335,7 +335,7 @@ static void allow_listed_only(void)
         die("cannot add a reclaimer");
     for (int i = 0; i < 3; i++)
         (void)plim_reclaim(1024 * MIB);
-    if (setns(-1, 0) == 0) /* of nothing, but the watcher makes way */
+    if (setns(-1, 0) == 0) /* no namespace, but the watcher makes way first */
         die("nothing was entered");
     exceed_the_limit(pressure);
     go_on();
@@ -343,7 +343,7 @@ static void allow_listed_only(void)
     go_on();
 }
 
-/* As where the stats page's file system has no fallocate(2). */
+/* Without fallocate(2), as where the stats page's file system has none. */
 static void start_anew(void)
 {
     char *const argv[] = {"confined", "started", NULL};
@@ -368,7 +368,7 @@ static void limit_to(int resource, rlim_t to)
         die("cannot set a limit");
 }
 
-/* Until there is no more; returns how many there were. */
+/* Allocates until malloc refuses; returns the number of blocks. */
 static size_t fill_and_empty(void)
 {
     struct block *set = NULL, *block, *next;
@@ -416,7 +416,7 @@ static bool watcher_looks_again(void)
     uint64_t wakeups = stats_now().watcher_wakeups;
     struct plim_limits limits = {.size = sizeof(limits)};
     for (double start = now_s(); now_s() - start < 60; sleep_s(0.02)) {
-        plim_limits(&limits); /* wakes it */
+        plim_limits(&limits); /* wakes the watcher */
         if (stats_now().watcher_wakeups > wakeups + 1)
             return true;
     }
@@ -428,8 +428,9 @@ static void tell_denied(int error)
     printf("denied=%d errno=%d\n", error == EPERM || error == ENOSPC || error == EUSERS, error);
 }
 
-/* Once in a process: the second one would need a mapping of users. The system call itself is
- * refused for the watcher's sake, which shows that it was there. Exit status: 0, or the error. */
+/* In a child, as a process can do it only once: a second time needs a mapping of users. The bare
+ * system call is refused while the watcher runs, which shows that it does. Exit status: 0, or the
+ * error. */
 static void unshare_in_child(void)
 {
     alarm(100);
@@ -460,7 +461,7 @@ static void unshare_user(void)
     printf("unshared=%d\n", unshared);
 }
 
-/* A descriptor of that namespace of a child's, which stays until this process ends. */
+/* A descriptor of a namespace of a child, which lives until this process ends. */
 static int foreign_namespace(int flag, const char *name)
 {
     char path[64], byte;
@@ -511,11 +512,11 @@ static void setns_mount(void)
 
 enum { PAINT = 0xa5, STACK = 256 * 1024 };
 
-/* Where a thread's own frame is; it has one stack after the other. */
+/* Where the measured thread's own frame is; such threads run one at a time. */
 static char *volatile top;
 
-/* Looks of all kinds: the first of a thread, large requests, purges, limits read anew, the stats
- * page of a child. */
+/* Makes looks of all kinds: a thread's first, those for large requests, with purges, with limits
+ * read anew; in a child the one that makes its stats page. */
 static void *look_often(void *arg)
 {
     top = __builtin_frame_address(0);
@@ -625,7 +626,7 @@ static void locked_on_fault(void)
 
 /* --- pages stay --- */
 
-/* As where seccomp refuses madvise(2), or pages are locked on an old kernel. */
+/* This is so where seccomp refuses madvise(2), or pages are locked on an old kernel. */
 static void no_giving_back(void)
 {
     enum { BLOCKS = 180, LARGE = 40 };

@@ -1,13 +1,13 @@
 /*
  * Goes where a container or a service manager would put a program, and becomes that program there:
  *   enter [--cgroup-namespace] [--remount] [--read-only] [--no-proc] [--nobody] -- PROGRAM ARG...
- *     --cgroup-namespace  one of its own, from the present cgroup down
+ *     --cgroup-namespace  a namespace of its own, from the present cgroup down
  *     --remount           the cgroup file systems are mounted anew, as seen from there
  *     --read-only         they cannot be written to
  *     --no-proc           /proc is not mounted
  *     --nobody            without any rights
- * Mounts are changed in a mount namespace of its own. Ends with status 77 where something of that
- * is not allowed here.
+ * Mounts are changed in a mount namespace of its own. Ends with status 77 where any of this is not
+ * allowed here.
  */
 #include "workload.h"
 
@@ -35,7 +35,7 @@ static void must(int rc, const char *what)
     exit(errno == EPERM || errno == EACCES ? NOT_ALLOWED : 1);
 }
 
-/* Controllers of a v1 mount, as mount(2) takes them; "" for v2. */
+/* The controllers of a v1 mount, in the form that mount(2) takes; "" for v2. */
 static void take_options(const struct mntent *entry, struct cgroup_mount *ret)
 {
     static const char *const controllers[] = {"memory", "cpu", "cpuacct"};
@@ -48,7 +48,7 @@ static void take_options(const struct mntent *entry, struct cgroup_mount *ret)
     }
 }
 
-/* Those that the library reads. */
+/* Lists the mounts that the library reads. */
 static void list_mounts(void)
 {
     FILE *file = setmntent("/proc/self/mounts", "re");

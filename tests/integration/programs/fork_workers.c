@@ -1,8 +1,7 @@
 /*
  * Preforked children that each run phases in what the parent's malloc left them, as servers do.
  *   fork_workers [--children 4] [--threads 2] [--live-mib 50, of each child] [--rounds 12]
- * [--verify]
- *                [--parent-mib 8, held by the parent before it forks]
+ *                [--verify] [--parent-mib 8, held by the parent before it forks]
  * Prints ok=N, the number of children that came through. Exits 0 if all did.
  */
 #include "workload.h"
@@ -13,7 +12,7 @@
 
 enum { CHILDREN_MAX = 64, BLOCK = 4000 };
 
-/* Touched before and read after, in parent and children. */
+/* Makes blocks that are written before the forks, and read after them in parent and children. */
 static struct block *hold(size_t bytes)
 {
     struct block *set = NULL;

@@ -4,8 +4,8 @@
  *        [--churn-mib 0, replaced each second while it holds them] [--chunk-mib 10, between lines]
  *        [--free-first-mib 0, allocated and freed before it starts]
  * Prints live_mib=N at every chunk, refused_at_mib=N when malloc says ENOMEM (then gives back a
- * chunk, says went_on=1 and ends with status 3), grown=1 at the end, and holds it all for a while;
- * with --churn-mib prints churned_mib=N level=N (the library's) then.
+ * chunk, prints went_on=1 and ends with status 3), grown=1 at the end. Then it holds all blocks for
+ * --hold-s; with --churn-mib it prints churned_mib=N level=N (the library's) meanwhile.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -31,7 +31,7 @@ static double give_back(double bytes)
     return freed;
 }
 
-/* Grows to `target`, where *live counts; false when malloc refuses. */
+/* Grows until *live, which it counts up, is `target`; false when malloc refuses. */
 static bool grow_to(double target, size_t block_size, double *live)
 {
     while (*live < target) {
@@ -52,7 +52,7 @@ static void must_grow_to(double target, size_t block_size, double *live)
         die("malloc failed at %.0f MiB", *live / mib);
 }
 
-/* Frees the newest blocks and takes as much again, of other sizes each time. */
+/* Frees the newest blocks and allocates as much again, in other sizes each time. */
 static void churn(double seconds, double rate, double *live)
 {
     static const size_t sizes[] = {16384, 40960, 2048, 98304, 8192};

@@ -6,11 +6,12 @@
  *                     allocate at the line
  *   handlers ending   as looking, but the handler ends the program
  * A filter has the kernel raise SIGSYS at the calls by which files are opened and read and pages
- * given back: at none of them is a lock of jemalloc's held, without which it does not fork.
+ * given back: none of these calls is made with a lock of jemalloc's held, which a fork would wait
+ * for.
  *
  * Children allocate and exit, in the handler or once they have returned from it. Prints how many
- * forks there were, how many of them took a second, or long, and how many children failed; ok=1 at
- * the end. Needs the library; the first two need PLIMSOLL_THREAD=off.
+ * forks there were, how many of them took a second or far longer, and how many children failed;
+ * ok=1 at the end. Needs the library; the first two need PLIMSOLL_THREAD=off.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -39,7 +40,7 @@
 
 enum { MIB = 1 << 20, FORKS = 200, LIVE_MIB = 24, SOFT_MIB = 28, THREADS = 4 };
 
-/* <jemalloc/jemalloc.h> need not be there; nor another malloc's mallctl. */
+/* Declared here and weak: <jemalloc/jemalloc.h>, or another malloc's mallctl, may not be there. */
 __attribute__((weak)) int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
                                   size_t newlen);
 
@@ -48,7 +49,7 @@ __attribute__((weak)) int mallctl(const char *name, void *oldp, size_t *oldlenp,
 static volatile unsigned forks, took_second, took_long, failed;
 static volatile sig_atomic_t forking, is_child, ends;
 
-/* As much as makes a child look, too. */
+/* Allocates enough to make a child look as well. */
 static void live_a_little(void)
 {
     for (size_t size = 16; size <= 2 * MIB; size *= 4) {
@@ -90,7 +91,7 @@ static bool fork_here(void)
     return false;
 }
 
-/* What a child does that returned from the handler, once it is back. */
+/* Ends a child that has returned from the handler into the program. */
 static void end_child(void)
 {
     if (is_child) {
@@ -101,8 +102,8 @@ static void end_child(void)
 
 /* --- at system calls --- */
 
-/* By these the filter knows the calls that the handler makes in place of those it stopped: no such
- * call has so many arguments. */
+/* An extra argument by which the filter recognizes the calls that the handler makes in place of
+ * those it stopped: the calls themselves have fewer arguments. */
 static const unsigned long mark = 0x706c696d;
 
 struct call {
@@ -174,7 +175,7 @@ static void stop_at_calls(void)
     }
 }
 
-static long asked; /* so that no call is left out */
+static long asked; /* the sum is used, so that no call is left out */
 
 static void ask(void)
 {
@@ -232,7 +233,7 @@ static void looking(void)
     }
 }
 
-/* Its stats page lies in PLIMSOLL_STATS, and nothing else does. */
+/* The directory PLIMSOLL_STATS holds this program's stats page and nothing else. */
 static unsigned count_pages(void)
 {
     unsigned count = 0;
@@ -265,7 +266,7 @@ static void *keep_allocating(void *arg)
     return arg;
 }
 
-/* Anew once it is done, however long that took: or a slow machine would do nothing else. */
+/* Starts the timer again only at the end: a slow machine would otherwise do nothing else. */
 static void on_timer(int number)
 {
     const struct itimerval soon = {.it_value.tv_usec = 2000 + 37 * (forks % 50)};

@@ -2,9 +2,9 @@
  * What befalls programs and must not cost them their life near the limit, for one of 256 MiB.
  *   hardships descriptors     all descriptors in use, then changing size classes
  *   hardships numbers_to_63, numbers_to_3
- *                             few descriptors from the start, which the program wants for itself
+ *                             few descriptors from the start, all wanted by the program itself
  *   hardships chroot          an empty root directory, then changing size classes
- *   hardships child_chroot    a forked child's, while its parent grows
+ *   hardships child_chroot    an empty root directory for a forked child, while its parent grows
  *   hardships first_ended     the first thread has ended, then changing size classes
  *   hardships large_request   a cache of 150 MiB, then a request of 150 MiB
  *   hardships touched_late    memory allocated at once and touched later, among free pages
@@ -82,7 +82,7 @@ static void check_and_free(struct block *set)
 
 /* --- descriptors, chroot, child_chroot, first_ended --- */
 
-/* Long enough that the limits, which are read anew once a second, are. */
+/* Runs long enough that the limits, which are read once a second, are read again. */
 static void work_a_while(void)
 {
     for (double start = now_s(); now_s() - start < 2.5; sleep_s(0.01))
@@ -118,7 +118,7 @@ static void descriptors(void)
     check_and_free(live);
 }
 
-/* For a moment another thread may have it. */
+/* Tries for a while, as another thread may have that number for a moment. */
 static bool opens_the_lowest(void)
 {
     for (double start = now_s(); now_s() - start < 2; sleep_s(0.001)) {
@@ -130,7 +130,7 @@ static bool opens_the_lowest(void)
     return false;
 }
 
-/* What the program opens gets the lowest number, as ever. */
+/* What the program opens must get the lowest free number, as without the library. */
 static void open_among(rlim_t numbers)
 {
     struct block *live = NULL;
@@ -181,7 +181,7 @@ static void go_on_elsewhere(void)
     check_and_free(live);
 }
 
-/* Prefork servers do so. */
+/* The root of a child only, as in prefork servers. */
 static void child_elsewhere(void)
 {
     int rooted[2], grown[2];
@@ -195,7 +195,7 @@ static void child_elsewhere(void)
         bool denied = !change_root();
         if (write(rooted[1], &byte, 1) != 1 || read(grown[0], &byte, 1) != 1)
             _exit(1);
-        plim_limits(&limits); /* looks */
+        plim_limits(&limits); /* makes a look */
         printf("usage_mib=%.0f\n", denied ? 0 : (double)stats_now().usage / (double)MIB);
         exit(0);
     }
@@ -209,7 +209,8 @@ static void child_elsewhere(void)
     check_and_free(live);
 }
 
-/* /proc/self is the first thread's: it says 0 of memory, and of cgroup v1 the root. */
+/* /proc/self is the first thread's: once that has ended, it says 0 for memory, and the root for
+ * cgroup v1. */
 static bool first_has_ended(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
@@ -244,7 +245,7 @@ static void end_first(void)
 
 static struct block *cache;
 static _Atomic unsigned cache_calls;
-/* Out of the compiler's sight, which may leave out writes to what it sees freed. */
+/* Hidden from the compiler, which may leave out writes to a block that it sees freed. */
 static char *volatile big;
 
 static size_t drop_cache(const struct plim_pressure *pressure, void *arg)
@@ -263,8 +264,8 @@ static bool cache_is_dropped(void)
     return atomic_load(&cache_calls) > 0;
 }
 
-/* Should the reclaimer take longer than a request waits, the request may be refused and is made
- * again; or it is granted, and is not written to before the reclaimer is done. */
+/* Should the reclaimer take longer than a request waits, the request may be refused and is then
+ * repeated; or it is granted, and the block is not written to before the reclaimer is done. */
 static void large_request(void)
 {
     size_t ask = 150 * MIB;
@@ -317,7 +318,7 @@ static void freed_beside(void)
     memset(mapped, 1, MAPPED_MIB * MIB);
     sleep_s(2); /* gathers CPU time that may be spent purging */
     leave_holes(HEAP_MIB * MIB, 16 * 1024, SIZE_MAX, &none);
-    plim_stats(&stats); /* nothing has been allocated since */
+    plim_stats(&stats); /* nothing was allocated since the frees */
     printf("free_mib=%.1f\n", (double)(stats.committed - stats.active) / (double)MIB);
 }
 
@@ -338,7 +339,7 @@ static _Noreturn void idle(int ready_fd)
         pause();
 }
 
-/* Resident and its own, in MiB. */
+/* A process's resident memory that it does not share, in MiB. */
 static double resident_mib(pid_t pid)
 {
     char text[128];
@@ -403,7 +404,8 @@ static void idle_children(void)
 
 /* --- a block made smaller --- */
 
-/* Until one of them is refused, which PLIMSOLL_ON_LIMIT=fail does in time. */
+/* Allocates blocks until one is refused, which happens before the kill under
+ * PLIMSOLL_ON_LIMIT=fail. */
 static struct block *fill_the_room(void)
 {
     struct block *set = NULL, *block;
@@ -503,7 +505,7 @@ static void fork_and_purge(void)
         die("cannot start a thread");
     for (int i = 0; i < FORKS; i++) {
         int status = -1;
-        sleep_s(0.0005 + 0.000007 * (i % 100)); /* at any point of a purge */
+        sleep_s(0.0005 + 0.000007 * (i % 100)); /* so that forks come at any point of a purge */
         pid_t pid = fork();
         if (pid == 0)
             purge_once();

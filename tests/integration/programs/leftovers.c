@@ -2,9 +2,9 @@
  * Fills memory with blocks of one size, frees all but one in twenty, and goes on to the next size:
  * what stays holds on to the slabs of all sizes.
  *   leftovers [--mib 64, of each size] [--threads 1] [--refill-mib 0] [--cache-mib 0]
- * Then, with --refill-mib, allocates so much of the first size again, which has room in the slabs
- * that are there; and with --cache-mib, adds so much to a cache, of blocks of all these sizes in
- * turn, which fill the holes again; a reclaimer drops the oldest when it is asked to. Prints
+ * Then, with --refill-mib, allocates that much of the first size again, for which there is room in
+ * the slabs that are left. With --cache-mib, adds that much to a cache, in blocks of all these
+ * sizes in turn, which fill the holes again; a reclaimer drops the oldest when asked to. Prints
  * filled=N for each size, cached=1 and calls=N (the reclaimer's) after the cache, done=1 at the
  * end. Exits 1 where a block was damaged or refused.
  */
@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of jemalloc's sizes those with the most blocks to a slab of several pages. */
+/* Those of jemalloc's sizes that have the most blocks in a slab of several pages. */
 static const size_t sizes[] = {640, 896, 1280, 1792, 2560};
 
 enum { SIZES = sizeof(sizes) / sizeof(*sizes), KEPT_ONE_IN = 20, THREADS_MAX = 16 };
@@ -32,7 +32,7 @@ static void make_in(struct block **list, size_t size)
     *list = block;
 }
 
-/* Leaves every twentieth in `kept`. */
+/* Leaves every twentieth block in `kept`. */
 static void fill_and_thin_out(struct block **kept, size_t size)
 {
     struct block *gone = NULL;
@@ -69,7 +69,7 @@ static void fill_cache(void)
     printf("cached=1 calls=%d\n", atomic_load(&calls));
 }
 
-/* All on one thread: another's slabs may be elsewhere. */
+/* A thread does all of it: another thread's slabs may be elsewhere. */
 static void *work(void *arg)
 {
     struct block **kept = arg;
@@ -83,7 +83,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Of each thread. */
+/* Each thread's share of an option's MiB, in bytes. */
 static size_t bytes_option(int argc, char **argv, const char *name, double mib, unsigned threads)
 {
     return (size_t)(option_number(argc, argv, name, mib) * 1048576) / threads;

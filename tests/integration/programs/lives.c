@@ -63,7 +63,7 @@ static void *keep_churning(void *arg)
     unsigned seed = (unsigned)(uintptr_t)arg;
     while (!atomic_load(&stop)) {
         churn(&seed, 60);
-        sleep_s(0.001); /* leaves a CPU for what it is the load of */
+        sleep_s(0.001); /* leaves a CPU for what runs under this load */
     }
     return NULL;
 }
@@ -122,7 +122,8 @@ static void forks(void)
     printf("failed=%d\n", failed);
 }
 
-/* In a function of its own: nothing of the caller's is written to by both. */
+/* In a function of its own, so that parent and child do not both write to the caller's
+ * variables. */
 static __attribute__((noinline)) pid_t vfork_and_live(void)
 {
 #pragma GCC diagnostic push
@@ -137,7 +138,8 @@ static __attribute__((noinline)) pid_t vfork_and_live(void)
     return pid;
 }
 
-/* All descriptors of the parent's are the child's too: its memory is on loan, not its own. */
+/* The child has all the parent's descriptors, and its memory is the parent's, on loan: the parent
+ * must still be watched afterwards. */
 static void vforks(void)
 {
     int failed = 0;
@@ -166,7 +168,7 @@ static void spawns(void)
     printf("failed=%d\n", failed);
 }
 
-/* What the daemon did goes through memory: all descriptors are closed. */
+/* The daemon reports through shared memory, as all descriptors are closed. */
 static void become_daemon(void)
 {
     _Atomic int *done =
@@ -227,7 +229,7 @@ static void note_cancelled(void *arg)
     atomic_fetch_add(&cancelled, 1);
 }
 
-/* No call of the malloc family is where a thread is cancelled, however long it waits there. */
+/* No call of the malloc family is a cancellation point, however long a thread waits in it. */
 static void *cancel_deferred(void *arg)
 {
     void *block = NULL;
@@ -242,7 +244,7 @@ static void *cancel_deferred(void *arg)
     return NULL;
 }
 
-/* At any point, but not inside malloc, which no standard allows. */
+/* Is cancelled at any point but inside malloc, which no standard allows. */
 static void *cancel_any_time(void *arg)
 {
     void *volatile block = NULL;
@@ -346,7 +348,7 @@ static void plugins(void)
 
 static _Atomic unsigned long handled;
 
-/* As a handler should be: it calls nothing that takes a lock, and keeps errno. */
+/* A handler as it should be: it calls nothing that takes a lock, and keeps errno. */
 static void on_signal(int number)
 {
     (void)number;

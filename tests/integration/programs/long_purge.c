@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* jemalloc's; its header need not be there. */
+/* jemalloc's extent hooks; its header need not be installed. */
 typedef struct hooks hooks_t;
 struct hooks {
     void *(*alloc)(hooks_t *, void *addr, size_t size, size_t alignment, bool *zero, bool *commit,
@@ -111,7 +111,7 @@ static size_t drop(const struct plim_pressure *pressure, void *arg)
     return freed;
 }
 
-/* In caches of all threads but this one. */
+/* Bytes in the caches of all threads but this one. */
 static size_t cached(void)
 {
     uint64_t epoch = 1;
@@ -137,7 +137,7 @@ int main(void)
     if (pthread_create(&purger, NULL, purge_all, NULL) != 0)
         die("cannot start a thread");
     plim_reclaimer_add("blocks", drop, NULL, PLIM_MEDIUM);
-    plim_reclaim((uint64_t)1 << 26); /* until the pass is over, or a second has passed */
+    plim_reclaim((uint64_t)1 << 26); /* returns when the pass is over, or after a second */
     atomic_store(&pass_over, true);
     pthread_join(purger, NULL);
     double start = now_s();

@@ -1,9 +1,9 @@
 /*
- * A language with one lock for all its code, as far as it matters here: the thread that allocates
- * holds the lock that its reclaimer needs, and gives it away between two allocations only, to who
- * has waited for a while.
+ * A model of a language with one lock for all its code: the thread that allocates holds the lock
+ * that its reclaimer needs, and hands it over only between two allocations, to a thread that has
+ * waited for a while.
  *   one_lock [--mib 400]
- * Fills a cache with so much in all, which the reclaimer empties. Prints calls=N (of that),
+ * Adds --mib in all to a cache that the reclaimer empties. Prints calls=N (of the reclaimer),
  * waited_ms=N (of the allocating thread, at the limit), and ok=1 at the end. Needs the library.
  */
 #include "stats_now.h"
@@ -16,7 +16,7 @@
 static const double turn_s = 0.02;
 
 static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic double wanted_s; /* since when; 0: it is not */
+static _Atomic double wanted_s; /* since when the reclaimer has wanted the lock; 0: it does not */
 static _Atomic unsigned calls;
 static struct block_queue cache = BLOCK_QUEUE_INIT;
 

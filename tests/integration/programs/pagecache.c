@@ -1,7 +1,7 @@
 /*
  * Fills the page cache: writes a file and reads it again and again, with a small heap beside it.
  *   pagecache [--mib 200] [--passes 2] [--heap-mib 20] [--dir DIRECTORY] [--hold-s 0] [--cold]
- * With --cold each pass reads from the disk, and tells its number: read=N.
+ * With --cold each pass reads from the disk and prints its number: read=N.
  * Prints calls=N (its reclaimer's) purges=N usage_mib=N level=N at the end; -1 where unknown.
  */
 #define PLIM_OPTIONAL
@@ -38,7 +38,7 @@ static const char *option_text(int argc, char **argv, const char *name, const ch
     return fallback;
 }
 
-/* An open file that has no name any more. */
+/* Returns an open file that no longer has a name. */
 static int make_file(const char *dir, int mib)
 {
     char path[4096];
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
         read_file(fd);
         if (cold)
             tell("read", i + 1);
-        some_block = malloc(100000); /* so that it is not idle */
+        some_block = malloc(100000); /* so that the process is not idle */
         free(some_block);
     }
     tell("filled", 1);

@@ -1,9 +1,9 @@
 /*
  * Large blocks that are grown by realloc, an eighth at a time, beyond what is free behind them.
  *   regrow [--mib 60] [--threads 1] [--forked]
- * The threads hold so much together in the end. --forked: instead of that a block of 80 MiB grows
- * by 10 while a child shares it, beside a cache of 60 MiB that a slow reclaimer empties. Each word
- * is checked when a block has grown; then it shrinks to a quarter, and is checked again. Prints
+ * Together the threads hold --mib in the end. --forked: instead, a block of 80 MiB grows by 10 MiB
+ * while a child shares it, beside a cache of 60 MiB that a slow reclaimer empties. Each word is
+ * checked when a block has grown; then it shrinks to a quarter, and is checked again. Prints
  * refused=N, wrong=N and ok=1 at the end.
  */
 #define PLIM_OPTIONAL
@@ -74,7 +74,7 @@ static size_t empty(const struct plim_pressure *pressure, void *arg)
     return 0;
 }
 
-/* Giving its pages back frees nothing as long as the child has them, too. */
+/* Giving the block's pages back frees nothing while the child has them as well. */
 static void grow_what_a_child_shares(void)
 {
     const size_t mib = 1048576, words = 80 * mib / sizeof(uint64_t);

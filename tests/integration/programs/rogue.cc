@@ -90,7 +90,7 @@ void fill_cache(size_t mib)
     for (size_t i = 0, held; i < mib * 16; i++) {
         block *added = block_new(MIB / 16, &held);
         if (added == nullptr)
-            continue; // refused, where the scenario has it so
+            continue; // refused: some scenarios have that
         pthread_mutex_lock(&cache_lock);
         added->next = cache;
         cache = added;
@@ -143,7 +143,7 @@ size_t exits_now(const plim_pressure *, void *)
     _exit(3);
 }
 
-// The child is alone in there: its thread ends with the call, and so does it.
+// The child has only this thread, which ends with the call, and so the child ends.
 size_t forks(const plim_pressure *, void *)
 {
     if (rogue_calls++ > 1)
@@ -164,8 +164,8 @@ size_t forks(const plim_pressure *, void *)
     return 0;
 }
 
-// More than the room that is left, were free pages not given back: holes of each size are too small
-// for the next.
+// Needs more than the room that is left unless free pages are given back: holes of one size are too
+// small for the next.
 size_t allocates(const plim_pressure *, void *)
 {
     block *kept = nullptr, *set = nullptr, *next;
@@ -269,7 +269,7 @@ size_t signals(const plim_pressure *, void *)
 
 // --- scenarios ---
 
-// Past the soft limit, so that all reclaimers are called as long as the rogue is not.
+// Goes past the soft limit and on, so that reclaimers are called, until the rogue has been.
 void press_until_called()
 {
     for (unsigned i = 0; i < 1000 && rogue_calls == 0; i++) {
@@ -286,7 +286,7 @@ void press_on()
     }
 }
 
-// Nobody but the rogue could have given room: free pages are all that may be lived on.
+// Only the rogue could have given memory back, so that the program must live on free pages alone.
 void live_without_the_cache(double seconds)
 {
     for (double start = now_s(); now_s() - start < seconds;) {
@@ -360,7 +360,7 @@ void is_cancelled()
     printf("again=%d\n", rogue_calls > 1);
 }
 
-// It is called again, by another thread each time, and the others are called too.
+// The rogue is called again, each time by another thread, and so are the other reclaimers.
 void loses_threads()
 {
     bool again = wait_until([] {
@@ -391,7 +391,7 @@ void is_signalled()
     printf("handled=%d\n", came);
 }
 
-// The lock is held over allocations at the limit, as tables do that grow.
+// Holds the lock while it allocates at the limit, as for a table that grows.
 void *hold_lock_and_allocate(void *)
 {
     while (!let_go) {

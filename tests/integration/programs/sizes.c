@@ -1,7 +1,7 @@
 /*
  * What the C library says of the machine, by every call there is, again and again.
  *   sizes [--hold-mib 0] [--once]
- *     --hold-mib  writes so much memory first
+ *     --hold-mib  allocates and writes this much memory first
  *     --once      prints one set and ends
  * CPUs: onln= conf= nprocs= nprocs_conf= affinity=. Memory in KiB: phys= phys_fn= total= (the same
  * thing by sysconf, get_phys_pages and sysinfo), avphys= avphys_fn= free=, swap= swap_free=;
@@ -49,7 +49,7 @@ static void print_memory(void)
            kib(&kernel, kernel.freeram), kib(&kernel, kernel.totalswap));
 }
 
-/* Stays: whoever asks for free memory has used some. */
+/* Never freed, so that free memory is asked for with some memory in use. */
 static void hold(size_t mib)
 {
     char *block = mib > 0 ? malloc(mib << 20) : NULL;
@@ -73,7 +73,7 @@ static bool errno_is_kept(void)
 
 int main(int argc, char **argv)
 {
-    bool kept = errno_is_kept(); /* the first calls of all */
+    bool kept = errno_is_kept(); /* the first calls that the program makes */
     hold((size_t)option_number(argc, argv, "hold-mib", 0));
     for (unsigned set = 1;; set++) {
         print_cpus();

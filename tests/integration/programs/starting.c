@@ -1,15 +1,16 @@
 /*
  * How the watcher comes to run, or not, in a box of 256 MiB.
  *   starting reclaim       a reclaimer is called, has a thread cache, and uses nearly all the stack
- * that it is promised; built with more and less of thread-local variables (TLS_KIB)
+ *                          that it is promised; built with more and fewer thread-local variables
+ *                          (TLS_KIB)
  *   starting impossible    RLIMIT_NPROC of 0 and a reclaimer: large requests are refused, then the
- * limit cannot be met
+ *                          limit cannot be met
  *   starting idle_class    a SCHED_IDLE thread on the last CPU has the watcher started
- *   starting real_time     a SCHED_FIFO thread there has
+ *   starting real_time     the same by a SCHED_FIFO thread
  *   starting failing       no thread can be made, while another one enters namespaces
- *   starting hung          a reclaimer does not return until it was asked for more
- *   starting descriptors   a second thread has the library look; how large the table of descriptors
- * was before that, and after
+ *   starting hung          a reclaimer does not return until more has been asked for
+ *   starting descriptors   a second thread makes the library look; prints the size of the table of
+ *                          descriptors before that and after
  * Prints what it saw as key=value, ok=1 at the end; denied=1 where the machine does not allow it.
  * Needs the library.
  */
@@ -113,7 +114,7 @@ static void have_no_threads(void)
         die("cannot give up rights");
 }
 
-/* Each of them could have been served, had anybody let go of what there is. */
+/* Counts refusals of requests that could be served if a reclaimer gave memory back. */
 static int refused_of(int count)
 {
     int refused = 0;
@@ -143,7 +144,7 @@ static void impossible(void)
 
 /* --- idle_class, real_time --- */
 
-/* Which CPUs the process started with. */
+/* The CPUs that the process may use at its start. */
 static cpu_set_t at_start;
 
 static cpu_set_t last_cpu(void)
@@ -157,7 +158,7 @@ static cpu_set_t last_cpu(void)
     return one;
 }
 
-/* Takes that class and CPU, and has the watcher started. */
+/* Moves to that scheduling class and to the last CPU, and then has the watcher started. */
 static void *start_as(void *policy)
 {
     int wanted = *(int *)policy;
@@ -175,7 +176,7 @@ static void *start_as(void *policy)
     return policy;
 }
 
-/* Of the threads but the first; false: it has ended. */
+/* Describes a thread other than the first; false: it is the first, or has ended. */
 static bool inspect(const char *tid, int *ret_policy, bool *ret_everywhere)
 {
     cpu_set_t now;
@@ -187,7 +188,7 @@ static bool inspect(const char *tid, int *ret_policy, bool *ret_everywhere)
     return true;
 }
 
-/* Until the watcher and the thread that stands by are all that there is besides this one. */
+/* Waits until the only threads besides this one are the watcher and the one that stands by. */
 static void report_threads(void)
 {
     int count = 0, ordinary = 0, policy;
@@ -233,7 +234,7 @@ static void real_time(void)
 
 /* --- failing --- */
 
-/* While set, in the place of the C library's: it waits until another thread is at setns(), and then
+/* While set, the pthread_create() below waits until another thread calls setns(), and then
  * fails. */
 static _Atomic bool fails;
 static _Atomic int waiting, entering;
@@ -249,11 +250,11 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void
     atomic_fetch_add(&waiting, 1);
     for (double start = now_s(); !atomic_load(&entering) && now_s() - start < patience_s;)
         sleep_s(0.001);
-    sleep_s(0.1); /* for the other one to come that far: it tells nobody */
+    sleep_s(0.1); /* gives the other thread time to get into setns(): that cannot be seen */
     return EAGAIN;
 }
 
-/* Of no namespace: what is tested is what happens before. */
+/* There is no such namespace: the test is of what the library does before the call. */
 static void *enter_none(void *arg)
 {
     while (!atomic_load(&waiting))
@@ -297,8 +298,8 @@ static bool wakes_up_after(uint64_t wakeups)
     return stats_now().watcher_wakeups > wakeups;
 }
 
-/* The thread that stands by has taken over, and finds that the other one still calls. What it is
- * asked for then is asked of reclaimers later. */
+/* The thread that stands by has taken over, and finds the old watcher still inside a reclaimer.
+ * What is asked for meanwhile must be asked of reclaimers later. */
 static void hung(void)
 {
     add_reclaimer(hang_once);

@@ -1,4 +1,4 @@
-/* The library's figures, of programs that are run with it only. */
+/* The library's figures, for programs that are run only with the library. */
 #ifndef PLIM_TEST_STATS_NOW_H
 #define PLIM_TEST_STATS_NOW_H
 
@@ -15,7 +15,7 @@ static inline struct plim_stats stats_now(void)
     return stats;
 }
 
-/* By a MiB. */
+/* True once usage is a MiB past the soft limit. */
 static inline bool past_soft_limit(void)
 {
     struct plim_limits limits = {.size = sizeof(limits)};

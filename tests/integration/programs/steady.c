@@ -1,9 +1,9 @@
 /*
  * A heap that neither grows nor shrinks: a window of its blocks is freed and, after a pause,
- * allocated anew, at a steady rate, until SIGTERM. Its size differs a little each time, so that
- * nobody who looks at times takes the heap for one that stands still.
+ * allocated anew, at a steady rate, until SIGTERM. The window's size differs a little each time, so
+ * that looks do not take the heap for one that stands still.
  *   steady [--live-mib 100] [--window-mib 4] [--pause-ms 20]
- * Prints live=1 when the heap is there, and every 20 rounds of the time since then: rounds=N
+ * Prints live=1 when the heap is there, and then every 20 rounds, counted from there: rounds=N
  * purges=N (not in rounds of 100 ms and more) calls=N (its reclaimer's) waited_ms=N level=N (the
  * highest seen) usage_mib=N (the most seen). Exits 1 where a block was damaged or refused. Needs
  * the library.
@@ -18,7 +18,7 @@
 
 enum { BLOCK = 64 << 10, BLOCKS_MAX = 1 << 14, TOLD_EVERY = 20, DIFFER = 8 };
 
-/* Whoever gets no CPU for longer may be taken for idle, and an idle heap is purged. */
+/* A process that gets no CPU for longer may be taken for idle, and an idle heap is purged. */
 static const double stalled_s = 0.1;
 
 static struct block *blocks[BLOCKS_MAX];
@@ -93,7 +93,7 @@ static void go_on(size_t count, size_t window, double pause_s)
     for (unsigned round = 1; !ended; round++) {
         size_t from = round * window % (count - window + 1), now = window - round % DIFFER;
         check_and_free(from, now);
-        sleep_s(pause_s / 2); /* free pages: a look of the watcher finds them */
+        sleep_s(pause_s / 2); /* time for a look of the watcher, which finds free pages */
         make(from, now);
         see(&seen);
         if (round % TOLD_EVERY == 0)

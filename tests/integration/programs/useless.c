@@ -1,10 +1,10 @@
 /*
  * A reclaimer that gives nothing, a little past the soft limit of a box of 256 MiB.
- *   useless alone              nobody else frees anything
+ *   useless alone              nothing else frees memory
  *   useless beside_free_pages  the program keeps fewer free pages than are worth a purge
- *   useless asked              it calls plim_reclaim() every two seconds
- * Until the library says that it cannot meet the limit, or for a minute. Prints calls=N (of the
- * reclaimer), asked=N (by the program), cannot_meet=1 and ok=1 at the end. Needs the library.
+ *   useless asked              the program calls plim_reclaim() every two seconds
+ * Runs until the library says that it cannot meet the limit, or for a minute. Prints calls=N (of
+ * the reclaimer), asked=N (by the program), cannot_meet=1 and ok=1 at the end. Needs the library.
  */
 #include "stats_now.h"
 

@@ -2,13 +2,14 @@
  * What befalls the descriptors on which the library's watcher listens to the kernel.
  *   watched SCENARIO [--heap-mib 60] [--seconds 3600]
  *     nothing  they are left alone
- *     close    all that the program did not open are closed
+ *     close    the program closes all that it did not open
  *     reuse    the same, and their numbers given to eventfds of its own
- *     limits   the same; soft_mib=N besides, the soft limit: asking is a look of its own
+ *     limits   the same, and prints soft_mib=N, the soft limit: asking for it is a look of its own
  *     fork     a child says how many of them it holds: child_holds=N
- * Waits until they are there. Prints listens=N, how many that are, then what the scenario says, and
- * ten times a second wakeups=N calls=N (its reclaimer's, which drops a fifth of the heap). reuse:
- * spoilt=N, how often its own eventfds were found written to or read. Needs the library.
+ * Waits until the descriptors are there. Prints listens=N, their number, then what the scenario
+ * says, and ten times a second wakeups=N calls=N (of its reclaimer, which drops a fifth of the
+ * heap). reuse: spoilt=N, how often its own eventfds were found written to or read. Needs the
+ * library.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -83,7 +84,7 @@ static int list_listened(int fds[FDS_MAX])
     return count;
 }
 
-/* One to wake it by, one to listen on. */
+/* Waits for two: one that wakes the watcher, one on which it listens. */
 static int wait_for_listening(int fds[FDS_MAX])
 {
     int count = 0;
@@ -107,7 +108,7 @@ static void reuse(const int *fds, int count)
     }
 }
 
-/* So far. All of them are one. */
+/* How often so far. All these numbers are one eventfd. */
 static int count_spoilt(const int *fds, int count)
 {
     static int spoilt;
@@ -121,7 +122,7 @@ static int count_spoilt(const int *fds, int count)
     return spoilt;
 }
 
-/* Asks before the child's first allocation: its own watcher comes with that. */
+/* The child asks before its first allocation: its own watcher starts with that. */
 static void fork_and_tell(const int *fds, int count)
 {
     pid_t pid = fork();

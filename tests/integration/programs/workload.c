@@ -112,7 +112,7 @@ bool block_is_intact(const struct block *block)
 {
     size_t len = block->size - sizeof(*block);
     unsigned char fill = block_fill(block);
-    /* All bytes are the first one, and the first one is right. */
+    /* All bytes equal the first, and the first is right. */
     return len == 0 ||
            (block->data[0] == fill && memcmp(block->data, block->data + 1, len - 1) == 0);
 }
@@ -218,7 +218,7 @@ static void *phase_thread(void *arg)
     const struct phase_thread *self = arg;
     const struct phases *phases = self->phases;
     uint64_t random = self->number + 1;
-    struct block *results = NULL; /* small, one a round, kept to the end */
+    struct block *results = NULL; /* small blocks, one a round, kept to the end */
     for (unsigned round = 0; round < phases->rounds; round++) {
         size_t range = round % (sizeof(ranges) / sizeof(ranges[0])), got;
         struct block *set = blocks_fill(share_of(phases, self->number, round), ranges[range].from,
@@ -228,7 +228,7 @@ static void *phase_thread(void *arg)
             die("malloc failed");
         result->next = results;
         results = result;
-        pthread_barrier_wait(self->together); /* all of it live at once */
+        pthread_barrier_wait(self->together); /* all threads' blocks are live at once */
         blocks_free(set, phases->verify);
         pthread_barrier_wait(self->together);
     }

@@ -20,16 +20,17 @@ double now_s(void);
 void sleep_s(double seconds);
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-/* Bytes of this process, by a field of /proc/self/statm. */
+/* This process's size in bytes, by a field of /proc/self/statm. */
 enum own_memory { OWN_ADDRESSES, OWN_RESIDENT };
 size_t own_memory(enum own_memory field);
 
-/* One of the things that a program does, by its name on the command line. */
+/* One of the things that a program can do, chosen by its name on the command line. */
 struct scenario {
     const char *name;
     void (*run)(void);
 };
-/* Of `count`, runs the one of that name, and says ok=1; ends the program where there is none. */
+/* Runs the one of `count` scenarios that has this name, and prints ok=1; ends the program where
+ * there is none. */
 void scenario_run(const struct scenario *scenarios, size_t count, const char *name);
 
 /* One block of a set, linked through the blocks themselves so that the set costs nothing more. */
@@ -46,13 +47,13 @@ struct block *block_new(size_t size, size_t *ret_held);
 struct block *block_must_have(size_t size);
 /* Whether every byte is as block_new() left it. */
 bool block_is_intact(const struct block *block);
-/* verify: first makes sure of every byte, and ends the program on a damaged block. */
+/* verify: first checks every byte, and ends the program on a damaged block. */
 void block_free(struct block *block, bool verify);
 
-/* A set of as many blocks as `bytes` hold, of sizes from `from` up to one less than `to`. Ends the
- * program when one is refused. */
+/* A set of as many blocks as fit in `bytes`, of sizes from `from` to `to` - 1. Ends the program
+ * when one is refused. */
 struct block *blocks_fill(size_t bytes, size_t from, size_t to, uint64_t *random);
-/* All of a set, as block_free() does. */
+/* Frees all blocks of a set, as block_free() does. */
 void blocks_free(struct block *set, bool verify);
 
 /* Blocks in the order in which they came; any thread. */
@@ -67,8 +68,8 @@ struct block_queue {
 void block_queue_add(struct block_queue *queue, struct block *block);
 /* NULL: it is empty. */
 struct block *block_queue_take(struct block_queue *queue);
-/* Frees the oldest, as block_free() does, until so many bytes have gone, or all; returns how many.
- */
+/* Frees the oldest, as block_free() does, until `bytes` have gone, or all; returns how many
+ * bytes. */
 size_t block_queue_drop(struct block_queue *queue, size_t bytes, bool verify);
 
 struct phases {

@@ -209,7 +209,7 @@ void case_change(const struct case_file *c, const char *root)
         if (s->path == NULL || s->after || still_there(c, s->path))
             continue;
         snprintf(full, sizeof(full), "%s%s", root, s->path);
-        /* A cgroup goes as a whole: its directory with the last of its files. */
+        /* A cgroup goes as a whole: with its last file goes its directory. */
         for (bool gone = remove(full) == 0; gone; gone = rmdir(full) == 0)
             *strrchr(full, '/') = '\0';
     }

@@ -6,7 +6,7 @@
  *   @@ tree dir PATH             an empty directory
  *   @@ expect.after, tree.after  the same, after a change at run time
  *
- * Whatever cannot be done ends the test through Criterion.
+ * What fails here ends the test through Criterion.
  */
 #ifndef PLIM_TEST_CASE_FILE_H
 #define PLIM_TEST_CASE_FILE_H
@@ -33,13 +33,13 @@ struct case_file {
 
 /* Directory of the .case files: $PLIM_FIXTURES, PLIM_FIXTURES_DIR or beside this file. */
 const char *case_directory(void);
-/* name: as in the directory. */
+/* name: the file's name in that directory. */
 void case_load(struct case_file *c, const char *name);
 void case_free(struct case_file *c);
 
 /* The value of a key of expect (or expect.after) in buf; false if there is no such key. */
 bool case_value(const struct case_file *c, bool after, const char *key, char *buf, size_t len);
-/* As bytes: "unlimited" is UINT64_MAX. `missing` where there is no such key. */
+/* The value in bytes: "unlimited" is UINT64_MAX. `missing` where there is no such key. */
 uint64_t case_bytes(const struct case_file *c, bool after, const char *key, uint64_t missing);
 /* Calls fn for each key; the strings live as long as the call. */
 void case_each_key(const struct case_file *c, bool after,
@@ -47,8 +47,8 @@ void case_each_key(const struct case_file *c, bool after,
 
 /* A new temporary directory with the tree; its path, without a slash at the end, in root. */
 void case_unpack(const struct case_file *c, char *root, size_t len);
-/* Changes the directory to the tree after: files in place, so that open files show it; what is no
- * longer there is removed. */
+/* Changes the directory to the tree.after: rewrites files in place, so that open ones show it, and
+ * removes what is no longer there. */
 void case_change(const struct case_file *c, const char *root);
 /* Writes one file of a tree, with its directories. */
 void tree_write(const char *root, const char *path, const char *text, size_t len);

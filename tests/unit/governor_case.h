@@ -1,12 +1,13 @@
 /*
- * For the governor's tests: a governor on default options, and inputs to change a field of.
+ * For the governor's tests: a governor with default options, and inputs of which a test changes
+ * fields.
  */
 #ifndef PLIM_TEST_GOVERNOR_CASE_H
 #define PLIM_TEST_GOVERNOR_CASE_H
 
 #include "governor.h"
 
-/* Simulated time starts here: not at 0, as the machine's does not. */
+/* Simulated time starts here and not at 0, like a machine's. */
 #define START_NS (1000 * NS_PER_S)
 
 static inline struct options default_options(void)
@@ -49,7 +50,7 @@ static inline struct governor_decision look_at(struct governor *g, const struct 
     return d;
 }
 
-/* Time passes, so that the budget is full. */
+/* Lets time pass, so that the CPU time budget is full. */
 static inline void let_rest(struct governor *g, struct governor_input *in)
 {
     struct governor_input idle = *in;
@@ -59,7 +60,7 @@ static inline void let_rest(struct governor *g, struct governor_input *in)
     (void)look_at(g, &idle);
 }
 
-/* So much used after such a rest, `dirty` of it free pages. */
+/* Inputs after such a rest, with `usage` in use, `dirty` of it free pages. */
 static inline struct governor_input rested_at(struct governor *g, uint64_t hard, uint64_t usage,
                                               uint64_t dirty)
 {

@@ -1,7 +1,7 @@
 /*
  * Counting and purging with the real jemalloc inside: this program is itself allocated by it.
  *
- * Thread caches, slabs and metadata are left as they are: what is compared are pages.
+ * Thread caches, slabs and metadata are left as they are: only pages are compared.
  */
 #include "test_arenas.h"
 
@@ -45,18 +45,18 @@ static void need_purging_by_amount(void)
         cr_skip_test("the shared jemalloc purges whole arenas");
 }
 
-/* What a shared jemalloc took before it had hooks counts as committed until it has been used once.
- */
+/* What a shared jemalloc took before it had hooks counts as committed until it has been used once;
+ * this uses it. */
 static void use_first_extents(void)
 {
-    const size_t sizes[] = {16 * KiB, 8 * KiB, 4 * KiB}; /* the smaller ones fill what is left */
+    const size_t sizes[] = {16 * KiB, 8 * KiB, 4 * KiB}; /* the smaller sizes fill what is left */
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         use_arena(0, sizes[i]);
         (void)arenas_purge(UINT64_MAX);
     }
 }
 
-/* No looks, no ageing: only this file purges. */
+/* Keeps looks and ageing away: only this file purges. */
 static void hold_still(void)
 {
     cr_assert(runtime_ready());
@@ -93,7 +93,7 @@ static size_t page_size(void)
     return value;
 }
 
-/* Bytes in pages that jemalloc says the arena holds. */
+/* Bytes in pages that the arena holds, by jemalloc's statistics. */
 static uint64_t held_by_jemalloc(unsigned arena)
 {
     return (statistic(arena, "pactive") + statistic(arena, "pdirty") + statistic(arena, "pmuzzy")) *
@@ -208,7 +208,7 @@ Test(arenas, pages_read_are_what_jemalloc_says)
 }
 
 /* Leaves about `bytes` of free pages in pieces of `piece`, with as much in use between them. That
- * they were never touched makes no difference to any count. */
+ * these pages were never touched makes no difference to any count. */
 void make_dirty(uint64_t bytes, size_t piece)
 {
     size_t n = bytes / piece;

@@ -1,4 +1,4 @@
-/* Free pages side by side: whether what has ended as slabs of one size serves requests for more. */
+/* Free pages side by side: whether those of slabs that have ended serve larger requests. */
 #include "test_arenas.h"
 
 #include <criterion/criterion.h>
@@ -14,7 +14,7 @@ static void end_slabs(unsigned arena)
         je_dallocx(small[i], arena_and_no_cache(arena));
 }
 
-/* And takes blocks for half of them; returns by how much more is committed then. */
+/* Takes large blocks for half of those pages; returns by how much committed memory grew. */
 static uint64_t taken_for_large_blocks(unsigned arena)
 {
     enum { LARGE = 32 * 1024, LARGE_COUNT = 128 };
@@ -58,7 +58,7 @@ Test(arenas, those_of_an_arena_made_later_are_joined_as_well)
     (void)arenas_coalesce(false);
 }
 
-/* In one call for each run, not for each slab. */
+/* The purge makes one call for each run of pages, not for each slab. */
 Test(arenas, what_was_freed_before_is_joined_as_it_is_purged)
 {
     need_slabs();

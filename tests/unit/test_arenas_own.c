@@ -208,8 +208,8 @@ Test(arenas, hooks_of_the_program_set_later_end_the_counting)
     assert_hooks_set_later_are_like_those_given_at_creation(true);
 }
 
-/* With blocks in use, free pages and a reserve, from which it goes on to allocate by way of the
- * default hooks. */
+/* An arena with blocks in use, free pages and a reserve, from which it goes on to allocate through
+ * the default hooks. */
 Test(arenas, arena_in_use_is_taken_out_of_the_count_and_in_again)
 {
     static struct je_extent_hooks own;
@@ -254,7 +254,7 @@ static int64_t decay_of(unsigned arena)
     return ms;
 }
 
-/* Together with others, or one arena would serve them all in turn. */
+/* Waits for the other threads, or one arena would serve them all in turn. */
 static void *allocate_and_wait(void *barrier)
 {
     thread_state.inside = true;
@@ -315,7 +315,7 @@ Test(arenas, decay_time_that_the_program_sets_stays_and_its_pages_are_purged_all
     cr_expect(is_about(dirty_now(), 0));
 }
 
-/* The program's own default for arenas made from then on. */
+/* The program sets a default of its own for arenas made from then on. */
 Test(arenas, decay_time_that_the_program_sets_for_new_arenas_counts)
 {
     ssize_t ms = 77777;
@@ -327,7 +327,7 @@ Test(arenas, decay_time_that_the_program_sets_for_new_arenas_counts)
     cr_expect_eq(decay_of(index), 77777);
 }
 
-/* A thread that is not there was half through with a new time. */
+/* A thread that is not in the child was in the middle of setting a new decay time. */
 Test(arenas, forked_child_ends_what_another_thread_began)
 {
     arenas_set_decay(300);
@@ -349,7 +349,7 @@ static void *read_counts(void *stop)
     return NULL;
 }
 
-/* Reading finds what new arenas hold, and leaves the rest to a look. */
+/* Reading finds what new arenas hold; setting their decay time is left to a look. */
 Test(arenas, counts_are_read_beside_looks)
 {
     pthread_t reader;

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* 6 of a page to 2 of 7 pages. */
+/* From 6 blocks in one page to 2 blocks in 7 pages. */
 static const size_t sizes[] = {640, 896, 1280, 1792, 2560, 3584, 5120, 7168, 14336};
 
 enum { KEPT_ONE_IN = 20, SET_MAX = 40000 };
@@ -163,7 +163,8 @@ Test(arenas, full_slabs_and_empty_ones_give_nothing)
     cr_expect_leq(drop_slabs(), MiB);
 }
 
-/* Others may be at it, or keep it from it, at the moment of the fork. */
+/* At the moment of the fork other threads may be giving pages back, or keep slabs from being
+ * touched. */
 Test(arenas, a_forked_child_gives_back_pages_of_slabs)
 {
     need_slabs();
@@ -174,7 +175,7 @@ Test(arenas, a_forked_child_gives_back_pages_of_slabs)
     cr_assert_neq(child, -1);
     if (child == 0) {
         thread_state.inside = true;
-        slabs_fork_child(); /* what another thread of the parent held */
+        slabs_fork_child(); /* releases what another thread of the parent held */
         uint64_t bytes = 0;
         for (unsigned calls = 0; calls < 1000; calls++)
             bytes += arenas_drop_slabs(UINT64_MAX).bytes;

@@ -1,5 +1,4 @@
-/* Slabs are in others' hands while pages of them are given back: threads, jemalloc itself, a
- * parent. */
+/* Pages of slabs are given back while others use the slabs: threads, jemalloc itself, a parent. */
 #include "jemalloc/slabs.h"
 #include "test_arenas.h"
 
@@ -11,8 +10,8 @@
 
 static _Atomic bool end;
 
-/* Threads that allocate, check and free, while pages of their slabs go all the time: few slabs, and
- * past the thread's cache, so that blocks are handed out just where pages go. */
+/* Threads that allocate, check and free, while pages of their slabs are given back all the time.
+ * Few slabs, and no thread cache, so that blocks are handed out just where pages go. */
 struct churn {
     unsigned seed;
     size_t size;
@@ -38,7 +37,7 @@ static void *churn(void *arg)
     thread_state.inside = true;
     while (!atomic_load(&end)) {
         size_t i = (unsigned)rand_r(&c->seed) % ARRAY_LEN(c->blocks);
-        replace(c, i, rand_r(&c->seed) % 4 == 0); /* mostly holes */
+        replace(c, i, rand_r(&c->seed) % 4 == 0); /* most blocks stay free */
     }
     for (size_t i = 0; i < ARRAY_LEN(c->blocks); i++)
         replace(c, i, false);
@@ -93,7 +92,7 @@ static bool see_purge(struct je_extent_hooks *h, void *addr, size_t size, size_t
     return defaults.purge_forced(&defaults, addr, size, offset, length, arena);
 }
 
-/* Where addresses are not kept (retain:false) this comes first. */
+/* The first hook to be called where addresses are not kept (retain:false). */
 static bool see_dalloc(struct je_extent_hooks *h, void *addr, size_t size, bool committed,
                        unsigned arena)
 {
@@ -117,7 +116,7 @@ static unsigned create_seeing_arena(void)
     return index;
 }
 
-/* Every time since the last call. */
+/* Asserts that slabs were left alone at every hook since the last assertion. */
 static void assert_left_alone(void)
 {
     cr_expect_gt(seen, 0u);
@@ -140,14 +139,14 @@ Test(arenas, slabs_are_left_alone_while_an_arena_is_reset_and_ended)
     assert_left_alone();
 }
 
-/* Of jemalloc's batch_alloc_packet_t. */
+/* The layout of jemalloc's batch_alloc_packet_t. */
 struct batch {
     void **ptrs;
     size_t count, size;
     int flags;
 };
 
-/* Blocks are taken out of new slabs before these are in a bin. */
+/* jemalloc takes blocks out of new slabs before it puts these into a bin. */
 Test(arenas, slabs_are_left_alone_while_a_batch_is_taken_out_of_them)
 {
     need_slabs();
@@ -164,7 +163,7 @@ Test(arenas, slabs_are_left_alone_while_a_batch_is_taken_out_of_them)
     control_arena(index, "destroy");
 }
 
-/* It keeps its free pages. */
+/* An arena that keeps its free pages. */
 static unsigned create_keeping_arena(void)
 {
     unsigned index = create_arena();
@@ -175,12 +174,12 @@ static unsigned create_keeping_arena(void)
 /* Not there on the shared libjemalloc, where the tests are skipped. */
 const struct extent *slabs_extent_at(uintptr_t at) __attribute__((weak));
 
-/* The map goes on to tell of it, and tells of the next one in its place before that has its shard:
- * whoever looks must not find free blocks until then. */
+/* jemalloc's map still holds a slab that has ended, and holds the next slab in its place before
+ * that has its shard: until then a reader must find no free blocks in it. */
 Test(arenas, a_slab_that_has_ended_has_no_free_blocks)
 {
     need_slabs();
-    enum { SIZE = 1536, PER_SLAB = 8 }; /* 12 KiB: as it ends it is not joined to others */
+    enum { SIZE = 1536, PER_SLAB = 8 }; /* 12 KiB: a slab that ends is not joined to others */
     unsigned index = create_keeping_arena();
     int flags = arena_and_no_cache(index);
     void *freed[PER_SLAB], *left[PER_SLAB];
@@ -239,7 +238,7 @@ Test(arenas, no_byte_is_lost_where_a_reset_has_ended_slabs)
     pthread_join(thread, NULL);
 }
 
-/* Its pages come from here until then. */
+/* Until then the arena's pages come from the library. */
 Test(arenas, slabs_of_an_arena_are_left_alone_once_the_program_gives_it_hooks)
 {
     need_slabs();

@@ -18,7 +18,7 @@ struct case_param {
     char name[128];
 };
 
-/* All that is found in one state of a tree. */
+/* All that is found in a tree, before or after the change. */
 struct found {
     struct cgroup cgroup;
     struct cgroup_memory memory;
@@ -78,7 +78,7 @@ static void check_confidence(const char *name, const char *value, enum cgroup_co
                      value);
 }
 
-/* Inputs, remarks, and what is of no consequence to a limit. */
+/* Keys that are inputs, remarks, or of no consequence to a limit. */
 static bool is_no_result(const char *key)
 {
     static const char *const keys[] = {
@@ -88,7 +88,7 @@ static bool is_no_result(const char *key)
         "affinity_cpus",
         "cpuset_cpus",
         "memory_low_bytes",
-        "memory_limit_bytes_without_search" /* by itself: cases_without_a_search */};
+        "memory_limit_bytes_without_search" /* tested by itself: cases_without_a_search */};
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -129,7 +129,8 @@ static void check_key(const char *key, const char *value, void *arg)
                   key);
 }
 
-/* Every limit has a level, the own cgroup's first, and the smallest are those of the whole. */
+/* Each level has a limit, the own cgroup's level comes first, and the smallest limits are the
+ * result's. */
 static void check_levels(const char *name, const struct found *f)
 {
     uint64_t hard = UNLIMITED, high = UNLIMITED;
@@ -150,7 +151,7 @@ static void check_state(const struct case_file *c, bool after, const char *root,
 {
     struct check check = {c, found, after};
     find(root, (int)case_bytes(c, false, "pid", 0), found);
-    /* Where a tree has no meminfo, the case says what RAM there is, or that nothing does. */
+    /* Where a tree has no meminfo, the case says how much RAM there is, or that it is unknown. */
     if (found->ram == UNLIMITED)
         found->ram = case_bytes(c, false, "ram_bytes", UNLIMITED);
     check_levels(c->name, found);

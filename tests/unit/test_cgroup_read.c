@@ -145,7 +145,7 @@ Test(cgroup_read, levels_name_their_directories_own_first)
     put("/m/a/b/memory.max", "max");
     put("/m/a/memory.max", "500");
     put("/m/memory.high", "400");
-    put("/memory.max", "1"); /* above the mount */
+    put("/memory.max", "1"); /* above the mount: must not be read */
     cr_assert_eq(cgroup_read_memory(root, &dir, &memory), 0);
     cr_assert_eq(memory.level_count, 3u);
     cr_expect_eq(memory.levels[0].path_len, strlen("/m/a/b/c"));
@@ -226,7 +226,7 @@ Test(cgroup_read, ram_is_the_machines_or_that_of_the_tree)
     cr_expect_eq(cgroup_ram_bytes(root), UNLIMITED);
 }
 
-/* Room for Linux, glibc and us; a sanitizer's frames are several times as large. */
+/* Enough for Linux, glibc and the library; a sanitizer's frames are several times as large. */
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
@@ -238,10 +238,10 @@ enum { SMALL_STACK = 128 * 1024 }; /* the least that glibc allows */
 enum { SMALL_STACK = 32 * 1024 };
 #endif
 
-/* All that the library does with cgroups, on a thread whose stack holds little more. */
+/* Everything that the library does with cgroups, for a thread whose stack has little more room. */
 static void *resolve_and_read(void *arg)
 {
-    static struct cgroup cgroup; /* as the library keeps it */
+    static struct cgroup cgroup; /* static, as in the library */
     struct cgroup_memory memory;
     struct sys_file file = {0};
     uint64_t value;

@@ -1,4 +1,4 @@
-/* jemalloc's settings, by what was found. */
+/* Which settings jemalloc gets, by the limits and CPUs that were found. */
 #include "capacity.h"
 #include "inside.h"
 #include "je.h"

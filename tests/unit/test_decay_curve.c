@@ -3,14 +3,15 @@
 
 #include <criterion/criterion.h>
 
-/* Share of pages that jemalloc has purged after so many of its 200 steps: its smootherstep. */
+/* The share of pages that jemalloc has purged after `steps` of its 200 steps: its smootherstep
+ * curve. */
 static double purged_after(unsigned steps)
 {
     double x = (double)steps / DECAY_STEPS;
     return 6 * x * x * x * x * x - 15 * x * x * x * x + 10 * x * x * x;
 }
 
-/* jemalloc's table and ours round, each by less than this. */
+/* jemalloc's table and ours are both rounded, each by less than this. */
 static const double rounding = 2e-6;
 
 static void assert_fewest(uint64_t part, uint64_t whole)

@@ -68,7 +68,7 @@ Test(governor, usage_that_trembles_around_a_line_changes_the_level_once)
     cr_expect_leq(changes, 2u, "low once, medium once: %u", changes);
 }
 
-/* Another cgroup binds now, or the limit was changed. */
+/* Another cgroup binds now, or the limit has changed. */
 Test(governor, what_was_said_of_one_limit_does_not_hold_for_another)
 {
     const struct limits l = cgroup_limits(2 * hard);
@@ -139,7 +139,7 @@ Test(governor, few_free_pages_are_not_worth_a_purge)
     cr_expect_eq(purge_at(l.critical, 64 * KiB - 1, 0), 0u);
 }
 
-/* One of eight processes that are alike. */
+/* The inputs of one of eight processes that are alike. */
 static struct governor_input one_of_a_group(uint64_t usage, uint64_t dirty)
 {
     struct governor_input in = input_at(hard, usage, dirty);
@@ -182,7 +182,8 @@ Test(governor, below_that_its_part_of_the_room_is_kept)
     cr_expect_eq(look_at(&g, &alone).purge, 0, "alone it sees all growth itself");
 }
 
-/* Of a group that process uses so much, and has the rest of its 60 MiB free. */
+/* The purge decided on for a process of such a group that uses `active`, the rest of its 60 MiB
+ * being free. */
 static uint64_t tide_purge(struct governor *g, uint64_t *now_ns, uint64_t usage, uint64_t active)
 {
     struct governor_input in = one_of_a_group(usage, 60 * MiB - active);
@@ -193,10 +194,10 @@ static uint64_t tide_purge(struct governor *g, uint64_t *now_ns, uint64_t usage,
     return look_at(g, &in).purge;
 }
 
-/* There its share of the room is 12 MiB. */
+/* At this usage the process's share of the room is 12 MiB. */
 static const uint64_t clear_of_low = 800 * MiB;
 
-/* Three falls and rises of 30 MiB, then another fall. */
+/* The purge at a fall that follows three falls and rises of 30 MiB. */
 static uint64_t purge_after_tides(struct governor *g, uint64_t *now_ns, uint64_t usage)
 {
     *now_ns = 60 * NS_PER_S;
@@ -280,7 +281,7 @@ Test(governor, nothing_is_given_up_for_a_request_that_no_purge_can_make_possible
 
 /* --- free pages of an idle heap --- */
 
-/* What a watcher's look decides after the heap has not changed for so long. */
+/* What a look decides after the heap has not changed for `ns`. */
 static struct governor_decision idle_for(uint64_t ns, uint64_t usage, uint64_t dirty, bool watcher)
 {
     struct governor g = new_governor();
@@ -426,9 +427,9 @@ Test(governor, budget_refills_at_four_fifths_of_the_rate_of_the_option)
     const struct limits l = cgroup_limits(hard);
     struct governor g = new_governor();
     struct governor_input in = rested_at(&g, hard, l.soft, 200 * MiB);
-    (void)look_at(&g, &in); /* full: two seconds' share, 100 ms */
+    (void)look_at(&g, &in); /* the budget is full: that of two seconds, 100 ms */
     governor_spend(&g, 100 * NS_PER_MS + 40 * NS_PER_MS);
-    in.now_ns += 990 * NS_PER_MS; /* 39.6 ms of the 40 owed */
+    in.now_ns += 990 * NS_PER_MS; /* pays 39.6 ms of the 40 owed */
     cr_expect_eq(look_at(&g, &in).purge, 0u);
     in.now_ns += 20 * NS_PER_MS;
     cr_expect_gt(look_at(&g, &in).purge, 0u);
@@ -451,7 +452,7 @@ Test(governor, one_vast_expense_is_forgiven_after_a_while)
     struct governor g = new_governor();
     struct governor_input in = input_at(hard, l.soft, 200 * MiB);
     governor_spend(&g, UINT64_MAX);
-    for (unsigned i = 0; i < 26; i++) { /* 60 s at 4 % are 25 minutes */
+    for (unsigned i = 0; i < 26; i++) { /* 60 s of CPU time at 4 % take 25 minutes */
         in.now_ns += 60 * NS_PER_S;
         (void)look_at(&g, &in);
     }
@@ -479,7 +480,7 @@ Test(governor, caches_are_emptied_the_more_often_the_nearer_the_limit)
 
 /* --- ageing --- */
 
-/* -1 is what jemalloc was configured with: no limit of ours. */
+/* -1: the decay time that jemalloc was configured with, not one of ours. */
 static int64_t age_limit(struct governor_decision d)
 {
     return d.decay_ms < 0 ? INT64_MAX : d.decay_ms;

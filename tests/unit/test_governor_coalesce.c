@@ -1,4 +1,4 @@
-/* When free pages are joined as they are freed. */
+/* When free pages are joined with their neighbours as they are freed. */
 #include "governor_case.h"
 
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@ static struct governor_input watched(uint64_t committed, uint64_t dirty)
     return in;
 }
 
-/* An allocating thread looks, far from the limit. */
+/* What a look of an allocating thread decides far from the limit. */
 static bool coalesces(struct governor *g, uint64_t committed, uint64_t dirty)
 {
     struct governor_input in = watched(committed, dirty);
@@ -52,7 +52,7 @@ Test(governor_coalesce, it_ends_once_the_watcher_sees_that_nothing_grows)
     cr_expect_not(watcher_coalesces(&g, 90 * MiB, 40 * MiB), "it does not begin it either");
 }
 
-/* Nobody would give large runs back. */
+/* Without a watcher, nothing would give large runs back. */
 Test(governor_coalesce, not_without_a_watcher)
 {
     const struct limits l = cgroup_limits(hard);

@@ -15,7 +15,7 @@ static struct governor_decision decide(uint64_t usage, uint64_t dirty, uint64_t 
 
 /* --- by committed bytes --- */
 
-/* Where usage can be when the next look is due. */
+/* The usage that can be reached before the next look is due. */
 static uint64_t next_usage(uint64_t usage, uint64_t request)
 {
     return usage + decide(usage, 0, request).look_after;
@@ -34,7 +34,7 @@ Test(governor_looks, no_line_is_crossed_unseen)
 Test(governor_looks, lines_far_apart_are_not_crossed_unseen_either)
 {
     struct options o = default_options();
-    o.wish.value = 40 * 1000; /* percent: a wide stretch up to the hard limit */
+    o.wish.value = 40 * 1000; /* percent: leaves a wide stretch up to the hard limit */
     const struct limits l = limits_from_hard(LIMITS_CGROUP, 64 * GiB, &o.wish);
     const uint64_t lines[] = {l.low, l.soft, l.critical};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
@@ -146,7 +146,7 @@ Test(governor_looks, threads_are_held_only_while_somebody_may_free)
     cr_expect_eq(hold(in), 0u, "the purge makes room");
 }
 
-/* The kernel moves other pages there: nothing is killed. */
+/* The kernel moves other pages to swap, so nothing is killed. */
 Test(governor_looks, where_swap_is_left_nobody_is_refused_nor_waits_but_for_reclaimers)
 {
     struct governor_input in = input_at(hard, hard, 0);
@@ -166,7 +166,7 @@ Test(governor_looks, where_swap_is_left_nobody_is_refused_nor_waits_but_for_recl
     cr_expect(look_at(&g, &in).no_room, "as good as none");
 }
 
-/* Sixteen whose wait is over must not take what is left at once. */
+/* Sixteen threads whose wait is over must not together take all that is left. */
 Test(governor_looks, those_who_waited_for_reclaimers_go_on_by_one_step_in_all)
 {
     struct governor g = new_governor();
@@ -205,7 +205,7 @@ static struct governor_input beside_readers(uint64_t usage)
     return in;
 }
 
-/* A heap that only reuses what it has is in nobody's way. */
+/* A heap that only reuses the memory it has does not get in the way. */
 Test(governor_looks, what_is_on_its_way_takes_no_free_pages_and_raises_no_level)
 {
     struct governor g = new_governor();
@@ -229,7 +229,8 @@ Test(governor_looks, growth_waits_for_what_is_on_its_way)
     cr_expect_eq(hold(in), 0u);
 }
 
-/* What others take while reclaimers work needs the same room as without it. */
+/* What other threads take while reclaimers run needs the same room with page cache on its way as
+ * without. */
 Test(governor_looks, reclaimers_give_back_by_what_is_on_its_way)
 {
     struct governor g = new_governor();
@@ -250,7 +251,7 @@ Test(governor_looks, reclaimers_give_back_by_what_is_on_its_way)
     cr_expect_eq(hold(in), 0u);
 }
 
-/* Who is told of pressure in general is told of what cannot be dropped. */
+/* Listeners to pressure in general are told only of memory that cannot be dropped. */
 Test(governor_looks, listeners_do_not_hear_of_what_is_on_its_way)
 {
     struct governor g = new_governor();
@@ -261,7 +262,7 @@ Test(governor_looks, listeners_do_not_hear_of_what_is_on_its_way)
     cr_expect(look_at(&g, &in).wanting);
 }
 
-/* It is room all the same. */
+/* Page cache on its way still counts as room. */
 Test(governor_looks, nothing_is_refused_for_what_is_on_its_way)
 {
     struct governor g = new_governor();
@@ -281,7 +282,7 @@ Test(governor_looks, what_is_on_its_way_brings_looks_and_ends_others_sooner)
     cr_expect_lt(governor_meanwhile(&in), governor_meanwhile(&without));
 }
 
-/* Whoever looks may be kept from the CPU in the middle of it, with the old limit in hand. */
+/* A thread may lose the CPU in the middle of a look, and go on with the old limit. */
 Test(governor_looks, step_and_what_others_may_take_in_a_look_stay_within_a_tenth_of_the_heap)
 {
     for (uint64_t used = 40 * MiB; used < 20 * GiB; used += used / 3) {
@@ -315,7 +316,7 @@ static uint64_t watch_after(uint64_t usage, uint64_t dirty, bool listeners)
     return look_at(&g, &in).watch_after_ns;
 }
 
-/* The same, once the watcher has seen no change for a while. */
+/* The decision once the watcher has seen no change for a while. */
 static struct governor_decision idle(uint64_t usage, uint64_t dirty, bool listeners)
 {
     struct governor g = new_governor();
@@ -397,8 +398,8 @@ Test(governor_looks, watcher_looks_the_more_often_the_nearer_the_line)
     }
 }
 
-/* Short of the middle still: a burst of another process's would come to the line within a second.
- */
+/* Usage is below the middle still, but a burst of another process would reach the line within a
+ * second. */
 Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_often)
 {
     static const struct {
@@ -407,11 +408,11 @@ Test(governor_looks, watcher_of_free_pages_that_company_may_soon_need_looks_ofte
     } cases[] = {
         {GiB, 256 * MiB, 50 * MiB, 8 * MiB, true},
         {GiB, 255 * MiB, 50 * MiB, 8 * MiB, false},       /* far from the line */
-        {GiB, 256 * MiB, 50 * MiB, 3 * MiB, false},       /* nothing worth having */
-        {100 * MiB, 40 * MiB, 5 * MiB, MiB, false},       /* nor here */
-        {GiB, 255 * MiB, 254 * MiB, 8 * MiB, false},      /* no company, and far */
-        {GiB, 256 * MiB, 255 * MiB, 8 * MiB, true},       /* it may come, and this be freed */
-        {4 * GiB, 2047 * MiB, 50 * MiB, 99 * MiB, false}, /* more than a second away */
+        {GiB, 256 * MiB, 50 * MiB, 3 * MiB, false},       /* too few free pages to matter */
+        {100 * MiB, 40 * MiB, 5 * MiB, MiB, false},       /* too few as well */
+        {GiB, 255 * MiB, 254 * MiB, 8 * MiB, false},      /* no other process, and far */
+        {GiB, 256 * MiB, 255 * MiB, 8 * MiB, true},       /* others may come, and this be freed */
+        {4 * GiB, 2047 * MiB, 50 * MiB, 99 * MiB, false}, /* the line is more than a second away */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct governor g = new_governor();

@@ -13,8 +13,8 @@ static struct governor_input pressed(uint64_t usage, uint64_t dirty)
     return in;
 }
 
-/* One pass at in->now_ns, after a look, that was asked for `asked` and let `freed` bytes of live
- * memory go. */
+/* One pass at in->now_ns, after a look: `asked` bytes were asked for, and `freed` bytes of live
+ * memory were freed. */
 static void pass(struct governor *g, const struct governor_input *in, uint64_t asked,
                  uint64_t freed)
 {
@@ -49,7 +49,7 @@ Test(governor_reclaim, reclaimers_are_due_from_the_soft_limit)
     cr_expect(look_at(&g, &in).callbacks_due, "the request counts");
 }
 
-/* Below critical, and nearly all of it somebody else's. */
+/* Usage is below critical, and nearly all of it belongs to other processes. */
 Test(governor_reclaim,
      reclaimers_are_not_due_nor_waited_for_where_the_own_share_is_not_worth_a_pass)
 {
@@ -126,7 +126,7 @@ Test(governor_reclaim, holes_that_a_pass_left_serve_first)
     struct governor_input in = pressed(l.soft + over, 0);
     uint64_t live = in.usage - 50 * MiB;
     cr_assert_eq(governor_target(&g, &in, live), asked);
-    /* All of it freed, but in half-empty slabs: the usage stays. */
+    /* All that was asked for is freed, but in slabs that stay half full: the usage stays. */
     const struct governor_pass p = {
         .now_ns = in.now_ns,
         .asked = asked,
@@ -138,13 +138,13 @@ Test(governor_reclaim, holes_that_a_pass_left_serve_first)
     };
     governor_pass_done(&g, &p);
     cr_expect_eq(governor_target(&g, &in, live - asked), 0u);
-    /* Nobody fills them: other threads' frees may have left them, and then they stay. */
+    /* Nothing has filled the holes: other threads' frees may have left them, and then they stay. */
     in.now_ns += 3 * NS_PER_S;
     cr_expect_eq(governor_target(&g, &in, live - asked), asked);
     in.now_ns -= 3 * NS_PER_S;
-    /* Filled again: the holes are gone. */
+    /* The holes are filled again: they no longer count. */
     cr_expect_eq(governor_target(&g, &in, live), asked);
-    /* And near the hard limit holes are no comfort. */
+    /* Near the hard limit holes do not count either. */
     in.usage = l.critical;
     cr_expect_geq(governor_target(&g, &in, in.usage - 50 * MiB - asked), l.critical - l.soft);
 }
@@ -213,7 +213,7 @@ Test(governor_reclaim, pass_that_gives_5_percent_ends_the_wait)
     cr_expect(look_at(&g, &in).callbacks_due, "the wait begins small again");
 }
 
-/* Piece by piece, by one that lets go of little at a time. */
+/* As a reclaimer does that frees little at a time. */
 Test(governor_reclaim, pass_that_frees_what_is_worth_one_ends_the_wait)
 {
     struct governor g = new_governor();
@@ -225,7 +225,7 @@ Test(governor_reclaim, pass_that_frees_what_is_worth_one_ends_the_wait)
     cr_expect(look_at(&g, &in).callbacks_due);
 }
 
-/* Others may just have been through with what they did. */
+/* The other threads may have freed this by themselves. */
 Test(governor_reclaim, slow_one_beside_which_others_freed_is_called_a_tenth_of_the_time)
 {
     struct governor g = new_governor();
@@ -243,7 +243,7 @@ Test(governor_reclaim, slow_one_beside_which_others_freed_is_called_a_tenth_of_t
     cr_expect_not(governor_pass_was_useless(&g), "they may be its doing");
 }
 
-/* As it says, and as can be seen. */
+/* The reclaimer reports what was freed, and usage shows it. */
 Test(governor_reclaim, slow_one_that_has_another_thread_free_is_called_again_at_once)
 {
     struct governor g = new_governor();
@@ -262,7 +262,7 @@ Test(governor_reclaim, slow_one_that_has_another_thread_free_is_called_again_at_
     cr_expect_not(look_at(&g, &in).callbacks_due, "nothing is seen of it");
 }
 
-/* It may have asked for anything, below the soft limit too. */
+/* The program may ask for anything, also below the soft limit. */
 Test(governor_reclaim, pass_that_only_the_program_wanted_changes_no_wait)
 {
     struct governor g = new_governor();
@@ -327,7 +327,8 @@ Test(governor_reclaim, wait_ends_when_usage_falls_below_soft)
     cr_expect(look_at(&g, &in).callbacks_due);
 }
 
-/* They are asked below the soft limit then: that usage is there is no reason to ask anew. */
+/* Beside readers, reclaimers are asked below the soft limit; usage below it must not end their
+ * wait. */
 Test(governor_reclaim, who_gives_nothing_is_left_alone_beside_readers_too)
 {
     const struct limits l = cgroup_limits(hard);
@@ -349,7 +350,8 @@ Test(governor_reclaim, who_gives_nothing_is_left_alone_beside_readers_too)
 
 /* --- asked again before the wait is over --- */
 
-/* Useless passes at `in` until the wait is 30 s; they came to an end a second ago. */
+/* A governor after useless passes at `in` until the wait is 30 s; the last of them ended a second
+ * ago. */
 static struct governor waiting(struct governor_input *in)
 {
     struct governor g = new_governor();
@@ -359,7 +361,8 @@ static struct governor waiting(struct governor_input *in)
     return g;
 }
 
-/* How often it is asked on the way up to the wall, by a look at each MiB. */
+/* How many passes there are as usage grows up to the wall (no room is left), with a look at each
+ * MiB. */
 static unsigned passes_up_to_the_wall(struct governor *g, struct governor_input *in)
 {
     unsigned passes = 0;
@@ -382,7 +385,7 @@ Test(governor_reclaim, growth_towards_the_kill_asks_again)
     unsigned passes = passes_up_to_the_wall(&g, &in);
     cr_expect_geq(passes, 8u);
     cr_expect_leq(passes, 30u);
-    /* What went and comes back is no growth. */
+    /* Memory that was freed and comes back is no growth. */
     from.now_ns = in.now_ns;
     cr_expect_eq(passes_up_to_the_wall(&g, &from), 0u);
 }
@@ -425,7 +428,7 @@ Test(governor_reclaim, request_that_does_not_fit_asks_again_within_half_a_second
     cr_expect_not(look_at(&g, &in).callbacks_due, "it can never fit");
 }
 
-/* Busy for as long as it may be, it is asked as soon as it may have been so. */
+/* A reclaimer may be busy for any length of time: it is asked again as soon as it may be free. */
 Test(governor_reclaim, no_room_at_all_asks_again_at_once_but_for_a_tenth_of_the_time)
 {
     struct governor_input in = pressed(hard - MiB, 0);
@@ -457,7 +460,7 @@ Test(governor_reclaim, no_room_at_all_asks_again_at_once_but_for_a_tenth_of_the_
     cr_expect(look_at(&g, &in).callbacks_due);
 }
 
-/* Two cgroups, the inner one with the smaller limit, which bind in turn: neither is news. */
+/* Two cgroups bind in turn, the inner one with the smaller limit: neither counts as a new limit. */
 Test(governor_reclaim, another_level_that_binds_asks_no_sooner)
 {
     struct governor_input in = pressed(cgroup_limits(hard).soft, 0);
@@ -491,7 +494,7 @@ static enum governor_meets watch(struct governor *g, const struct governor_input
     return governor_meets(g, in);
 }
 
-/* Watches for so long; how often what was said. */
+/* Watches for `ns`; returns how often `what` was said. */
 static unsigned watch_for(struct governor *g, struct governor_input *in, uint64_t ns,
                           enum governor_meets what)
 {

@@ -1,6 +1,6 @@
 /*
- * A simulated process under the governor, for hours: random growth, freeing, other memory of its
- * own, quiet times. What must hold whatever it does is checked at every step.
+ * A simulated process under the governor, for hours: random growth, freeing, memory other than its
+ * heap, quiet times. What must hold whatever the process does is checked at every step.
  */
 #include "governor_simulated.h"
 
@@ -16,15 +16,15 @@ struct process {
     uint64_t rng;
     uint64_t now_ns;
     uint64_t live, dirty, other; /* other: program text, metadata, stacks */
-    uint64_t look_at;            /* committed bytes */
+    uint64_t look_at;            /* committed bytes at which the next look is due */
     uint64_t purge_bytes_per_ms;
-    bool fragments; /* what was freed never fits what is asked for */
+    bool fragments; /* what was freed never fits a new request */
     bool gate_shut;
     bool watched;
     uint64_t watch_at;
     unsigned looks, purges;
     uint64_t most_usage;
-    /* CPU time spent below the critical line, by time: a ring that covers the window. */
+    /* CPU time spent below the critical line, in slices of time: a ring that covers the window. */
     uint64_t spent[WINDOW_NS / SLICE_NS + 1];
     uint64_t slice;
 };
@@ -57,7 +57,7 @@ static uint64_t spent_in_window(const struct process *p)
     return sum;
 }
 
-/* A purge gives what was asked, or up to twice that: pages go in runs. */
+/* A purge gives back what was asked for or up to twice as much, as pages go in runs. */
 static void purge(struct process *p, uint64_t bytes, bool near_kill)
 {
     uint64_t most = bytes > UINT64_MAX / 2 ? UINT64_MAX : bytes + random_below(&p->rng, bytes);
@@ -120,7 +120,7 @@ static void release(struct process *p, uint64_t size)
     p->dirty += size;
 }
 
-/* Other memory of the process moves, by less than what looks are ahead of it. */
+/* The process's other memory grows or shrinks, by less than looks allow for. */
 static void drift(struct process *p, uint64_t most)
 {
     if (p->other < most)
@@ -137,7 +137,7 @@ static struct process process_under(uint64_t hard, unsigned soft_percent, uint64
         .limits = limits_from_hard(LIMITS_CGROUP, hard, &o.wish),
         .rng = rng_of(seed),
         .now_ns = START_NS,
-        .purge_bytes_per_ms = hard / 200, /* the whole limit: 200 ms, far slower than real */
+        .purge_bytes_per_ms = hard / 200, /* all in 200 ms: far slower than in reality */
     };
     governor_init(&p.g, &o, p.now_ns);
     pass_time(&p, 0);
@@ -251,7 +251,7 @@ Test(governor_simulation, far_from_the_limit_nothing_is_purged_and_looks_are_few
         step(&p, GiB, false);
         allocated += u64_less(p.live, before);
         if (committed(&p) > 2 * GiB)
-            p.dirty /= 2; /* it ages */
+            p.dirty /= 2; /* free pages age */
     }
     cr_expect_eq(p.purges, 0u);
     cr_expect_gt(allocated, 100 * GiB);

@@ -1,8 +1,8 @@
 /*
- * A simulated process whose cache its reclaimer can let go of, but not while it is busy; for hours:
- * the cache fills, the program needs memory for something else, in small blocks or in one, other
- * memory of its own comes and goes, the limit changes, all is quiet. Whatever came before, it is
- * not killed while the cache could have gone.
+ * A simulated process with a cache that its reclaimer can free, but not while it is busy; for
+ * hours. The cache fills, the program needs memory for something else, in small blocks or in one,
+ * memory other than the heap comes and goes, the limit changes, all is quiet. Whatever came before,
+ * the process must not be killed while its cache could be freed.
  */
 #include "governor_simulated.h"
 
@@ -11,17 +11,17 @@
 struct process {
     struct governor g;
     struct limits limits;
-    uint64_t most; /* the highest limit that it is ever given */
+    uint64_t most; /* the highest limit that is ever set */
     uint64_t rng;
     uint64_t now_ns;
     uint64_t live, cache, dirty, other;
-    uint64_t look_at; /* committed bytes */
+    uint64_t look_at; /* committed bytes at which the next look is due */
     bool gate_shut, fragments;
     uint64_t watch_at;
-    uint64_t delay_ns; /* until a thread that was woken runs, at most: the machine may be loaded */
-    uint64_t pass_ns;  /* what a call of the reclaimer takes, at most */
+    uint64_t delay_ns; /* at most, until a woken thread runs: the machine may be loaded */
+    uint64_t pass_ns;  /* at most, for a call of the reclaimer */
     bool busy;
-    uint64_t asked; /* of the watcher, on account of a request */
+    uint64_t asked; /* of the watcher, for a request */
     unsigned held, passes, useless;
 };
 
@@ -92,7 +92,7 @@ static void pass(struct process *p, uint64_t needed, bool for_request,
     governor_pass_done(&p->g, &done);
 }
 
-/* The watcher's turn. Threads that are held look again after it. */
+/* A look of the watcher. Threads that are held look again after it. */
 static void watch(struct process *p)
 {
     struct governor_input in;
@@ -107,7 +107,7 @@ static void watch(struct process *p)
         pass(p, needed, for_request, &in);
 }
 
-/* Until then the watcher does what it has to. */
+/* Lets time pass until `ns`; the watcher runs when it is due. */
 static void wait_until(struct process *p, uint64_t ns)
 {
     while (p->watch_at <= ns) {
@@ -161,7 +161,7 @@ static void allocate(struct process *p, uint64_t *kind, uint64_t size)
     check(p);
 }
 
-/* Grows by so much in blocks of `size`, at so many bytes a second. */
+/* Grows by `bytes` in blocks of `size`, at `rate` bytes a second. */
 static void grow(struct process *p, uint64_t *kind, uint64_t bytes, uint64_t size, uint64_t rate)
 {
     for (uint64_t grown = 0; grown < bytes; grown += size) {
@@ -172,12 +172,12 @@ static void grow(struct process *p, uint64_t *kind, uint64_t bytes, uint64_t siz
 
 static uint64_t random_rate(struct process *p)
 {
-    return (4 * MiB) << random_below(&p->rng, 9); /* to 1 GiB/s */
+    return (4 * MiB) << random_below(&p->rng, 9); /* up to 1 GiB/s */
 }
 
 static uint64_t random_size(struct process *p)
 {
-    return (16 * KiB) << random_below(&p->rng, 8); /* to 2 MiB */
+    return (16 * KiB) << random_below(&p->rng, 8); /* up to 2 MiB */
 }
 
 static void fill_cache(struct process *p)
@@ -200,8 +200,8 @@ static void need(struct process *p, bool at_once)
     p->dirty += freed;
 }
 
-/* A query for up to a minute. It fills the cache to a little past the soft limit, and then takes
- * what it gives back. */
+/* A query of up to a minute: it fills the cache to a little past the soft limit, and then allocates
+ * and frees. */
 static void query(struct process *p)
 {
     uint64_t end = p->now_ns + random_below(&p->rng, 60 * NS_PER_S);
@@ -229,7 +229,7 @@ static void other_memory(struct process *p)
     p->other = to;
 }
 
-/* To an eighth above what is used at the least: so far it is foreseen. */
+/* Never to less than an eighth above what is used: the governor allows for that much. */
 static void set_limit(struct process *p)
 {
     uint64_t hard = p->most - random_below(&p->rng, p->most / 4);

@@ -18,8 +18,8 @@ struct process {
     uint64_t look_at, look_freed, looked_ns, watch_at;
     bool gate_shut, watched;
     enum { IDLE, GROWS, RESTS } state;
-    uint64_t target, size, rate; /* of its growth: bytes, of a block, a second */
-    uint64_t next_ns;            /* when it does something */
+    uint64_t target, size, rate; /* of the growth: total bytes, bytes of a block, bytes a second */
+    uint64_t next_ns;            /* when the process does something next */
 };
 
 struct group {
@@ -27,7 +27,7 @@ struct group {
     unsigned count, held;
     struct limits limits;
     uint64_t rng, now_ns;
-    bool fragments; /* what was freed never fits what is asked for */
+    bool fragments; /* what was freed never fits a new request */
 };
 
 static uint64_t usage(const struct group *group)
@@ -38,7 +38,7 @@ static uint64_t usage(const struct group *group)
     return sum;
 }
 
-/* Once what grows has grown. */
+/* The live memory once all growth under way is done. */
 static uint64_t planned(const struct group *group)
 {
     uint64_t sum = MiB;
@@ -92,7 +92,7 @@ static struct governor_decision look(struct group *group, struct process *p, uin
     return d;
 }
 
-/* Until then the watchers do what they have to. */
+/* Lets time pass until `ns`; the watchers run when they are due. */
 static void wait_until(struct group *group, uint64_t ns)
 {
     for (;;) {
@@ -145,7 +145,7 @@ static void release(struct group *group, struct process *p)
         p->next_ns += random_below(&group->rng, 8 * NS_PER_S);
 }
 
-/* To at most 85 % of the limit, all together. */
+/* Begins to grow, so that all processes together reach at most 85 % of the limit. */
 static void begin_growth(struct group *group, struct process *p)
 {
     uint64_t room = u64_less(group->limits.hard / 100 * 85, planned(group));
@@ -153,7 +153,7 @@ static void begin_growth(struct group *group, struct process *p)
     if (room < 4 * MiB)
         return;
     p->target = p->live + random_below(&group->rng, room);
-    p->size = (16 * KiB) << random_below(&group->rng, 8); /* to 2 MiB */
+    p->size = (16 * KiB) << random_below(&group->rng, 8); /* up to 2 MiB */
     p->rate = rate_most / 8 + random_below(&group->rng, rate_most);
     p->state = GROWS;
 }

@@ -5,7 +5,7 @@
 
 static const uint64_t hard = GiB;
 
-/* So much of the heap is free blocks in slabs. */
+/* Inputs after a look, with `holes` bytes of the heap in free blocks of slabs. */
 static struct governor_input with_holes(struct governor *g, uint64_t usage, uint64_t holes)
 {
     struct governor_input in = rested_at(g, hard, usage, 0);
@@ -14,7 +14,7 @@ static struct governor_input with_holes(struct governor *g, uint64_t usage, uint
     return in;
 }
 
-/* So much went, besides so much that was not in memory before. */
+/* A call gave back `bytes`, and found `absent` bytes that were not in memory before. */
 static void gave(struct governor *g, struct governor_input *in, uint64_t bytes, uint64_t absent,
                  bool all)
 {
@@ -125,7 +125,7 @@ Test(governor_slabs, what_cannot_be_had_is_not_looked_for_again)
     cr_expect_gt(governor_slabs(&g, &in), 0u);
 }
 
-/* One block may have kept a whole page, and what is free in memory may not be what it was. */
+/* One block may have kept a whole page then, and what is free may have changed since. */
 Test(governor_slabs, now_and_then_a_round_is_made_whatever_is_known)
 {
     const struct limits l = cgroup_limits(hard);
@@ -151,7 +151,7 @@ Test(governor_slabs, what_a_round_has_found_may_have_come_back_before_it_ends)
     struct governor g = new_governor();
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
     gave(&g, &in, 100 * MiB, 0, false);
-    governor_slabs_read(&g, 400 * MiB); /* handed out again, */
+    governor_slabs_read(&g, 400 * MiB); /* blocks are handed out again, */
     governor_slabs_read(&g, 500 * MiB); /* and freed */
     gave(&g, &in, 0, 0, true);
     cr_expect_eq(g.slabs_absent, 0u);
@@ -167,7 +167,7 @@ Test(governor_slabs, a_round_over_them_takes_several_calls)
     struct governor_input in = with_holes(&g, l.critical, 500 * MiB);
     gave(&g, &in, 0, 0, false);
     cr_expect_gt(governor_slabs(&g, &in), 0u, "more may be behind it");
-    governor_slabs_read(&g, 540 * MiB); /* where the round has been already */
+    governor_slabs_read(&g, 540 * MiB); /* freed where the round has been already */
     gave(&g, &in, 30 * MiB, 0, true);
     in.usage = l.critical;
     cr_expect_gt(governor_slabs(&g, &in), 0u, "what became free meanwhile may not have been seen");
@@ -192,7 +192,7 @@ Test(governor_slabs, what_has_gone_comes_back_as_blocks_are_handed_out)
     cr_expect_eq(g.slabs_absent, 0u);
 }
 
-/* Which blocks are handed out and freed is not known between two rounds. */
+/* Between two rounds it is not known which blocks are handed out and freed. */
 Test(governor_slabs, each_round_finds_out_what_is_not_in_memory)
 {
     const struct limits l = cgroup_limits(hard);
@@ -209,7 +209,7 @@ Test(governor_slabs, each_round_finds_out_what_is_not_in_memory)
     cr_expect_eq(governor_slabs(&g, &in), 0u);
 }
 
-/* No count of pages tells when it comes back. */
+/* No count of pages shows when memory comes back. */
 Test(governor_slabs, threads_look_while_what_comes_back_may_lead_to_the_line)
 {
     const struct limits l = cgroup_limits(hard);
@@ -236,12 +236,12 @@ Test(governor_slabs, far_from_the_line_threads_look_as_if_it_were_committed)
     in.limits.source = LIMITS_MACHINE; /* which nobody lowers */
     cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
     in.limits.source = LIMITS_CGROUP;
-    in.absent = in.usage / 40; /* no more than may be committed unseen */
+    in.absent = in.usage / 40; /* no more than may be committed without a look */
     cr_expect_eq(look_at(&g, &in).look_refilled_ns, 0u);
 }
 
-/* They are counted as committed all the same: that is not to be taken for pages that others may
- * touch unseen, nor to hide that others share the limit. */
+/* Pages that have gone still count as committed. They must not be taken for pages that other
+ * threads may touch unseen, nor hide that other processes share the limit. */
 Test(governor_slabs, what_has_gone_counts_no_more)
 {
     const struct limits l = cgroup_limits(hard);

@@ -1,4 +1,5 @@
-/* Free pages that the kernel does not take: they count as used, and are tried for now and then. */
+/* Free pages that the kernel does not take back: they count as used, and are tried again now and
+ * then. */
 #include "governor_case.h"
 
 #include <criterion/criterion.h>
@@ -13,7 +14,7 @@ static struct governor_input at_the_limit(uint64_t usage)
     return in;
 }
 
-/* What a purge at that time gave. */
+/* Reports what a purge at in->now_ns gave. */
 static void purged(struct governor *g, struct governor_input *in, uint64_t wanted, uint64_t given,
                    uint64_t refused)
 {

@@ -23,7 +23,7 @@ static struct limits under(uint64_t hard, const struct options *o)
     return limits_from_hard(LIMITS_CGROUP, hard, &o->wish);
 }
 
-/* Whole points of 100 MiB are whole mebibytes. */
+/* 100 MiB, so that whole percentages are whole mebibytes. */
 static const uint64_t hundred = 100 * MiB;
 
 Test(limits, default_lines_are_at_85_90_and_95_percent)
@@ -178,7 +178,7 @@ Test(limits, memory_is_the_groups_and_never_more_than_the_hosts)
     /* The host has less left than the group may take. */
     expect_memory(host, (struct memory_size){16 * GiB, 15 * GiB, UNLIMITED, UNLIMITED},
                   (struct memory_size){16 * GiB, 8 * GiB, 4 * GiB, 3 * GiB});
-    /* What is used cannot be read: no more is free than there is. */
+    /* The group's usage cannot be read: at most all of its memory is free. */
     expect_memory(host, (struct memory_size){GiB, UNLIMITED, GiB, UNLIMITED},
                   (struct memory_size){GiB, GiB, GiB, GiB});
 }

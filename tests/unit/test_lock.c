@@ -18,11 +18,11 @@ Test(lock, is_had_once_and_again_after_release)
     cr_expect_eq(atomic_load(&lock.word), 0);
 }
 
-/* What it says to another thread. */
+/* Runs on another thread: asks whether that holds the lock, and tries to release it. */
 static void *ask_whose(void *ret_own)
 {
     *(bool *)ret_own = lock_is_own(&lock);
-    lock_release(&lock); /* not this thread's: nothing */
+    lock_release(&lock); /* not this thread's lock: does nothing */
     return NULL;
 }
 
@@ -57,7 +57,8 @@ static void *wait_a_little(void *ret_had)
     return NULL;
 }
 
-/* It is the one that was woken, but another thread came first; nobody else would be woken. */
+/* The waiter is the one that was woken, but another thread came first; without the mark no other
+ * would be woken. */
 Test(lock, says_that_it_is_wanted_when_a_waiter_gives_up, .timeout = 60)
 {
     pthread_t waiter;
@@ -67,7 +68,7 @@ Test(lock, says_that_it_is_wanted_when_a_waiter_gives_up, .timeout = 60)
     cr_assert_eq(pthread_create(&waiter, NULL, wait_a_little, &had), 0);
     while (atomic_load(&lock.word) == own)
         sched_yield();
-    sys_sleep_ns(10 * NS_PER_MS);  /* until it sleeps, most probably */
+    sys_sleep_ns(10 * NS_PER_MS);  /* until the waiter sleeps, most probably */
     atomic_store(&lock.word, own); /* released, and taken again */
     pthread_join(waiter, NULL);
     cr_expect_not(had);
@@ -86,7 +87,7 @@ Test(lock, that_was_reset_is_not_released_for_its_new_holder)
 
 enum { THREADS = 4, TIMES = 20000 };
 
-static unsigned count; /* under the lock */
+static unsigned count; /* written under the lock */
 
 static void *count_up(void *arg)
 {

@@ -34,7 +34,7 @@ Test(log, line_has_the_prefix_and_ends)
     cr_expect_str_eq(logged(LOG_ERROR, ""), "plimsoll: \n");
 }
 
-/* A directory, or a reclaimer's name, is whatever somebody chose. */
+/* Somebody else may have chosen the name of a directory or of a reclaimer. */
 Test(log, what_would_break_the_line_or_command_a_terminal_is_not_written)
 {
     cr_expect_str_eq(logged(LOG_WARN, "a\nplimsoll: b\033[31m\177\t\303\244"),
@@ -75,7 +75,7 @@ Test(log, long_line_is_cut_and_still_ends)
     }
 }
 
-/* Makes the descriptor 2, and logs a line. Closes it. */
+/* Makes fd descriptor 2, logs a line, and closes fd. from_start: the program starts with it. */
 static void log_to(int fd, bool from_start)
 {
     int saved = dup(2);
@@ -90,7 +90,7 @@ static void log_to(int fd, bool from_start)
     close(saved);
 }
 
-/* What a file has in it once a line has gone to it, or not, so opened. */
+/* The contents of a file, opened with `flags` as stderr, once a line was logged. */
 static const char *file_logged(int flags, bool from_start)
 {
     static char got[64];
@@ -109,7 +109,7 @@ Test(log, line_never_goes_to_a_file_of_data_that_was_given_the_number)
 {
     log_begin();
     cr_expect_str_eq(file_logged(O_RDWR, false), "data");
-    close(2); /* nothing was there */
+    close(2); /* stderr is closed from the start */
     log_begin();
     cr_expect_str_eq(file_logged(O_RDWR, false), "data");
 }

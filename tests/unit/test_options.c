@@ -22,7 +22,7 @@ static void take(void *arg, const char *line)
 
 static struct complaints said;
 
-/* Parses an environment of one variable; what was said is in `said`. */
+/* Parses an environment of one variable; messages are in `said`. */
 static struct options parse_one(const char *entry)
 {
     const char *const env[] = {"HOME=/", entry, NULL};
@@ -400,7 +400,7 @@ Test(options, directories_of_sessions_are_copied_where_they_are_absolute)
     const char *const env[] = {"XDG_RUNTIME_DIRS=/no", runtime, temp, "TMPDIR=/second", NULL};
     struct options o;
     options_parse(env, &o, take, &said);
-    memset(runtime, '#', sizeof(runtime) - 1); /* as programs do that show a title */
+    memset(runtime, '#', sizeof(runtime) - 1); /* as programs do to show a title */
     cr_expect_str_eq(o.runtime_dir, "/run/user/7");
     cr_expect_str_eq(o.temp_dir, "/var/tmp");
     o = parse_one("TMPDIR=relative");

@@ -1,4 +1,5 @@
-/* Listening to what a service manager named: each kind of file, what it is told, when it ends. */
+/* Listening to the file that a service manager named: each kind of file, what is written to it,
+ * when listening ends. */
 #include "outer.h"
 
 #include <criterion/criterion.h>
@@ -38,7 +39,7 @@ static struct pressure_watch watch_for(const char *text)
     return watch;
 }
 
-/* What a regular file is told. */
+/* What is written to a regular file. */
 static int told(const char *text, char *ret, size_t size)
 {
     struct outer o = {0};

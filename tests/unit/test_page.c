@@ -1,4 +1,4 @@
-/* The stats page: its table of figures, its ring, and that no bytes at all can hurt a reader. */
+/* The stats page: its table of figures, its ring, and that no contents can hurt a reader. */
 #include "stats_page.h"
 
 #include <criterion/criterion.h>
@@ -163,7 +163,7 @@ Test(page, a_write_makes_the_sequence_odd_and_then_even)
     cr_expect_eq(s->sequence, 1);
     page_write_end(s);
     cr_expect_eq(s->sequence, 2);
-    s->sequence = 7; /* of a writer that was interrupted */
+    s->sequence = 7; /* odd: a writer was interrupted */
     page_write_begin(s);
     page_write_end(s);
     cr_expect_eq(s->sequence, 8);

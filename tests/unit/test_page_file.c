@@ -50,7 +50,7 @@ static void write_file(const char *path, const void *bytes, size_t len)
     close(fd);
 }
 
-/* A page as the process would have made it, last written so many seconds ago. */
+/* A page as the process would have made it, last written `ago` seconds ago. */
 static void make(uint32_t pid, uint64_t start, uint64_t namespace, unsigned level, unsigned ago)
 {
     static struct page page;
@@ -67,7 +67,7 @@ static void make(uint32_t pid, uint64_t start, uint64_t namespace, unsigned leve
     write_file(path_of(pid, start), &page, sizeof(page));
 }
 
-/* Its file was made so many seconds ago: what is stored through a mapping may not change that. */
+/* Sets the file's time to `ago` seconds ago: stores through a mapping need not change that. */
 static void set_age(uint32_t pid, uint64_t start, unsigned ago)
 {
     time_t at = (time_t)(sys_wall_ns() / NS_PER_S) - ago;
@@ -75,7 +75,7 @@ static void set_age(uint32_t pid, uint64_t start, unsigned ago)
     cr_assert_eq(utimensat(AT_FDCWD, path_of(pid, start), times, 0), 0);
 }
 
-/* A pid that was given out and is free again. */
+/* The pid of a process that has ended. */
 static uint32_t gone(void)
 {
     pid_t pid = fork();
@@ -234,7 +234,7 @@ Test(page_file, what_is_no_sound_page_is_left_alone)
     cr_expect_eq(access(target, F_OK), 0);
 }
 
-/* Killed before it had a size, or before the magic was written: nobody else would remove it. */
+/* Pages of processes killed before the file had a size or a magic: only a sweep removes them. */
 Test(page_file, pages_that_nobody_finished_go_after_a_minute)
 {
     static const struct page nothing;
@@ -286,7 +286,7 @@ Test(page_file, evidence_of_a_death_at_level_critical_is_kept_for_a_day)
     cr_expect_not(is_there(dead, 3));
 }
 
-/* Its level may be anything: what it asked for at once did not fit. */
+/* The level may be anything: a single request did not fit. */
 Test(page_file, evidence_of_refused_requests_is_kept_likewise)
 {
     uint32_t dead = gone();
@@ -317,7 +317,7 @@ Test(page_file, of_much_evidence_the_newest_stays)
     }
 }
 
-/* The last hours of 2 * PAGE_EVIDENCE_MAX containers, each of which had this pid. */
+/* Pages of 2 * PAGE_EVIDENCE_MAX containers, in each of which a process had this pid. */
 static void make_elsewhere(uint32_t pid, unsigned hours_ago)
 {
     for (unsigned i = 0; i < 2 * PAGE_EVIDENCE_MAX; i++) {

@@ -1,4 +1,4 @@
-/* The table of reclaimers: who is called, and that none is called after it was removed. */
+/* The table of reclaimers: which ones are called, and that none is called after it was removed. */
 #include "reclaimers.h"
 
 #include "sys.h"
@@ -23,7 +23,7 @@ static size_t count_call(const struct plim_pressure *p, void *arg)
     return probe->gives;
 }
 
-/* While so much is in use. */
+/* A pass while `usage` is in use. */
 static struct reclaimers_result run_at(uint64_t usage, enum plim_level level, uint64_t target)
 {
     struct plim_pressure p = {.size = sizeof(p), .level = level, .usage = usage, .target = target};
@@ -32,7 +32,7 @@ static struct reclaimers_result run_at(uint64_t usage, enum plim_level level, ui
     return result;
 }
 
-/* What the last one said was not so. */
+/* A pass that goes on because what the last one reported was not so. */
 static void go_on(uint64_t target)
 {
     struct plim_pressure p = {
@@ -184,7 +184,7 @@ Test(reclaimers, each_is_asked_for_what_is_still_missing)
     cr_expect_eq(result.freed, 12 * MiB);
 }
 
-/* Entries, perhaps, not bytes: by the next pass the program may be dead. */
+/* A reclaimer may count entries, not bytes; by the next pass the program may have been killed. */
 Test(reclaimers, who_gives_little_a_call_is_called_again)
 {
     struct probe little = {.gives = 16 * KiB}, nothing = {0};
@@ -207,7 +207,7 @@ static size_t give_a_byte_slowly(const struct plim_pressure *p, void *arg)
     return 1;
 }
 
-/* What it says may not be so, which only the look after the pass finds out. */
+/* What a reclaimer reports may be wrong, which only the look after the pass shows. */
 Test(reclaimers, but_not_for_long)
 {
     struct probe probe = {0};
@@ -216,7 +216,7 @@ Test(reclaimers, but_not_for_long)
     cr_expect(probe.calls >= 1 && probe.calls <= 5, "%u calls", probe.calls);
 }
 
-/* As plim_reclaim(UINT64_MAX) does, and a callback that returns -1. */
+/* plim_reclaim(UINT64_MAX) asks for more, and a callback that returns -1 gives more. */
 Test(reclaimers, no_more_is_asked_for_or_given_than_is_in_use)
 {
     struct reclaimer_info info;
@@ -357,7 +357,7 @@ Test(reclaimers, remove_waits_for_the_call_to_end, .timeout = 60)
     while (sem_wait(&call.begun) != 0)
         ;
     pthread_create(&remover, NULL, remove_it, &removal);
-    sys_sleep_ns(100 * NS_PER_MS); /* time to do it wrong */
+    sys_sleep_ns(100 * NS_PER_MS); /* time to return too early, which would be wrong */
     cr_expect_not(atomic_load(&removal.returned));
     sem_post(&call.may_end);
     pthread_join(remover, NULL);
@@ -383,7 +383,8 @@ Test(reclaimers, remove_does_not_wait_for_another_ones_call, .timeout = 60)
     cr_expect_eq(probe.calls, 0u);
 }
 
-/* Another thread adds and removes while one runs: arguments of a removed one are never used. */
+/* Another thread adds and removes reclaimers during passes: a removed one's argument is never
+ * used. */
 struct churn {
     _Atomic bool stop;
     _Atomic uint32_t misuses;
@@ -519,7 +520,7 @@ Test(reclaimers, stop_waits_for_the_call_but_not_for_ever, .timeout = 60)
     cr_expect(atomic_load(&call.ended));
 }
 
-/* How often the thread has gone to sleep. */
+/* How often this thread has gone to sleep. */
 static long sleeps(void)
 {
     struct rusage now;
@@ -527,7 +528,8 @@ static long sleeps(void)
     return now.ru_nvcsw;
 }
 
-/* exit() from inside a call. One that took long was kept from the CPU, if it did not sleep. */
+/* As exit() from inside a call does. If this took long without a sleep, it was kept from the
+ * CPU. */
 static size_t stop_all(const struct plim_pressure *p, void *arg)
 {
     uint64_t start = sys_now_ns();

@@ -212,7 +212,7 @@ Test(record, descriptor_that_the_program_closed_is_not_written_to)
     int fd = out.file.fd_plus_1 - 1;
     int other = open("/dev/null", O_WRONLY);
     int mine = memfd_create("mine", 0);
-    dup2(mine, fd); /* the number is another file's now */
+    dup2(mine, fd); /* the descriptor is another file's now */
     close(other);
     record_line(&out, "lost");
     record_line_end(&out);

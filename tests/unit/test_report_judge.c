@@ -1,4 +1,5 @@
-/* plimsoll report's judge: what made-up samples mean. Figures in MiB under a limit of 100. */
+/* The judge of plimsoll report: its verdicts on made-up samples. Figures in MiB, under a limit of
+ * 100. */
 #include "../../src/cmd/report.h"
 #include "../../src/limits.h"
 
@@ -28,7 +29,7 @@ static void begin(void)
 
 TestSuite(report_judge, .init = begin);
 
-/* One more sample, 100 ms after the one before, of one look. */
+/* Adds a sample of one look, 100 ms after the previous one. */
 static struct record_sample *add(uint64_t usage, uint64_t active, uint64_t request)
 {
     struct record_sample *s = &samples[flight.sample_count++];
@@ -45,7 +46,7 @@ static struct record_sample *add(uint64_t usage, uint64_t active, uint64_t reque
     return s;
 }
 
-/* The heap is all there is. */
+/* Adds samples of a process whose heap is all there is. */
 static void grow(uint64_t from, uint64_t to, uint64_t step)
 {
     for (uint64_t mib = from; mib <= to; mib += step)
@@ -67,7 +68,7 @@ static void expect_live(void)
     cr_expect_eq(verdict.cause, REPORT_LIVE, "cause %d", (int)verdict.cause);
 }
 
-/* Beside others that use 8 MiB: what they use shows only once the block is full. */
+/* Beside other processes that use 8 MiB, which shows only once the block is full. */
 Test(report_judge, block_that_is_being_filled_is_the_heap_s)
 {
     for (uint64_t usage = 12; usage <= 96; usage += 6)
@@ -150,7 +151,7 @@ Test(report_judge, which_may_be_the_only_one)
     add(95, 230, 200)->looks = 5;
     expect_request(200, 70, 230);
     begin();
-    add(95, 95, 30)->looks = 5; /* 65 MiB may have been all before */
+    add(95, 95, 30)->looks = 5; /* 65 MiB may have been there before */
     report_judge(&flight, &verdict);
     cr_expect_neq(verdict.cause, REPORT_REQUEST);
 }
@@ -216,7 +217,7 @@ Test(report_judge, needed_is_the_highest_in_use_where_that_is_more)
 
 Test(report_judge, pages_that_are_taken_and_not_touched_make_no_usage_outside_the_heap_negative)
 {
-    add(30, 20, 0); /* 10 MiB outside */
+    add(30, 20, 0); /* 10 MiB are outside the heap */
     add(60, 50, 0);
     add(90, 150, 0);
     report_judge(&flight, &verdict);

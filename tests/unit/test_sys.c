@@ -41,7 +41,7 @@ static void rewrite(const char *path, const char *text)
 
 TestSuite(sys, .fini = temp_remove);
 
-/* A child has what its parent had until either writes to it. */
+/* A child shares its parent's pages until either writes to them. */
 Test(sys, pages_are_shared_with_a_child_that_was_forked)
 {
     const size_t len = 64 * 4096;
@@ -145,7 +145,7 @@ Test(sys, held_file_whose_number_was_reused_is_left_to_its_new_owner)
     cr_expect_str_eq(buf, "mine");
     cr_expect_neq(file.fd_plus_1 - 1, stolen);
     cr_expect_neq(fcntl(stolen, F_GETFD), -1, "not ours to close");
-    /* Stolen once more, now before closing. */
+    /* The number is taken once more, now before closing. */
     int again = file.fd_plus_1 - 1;
     cr_assert_eq(dup2(theirs, again), again);
     sys_file_close(&file);
@@ -304,8 +304,8 @@ static bool is_pending(int number)
     return sigpending(&now) == 0 && sigismember(&now, number) == 1;
 }
 
-/* A pipe that nobody reads, and a socket that takes nothing any more: poll does not tell of that.
- */
+/* Writes to a pipe without a reader and to a socket that is shut down: poll does not report
+ * either. */
 static void writes_in_vain(void)
 {
     int ends[2];
@@ -469,7 +469,7 @@ Test(sys, only_regular_files_have_an_owner_that_counts)
 
 Test(sys, pages_in_memory_are_told_from_those_that_are_not)
 {
-    enum { PAGES = 1000, PAGE = 4096 }; /* more than are read at once */
+    enum { PAGES = 1000, PAGE = 4096 }; /* more pages than are read at once */
     static struct sys_pagemap map;
     char *p = sys_map(NULL, PAGES * PAGE, PAGE);
     cr_assert_not_null(p);
@@ -508,7 +508,7 @@ Test(sys, who_is_refused_the_page_map_does_not_ask_again_at_once)
     static struct sys_pagemap map;
     if (geteuid() != 0)
         cr_skip_test("needs root");
-    cr_assert_eq(setresuid(65534, 65534, 65534), 0); /* what it was before is root's to read */
+    cr_assert_eq(setresuid(65534, 65534, 65534), 0); /* its page map is now only for root */
     cr_expect_eq(sys_pagemap_open(&map), -EACCES);
     cr_expect_eq(sys_pagemap_open(&map), -EAGAIN);
     sys_pagemap_close(&map);

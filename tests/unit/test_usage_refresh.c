@@ -1,4 +1,4 @@
-/* Which limits are followed, and how they are kept up to date, on a kernel made up for it. */
+/* Which limits are followed, and how they are kept up to date, on a made-up kernel. */
 #include "usage.h"
 
 #include "../fuzz/fake_files.h"
@@ -37,7 +37,7 @@ static void add_level(const char *dir, uint64_t limit, uint64_t charge)
     add_number(dir, "memory.current", charge);
 }
 
-/* Begins anew: a process in that cgroup of a machine that has v2 only. */
+/* Starts over with a process in that cgroup, on a machine with v2 only. */
 static void process_in(const char *dir)
 {
     char line[512];
@@ -91,8 +91,7 @@ Test(usage_refresh, machine_that_is_given_memory_has_it_as_its_limit)
     cr_expect_eq(look().limits.hard, 2 * GiB);
 }
 
-/* The cgroup's limit and the machine's memory: the smaller one counts, whichever that is just now.
- */
+/* Of the cgroup's limit and the machine's memory the one that is smaller at the moment counts. */
 Test(usage_refresh, limit_above_the_memory_at_the_start_counts_once_there_is_more)
 {
     process_in("/here");
@@ -114,8 +113,8 @@ Test(usage_refresh, limit_above_the_memory_at_the_start_counts_once_there_is_mor
 
 enum { DEEP = 12 };
 
-/* A chain of cgroups that all have a limit: the leaf 1 GiB, each above it 1 GiB more. One of them,
- * 0 the topmost, is charged all but 10 MiB of its limit, the others little. */
+/* A chain of cgroups that all have limits: the leaf 1 GiB, each one above 1 GiB more. The one with
+ * number `full` (0: the topmost) is charged all but 10 MiB of its limit, the others little. */
 static void deep_chain(int full)
 {
     char dir[256] = "";
@@ -201,7 +200,7 @@ static uint64_t swap_room(uint64_t limit, uint64_t swapped, const char *swappine
     return room;
 }
 
-/* Others below the outer one have used up what it allows. */
+/* Other groups below the outer one have used up most of what it allows. */
 Test(usage_refresh, swap_is_limited_at_each_level_by_what_is_used_there)
 {
     fake_swap_free(100 * MiB);
@@ -293,7 +292,7 @@ Test(usage_refresh, between_two_windows_of_a_reader_the_last_one_counts)
     expect_cache(GiB, MiB, MiB);
 }
 
-/* More page cache than a window says no more of readers than a window does. */
+/* More page cache than a window tells no more about readers than one window does. */
 Test(usage_refresh, a_window_counts_from_when_it_was_seen_last_whatever_was_there_before)
 {
     const uint64_t seen[] = {40 * MiB, 8 * MiB, MiB};
@@ -311,7 +310,7 @@ Test(usage_refresh, a_window_counts_from_when_it_was_seen_last_whatever_was_ther
 Test(usage_refresh, an_eighth_of_the_limit_is_on_its_way_at_most)
 {
     group_with_cache(64 * MiB, 40 * MiB);
-    add_window("0:30", "15360"); /* as NFS had it */
+    add_window("0:30", "15360"); /* as for NFS */
     usage_begin();
     expect_cache(64 * MiB, 40 * MiB, 8 * MiB);
 }
@@ -351,7 +350,7 @@ Test(usage_refresh, only_the_watcher_reads_what_the_devices_have)
 
 /* --- page cache that is dear to read --- */
 
-enum { WITH_CACHE = 700, WITHOUT = 1024 }; /* MiB in use, as a group_with_cache() is seen */
+enum { WITH_CACHE = 700, WITHOUT = 1024 }; /* MiB in use, as read for a group_with_cache() */
 
 /* A look of a thread that may not wait, and what it finds in use. */
 static void expect_usage(uint64_t mib)
@@ -361,7 +360,7 @@ static void expect_usage(uint64_t mib)
     cr_expect_eq(sample.usage, mib * MiB, "%llu MiB", (unsigned long long)(sample.usage / MiB));
 }
 
-/* One reading was slow, a look of such a thread's; then the page cache went. */
+/* The reading in a look of such a thread was slow; then the page cache was dropped. */
 static void read_slowly(uint64_t ns)
 {
     group_with_cache(GiB, (WITHOUT - WITH_CACHE) * MiB);
@@ -392,7 +391,8 @@ Test(usage_refresh, and_sooner_where_it_was_less_slow)
     expect_usage(WITHOUT);
 }
 
-/* Who asks for what is free gets that in between, and keeps no look from reading. */
+/* A program that asks for free memory gets a new reading in between, and keeps no look from
+ * reading. */
 Test(usage_refresh, and_by_whoever_asks_for_what_is_free)
 {
     struct memory_size now;
@@ -410,8 +410,7 @@ Test(usage_refresh, and_by_whoever_asks_for_what_is_free)
 
 /* --- moves --- */
 
-/* As Kubernetes has it on v1 with systemd's cgroups: more than 2 KiB before the line that counts.
- */
+/* As under Kubernetes on v1 with systemd's cgroups: more than 2 KiB before the line that counts. */
 static void process_in_many(const char *memory)
 {
     const char *const others[] = {"cpuset",  "cpu,cpuacct", "blkio",      "devices",
@@ -448,7 +447,7 @@ Test(usage_refresh, move_is_seen_however_many_hierarchies_are_told_of_before)
 
 /* --- what one refresh costs --- */
 
-/* Reads of limits, and of the mounts: what resolving anew takes besides. */
+/* How often limits were read, and the mounts, which only resolving the cgroup anew reads. */
 static void expect_reads(unsigned limits, unsigned mounts)
 {
     cr_expect_eq(fake_opened("memory.max"), limits, "%u, not %u", fake_opened("memory.max"),

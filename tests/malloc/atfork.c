@@ -1,5 +1,5 @@
-/* A library that keeps its lock consistent over forks, and says so in its constructor: with
- * ATFORK_ALLOCATES set once it has allocated, with ATFORK_ONLY_ALLOCATES not at all. */
+/* A library that keeps its lock consistent over forks: its constructor registers fork handlers,
+ * after an allocation if ATFORK_ALLOCATES is set. With ATFORK_ONLY_ALLOCATES it only allocates. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* A library that answers for libc itself, preloaded after the allocator: recognisable numbers. */
+/* A library that gives libc's answers itself, with recognisable numbers; preloaded after the
+ * allocator. */
 #include <sys/sysinfo.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-/* A plug-in that is loaded with RTLD_DEEPBIND, as PHP loads its extensions: what the C library
- * allocates goes to free(), and what stands beside it is found by its own search path. */
+/* A plug-in that is loaded with RTLD_DEEPBIND, as PHP loads its extensions: frees what the C
+ * library allocated, and loads a library from its own directory, by its own search path. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>

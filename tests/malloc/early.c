@@ -1,6 +1,6 @@
 /*
- * A library that is there before the allocator's own constructor has run, and after its destructor:
- * linked after it, so set up before it. Frees late what it allocated early.
+ * A library that is in use before the allocator's constructor has run and after its destructor:
+ * linked after the allocator, and so set up before it. Frees late what it allocated early.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ __attribute__((destructor(101))) static void end(void)
 {
     release();
     fill();
-    char *large = malloc(30 << 20); /* may be refused at a limit */
+    char *large = malloc(30 << 20); /* a limit may refuse it */
     if (large != NULL)
         memset(large, 1, 30 << 20);
     free(large);

@@ -1,6 +1,6 @@
 /*
- * A library that asks for CPUs and memory before the allocator's own constructor has run: linked
- * after it, so set up before it, as a library that starts its pool when it is loaded.
+ * A library that asks for CPUs and memory before the allocator's constructor has run, as one does
+ * that starts a pool when it is loaded: linked after the allocator, and so set up before it.
  */
 #include <errno.h>
 #include <sys/sysinfo.h>

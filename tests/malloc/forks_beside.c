@@ -1,8 +1,8 @@
 /*
  * Forks while one thread allocates under a lock that a library takes before each fork (atfork.c):
- * who forks must get that lock before the allocator's. And while others churn through blocks of
- * changing sizes, which has the allocator purge: its own locks must be had before jemalloc's, or a
- * fork waits for 30 s. Prints "done"; is ended by SIGALRM if it hangs.
+ * fork() must get that lock before the allocator's. Meanwhile others churn through blocks of
+ * changing sizes, so that the allocator purges: the allocator's own locks must be taken before
+ * jemalloc's, or a fork waits for 30 s. Prints "done"; SIGALRM ends it if it hangs.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -135,7 +135,7 @@ static void check_arenas(void)
     check(mallctl("arenas.create", &again, &len, NULL, 0) == EINVAL, "arenas.create, wrong size");
 }
 
-/* Hooks of the program's own, that leave it all to the default ones. */
+/* Hooks of the program's own, which only call the default ones. */
 static void check_hooks(void)
 {
     static extent_hooks_t own;
@@ -150,7 +150,7 @@ static void check_hooks(void)
           "arenas.create with hooks");
     snprintf(name, sizeof(name), "arena.%u.purge", index);
     int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
-    for (int i = 0; i < 3; i++) { /* its pages come, go and come again */
+    for (int i = 0; i < 3; i++) { /* the arena's pages are taken, given back and taken again */
         char *p = mallocx(3 << 20, flags);
         check(p != NULL, "an arena with hooks");
         memset(p, 1, 3 << 20);

@@ -1,6 +1,6 @@
 /*
  * Keeps 40 MB in 2000-byte blocks from one function and 2 MB in 1000-byte blocks from another,
- * frees 80 MB that a third took, and writes a heap profile: leaky FILE. Prints rc=N.
+ * frees 80 MB from a third one, and writes a heap profile: leaky FILE. Prints rc=N.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>

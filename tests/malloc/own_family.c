@@ -1,5 +1,5 @@
-/* A program with a malloc family of its own, but for reallocarray(3), which is to be made of its
- * realloc. With FROM_ARCHIVE another allocator in it has that family. */
+/* A program with a malloc family of its own, except reallocarray(3), which must be made of its
+ * realloc. With FROM_ARCHIVE the family is that of another allocator linked into the program. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* A plug-in with an operator new of its own, into which ours hands over what it cannot get. */
+/* A plug-in with an operator new of its own, to which ours hands over requests that it cannot
+ * serve. */
 #include <stddef.h>
 #include <stdint.h>
 

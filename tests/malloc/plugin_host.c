@@ -1,7 +1,7 @@
 /* Loads a plug-in for itself alone (RTLD_LOCAL), several times: plugin_host PLUGIN [deep | unloads]
  *
  * deep: with RTLD_DEEPBIND.
- * unloads: the plug-in is one that nothing but a reference left behind keeps from being unloaded.
+ * unloads: only a reference that is left behind could keep this plug-in from being unloaded.
  */
 #include <dlfcn.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /*
- * Comes before all constructors, the C library's own too: nobody knows the environment yet. Does
- * what the program's second argument says: asks for memory, or for the number of CPUs.
+ * Runs before all constructors, even the C library's: the environment is not known yet. Asks for
+ * memory or for the number of CPUs, as the program's second argument says.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * Prints what the library makes of its environment, as key=value lines: probe [MIB [SIZE]]
  *
- * MIB: allocates and writes so much first, in blocks of SIZE bytes (128 KiB less 64).
- * Built with the library linked; what is asked of jemalloc goes through its API.
+ * MIB: first allocates and writes this much, in blocks of SIZE bytes (default: 128 KiB less 64).
+ * Built with the library linked; jemalloc is asked through its API.
  */
 #include <dlfcn.h>
 #include <plimsoll.h>

@@ -1,5 +1,5 @@
-// A program that replaces the plain operators only: its blocks have headers, and are counted. All
-// other forms must come out as made of these. With ALIGNED the plain aligned ones as well.
+// A program that replaces only the plain operators: its blocks have headers, and are counted. All
+// other forms must end up in these. With ALIGNED it replaces the plain aligned operators as well.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,6 @@
 /*
- * Asks libc for CPUs and memory from everywhere it may be asked, as key=value lines: reported [all]
+ * Asks libc for CPUs and memory from every place where a program may, and prints key=value lines:
+ * reported [all]
  *
  * early: from a constructor before the allocator's (see early_sizes.c; not in the static build).
  * child, grandchild: after fork. open_max, page: names that are nobody's but libc's. With "all"
@@ -33,7 +34,7 @@ static void ask(int sig)
     pages_in_handler = sysconf(_SC_PHYS_PAGES);
 }
 
-/* As small as the kernel lets it be, twice over, with nothing to spare below. */
+/* The stack is twice the smallest that the kernel allows, with an inaccessible page below. */
 static void ask_on_a_small_stack(void)
 {
     size_t page = (size_t)getpagesize(), size = 2 * getauxval(AT_MINSIGSTKSZ);
@@ -44,7 +45,7 @@ static void ask_on_a_small_stack(void)
     if (at == MAP_FAILED || mprotect(at, page, PROT_NONE) != 0 || sigaltstack(&stack, NULL) != 0 ||
         sigaction(SIGUSR1, &action, NULL) != 0)
         abort();
-    usleep(600 * 1000); /* long enough for what is known to be old */
+    usleep(600 * 1000); /* until the last answers are old */
     raise(SIGUSR1);
     printf("small=%ld small_pages=%ld\n", cpus_in_handler, pages_in_handler);
 }

@@ -18,7 +18,7 @@ def run_all(module):
 
 
 def environment(extra=None, preload=None):
-    """Ours without what would change the allocator, and with `extra`."""
+    """Our environment without what would change the allocator, and with `extra`."""
     env = {name: value for name, value in os.environ.items()
            if not name.startswith(("PLIMSOLL", "MALLOC_"))}
     env.pop("LD_PRELOAD", None)
@@ -37,7 +37,7 @@ def run(*command, env=None, preload=None, timeout=300, **more):
 
 
 def must(*command, **more):
-    """The same for what has to succeed; returns stdout."""
+    """The same for a command that has to succeed; returns stdout."""
     done = run(*command, **more)
     if done.returncode != 0:
         raise AssertionError(f"{command} gave {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -25,11 +25,11 @@ static void press(void)
     cr_assert_not_null(kept);
     memset(kept, 1, 96 * MIB);
     cr_assert_eq(plim_set_limit(64 * MIB), 0);
-    free(malloc(2 * MIB)); /* looks */
+    free(malloc(2 * MIB)); /* makes a look */
     cr_assert_geq(plim_level(), PLIM_MEDIUM);
 }
 
-/* Every free gives its pages back at once. */
+/* Makes every free give its pages back at once. */
 static void purge_at_once(void)
 {
     unsigned arenas = 0;
@@ -111,7 +111,8 @@ Test(errno_, free_at_the_limit_leaves_it_alone, .timeout = 300)
 
 static pthread_barrier_t full;
 
-/* free alone does not make a thread's cache; whatever else succeeds does, where there is room. */
+/* free() alone does not make the thread's cache; any other call that succeeds does, where there is
+ * room. */
 static void *begin_with_realloc_and_free(void *block)
 {
     pthread_barrier_wait(&full);
@@ -122,7 +123,8 @@ static void *begin_with_realloc_and_free(void *block)
     return block != NULL && after_realloc == MARK && errno == MARK ? NULL : "changed";
 }
 
-/* No more address space than there is. qemu-user takes the limit, and keeps none. */
+/* Lets the process get no more address space. qemu-user accepts the limit, and does not enforce
+ * it. */
 static void stop_growth(struct rlimit *ret_before)
 {
     struct rlimit limit;
@@ -134,7 +136,7 @@ static void stop_growth(struct rlimit *ret_before)
         cr_skip_test("RLIMIT_AS bounds nothing here");
 }
 
-/* The first arena, from which threads have their caches. */
+/* Uses up the first arena, from which threads' caches are allocated. */
 static void use_up(void)
 {
     const int first_arena_no_cache = 1 << 20 | 1 << 8;
@@ -176,7 +178,7 @@ Test(errno_, free_of_locked_pages_leaves_it_alone)
         if (mlock(p, size) != 0)
             cr_skip_test("pages cannot be locked here");
         errno = MARK;
-        free(p); /* an old kernel refuses to drop them */
+        free(p); /* an old kernel refuses to drop locked pages */
         cr_assert_eq(errno, MARK, "%zu bytes: %d", size, errno);
         p = calloc(1, size);
         for (size_t i = 0; i < size; i++)

@@ -17,7 +17,7 @@ void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 void cfree(void *ptr);
 
-/* Larger than any object may be, or than the address space: no allocator can. */
+/* Larger than any object may be, or than the address space: no allocator can serve these. */
 static const size_t impossible[] = {PTRDIFF_MAX - 4096, PTRDIFF_MAX,  (size_t)PTRDIFF_MAX + 1,
                                     SIZE_MAX - 4096,    SIZE_MAX - 1, SIZE_MAX};
 
@@ -351,7 +351,7 @@ Test(family, malloc_trim_tells_whether_pages_went)
     cr_expect_lt(mallinfo2().keepcost, (size_t)4 << 20);
 }
 
-/* Each of some blocks in the middle of others, which are freed. */
+/* Frees the blocks around some that stay. */
 Test(family, malloc_trim_gives_back_pages_between_blocks)
 {
     enum { N = 20000, SIZE = 2560 };
@@ -421,7 +421,7 @@ Test(family, mallopt_accepts_what_it_cannot_use)
     cr_expect_eq(mallopt(-12345, 0), 1);
 }
 
-/* As databases do: the address space counts for nothing until it is used. */
+/* Databases do this: address space does not count until it is used. */
 Test(family, more_than_the_machine_has_can_be_reserved)
 {
     FILE *f = fopen("/proc/sys/vm/overcommit_memory", "r");

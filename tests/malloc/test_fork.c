@@ -26,7 +26,7 @@ extern int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *ol
 
 static _Atomic bool stop;
 
-/* Some hundred blocks of all sizes, written to. */
+/* Allocates, writes to and frees some hundred blocks of all sizes. */
 static void allocate_and_free(unsigned *seed, unsigned steps)
 {
     char *blocks[32] = {0};
@@ -58,7 +58,7 @@ static void *allocate_once(void *arg)
     return arg;
 }
 
-/* What a child does. Ends it; by SIGALRM if it hangs. */
+/* What a child does, until its end; SIGALRM ends it if it hangs. */
 static _Noreturn void child_work(void)
 {
     unsigned seed = 99;
@@ -110,7 +110,7 @@ static void press(size_t live, size_t limit)
     cr_assert_not_null(kept);
     memset(kept, 1, live);
     cr_assert_eq(plim_set_limit(limit), 0);
-    free(malloc(2 * MIB)); /* looks */
+    free(malloc(2 * MIB)); /* makes a look */
     cr_assert_geq(plim_level(), PLIM_LOW);
 }
 
@@ -162,7 +162,7 @@ Test(fork, two_hundred_children_while_four_threads_allocate, .timeout = 600)
 
 Test(fork, children_of_a_process_under_pressure_while_threads_allocate, .timeout = 600)
 {
-    press(80 * MIB, 84 * MIB); /* low: every request passes by the gate */
+    press(80 * MIB, 84 * MIB); /* level low, at which every request passes the gate */
     fork_among_threads(25);
 }
 
@@ -184,12 +184,12 @@ static void use(size_t bytes)
         memset(malloc(3000), 1, 3000);
 }
 
-/* Far from its limit, and the parent has no watcher. */
+/* The child is far from its limit, and the parent has no watcher. */
 Test(fork, child_looks_once_it_has_allocated_more_than_a_little, .timeout = 300)
 {
     use(12 * MIB);
     cr_assert_eq(plim_set_limit(1024 * MIB), 0);
-    free(malloc(2 * MIB)); /* looks */
+    free(malloc(2 * MIB)); /* makes a look */
     struct plim_stats stats = {.size = sizeof(stats)};
     struct plim_limits limits = {.size = sizeof(limits)};
     cr_assert(plim_stats(&stats) == 0 && plim_limits(&limits) == 0);
@@ -199,7 +199,7 @@ Test(fork, child_looks_once_it_has_allocated_more_than_a_little, .timeout = 300)
     if (pid == 0) {
         uint64_t before = looks_so_far();
         use(MIB / 8);
-        if (before != 0 || looks_so_far() != 0) /* the parent's are not its own */
+        if (before != 0 || looks_so_far() != 0) /* it must not count the parent's looks */
             _exit(8);
         use(3 * MIB);
         _exit(looks_so_far() > 0 ? 0 : 9);
@@ -261,7 +261,7 @@ static void *keep_purging(void *purge)
     return NULL;
 }
 
-/* Whether a child gets rid of its free pages. */
+/* Checks in a child that it can get rid of its free pages. */
 static _Noreturn void child_gives_back(void)
 {
     struct plim_stats stats = {.size = sizeof(stats)};
@@ -280,7 +280,7 @@ static void fork_while_purging(void (*purge)(void))
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, keep_purging, (void *)purge), 0);
     for (unsigned i = 0; i < 100; i++) {
-        usleep(1000 + 97 * (i % 50)); /* anywhere in what the thread does */
+        usleep(1000 + 97 * (i % 50)); /* forks at any point of what the thread does */
         pid_t pid = fork();
         if (pid == 0)
             child_gives_back();
@@ -311,14 +311,14 @@ static void use_first_arena(void)
     cr_assert_eq(mallctl("thread.arena", NULL, NULL, &first, sizeof(first)), 0);
 }
 
-/* jemalloc does it by itself, with no call that could be waited for. */
+/* jemalloc gives the pages back by itself, without a call that a fork could wait for. */
 Test(fork, child_gives_pages_back_though_a_free_of_the_parents_was_giving_them_back, .timeout = 300)
 {
 #ifdef PLIM_JEMALLOC_SHARED
     cr_skip_test("a fork cannot wait for purges of the shared libjemalloc's own");
 #endif
     ssize_t at_once = 0;
-    use_first_arena(); /* in which the child finds what the other thread was at */
+    use_first_arena(); /* where the child finds what the other thread was doing */
     cr_assert_eq(mallctl("arena.0.dirty_decay_ms", NULL, NULL, &at_once, sizeof(at_once)), 0);
     fork_while_purging(use_first_arena);
 }
@@ -334,7 +334,7 @@ struct hooks {
     bool (*split)(struct hooks *, void *, size_t, size_t, size_t, bool, unsigned);
     bool (*merge)(struct hooks *, void *, size_t, void *, size_t, bool, unsigned);
 };
-enum { PURGE_LAZY = 2, PURGE_FORCED = 3 }; /* of page_calls */
+enum { PURGE_LAZY = 2, PURGE_FORCED = 3 }; /* indices of page_calls */
 enum { NO_TCACHE = 0x100 };                /* MALLOCX_TCACHE_NONE */
 extern void *mallocx(size_t size, int flags);
 extern void dallocx(void *p, int flags);
@@ -342,7 +342,7 @@ extern void dallocx(void *p, int flags);
 static pid_t slow_in;
 static _Atomic unsigned purges_begun;
 
-/* Longer than a fork waits that comes from a handler inside of something else. */
+/* Takes longer than a fork waits that a handler makes inside some other call. */
 static bool purge_slowly(struct hooks *hooks, void *addr, size_t size, size_t offset, size_t length,
                          unsigned arena)
 {
@@ -394,7 +394,7 @@ static void fork_in_handler(int sig)
     handlers_child = pid;
 }
 
-/* A thread beside which alarms go to the calling thread only, where the handler forks. */
+/* Starts a thread that gets no alarms: they go to the calling thread, where the handler forks. */
 static pthread_t start_beside_alarms(void *(*work)(void *), void *arg)
 {
     pthread_t thread;
@@ -428,7 +428,7 @@ static void fork_and_fork_meanwhile(unsigned after_us)
         assert_child_ends_well(handlers_child);
 }
 
-/* The handler's child goes on with the fork that was interrupted, and is its parent. */
+/* The handler's child goes on with the interrupted fork, and is the parent there. */
 Test(fork, child_of_a_handler_inside_a_fork_that_waits_for_purges_gives_pages_back, .timeout = 300)
 {
     ssize_t at_once = 0;
@@ -440,7 +440,7 @@ Test(fork, child_of_a_handler_inside_a_fork_that_waits_for_purges_gives_pages_ba
     pthread_join(thread, NULL);
 }
 
-/* The handler's fork waits for as long as the one that it interrupted. */
+/* The handler's fork waits as long as the interrupted one. */
 Test(fork, a_fork_inside_one_that_waits_for_a_long_purge_waits_for_it_too, .timeout = 300)
 {
 #ifdef PLIM_JEMALLOC_SHARED
@@ -563,7 +563,8 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Where it is waited for, each call takes a second; one in five that does not is enough. */
+/* If the child waited for a watcher, each call would take a second; one shorter call in five is
+ * enough. */
 Test(fork, child_that_no_handler_has_seen_waits_for_no_watcher, .timeout = 300)
 {
     cr_assert_geq(plim_reclaimer_add("nothing", give_nothing, NULL, PLIM_MEDIUM), 0);

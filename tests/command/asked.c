@@ -1,15 +1,15 @@
 /*
- * Does as it is told on stdin, a word and a number a line, and says so on stdout: what a process is
- * that plimsoll ctl asks for something, and whose flight record is read.
+ * A process for plimsoll ctl to ask something of, and whose flight records are read. Does what it
+ * is told on stdin, a word and a number a line, and answers on stdout.
  *
- *   hold N     allocates N MiB more, in blocks of 8 KiB, and keeps them
- *   small_stack N  the same, on a thread with the smallest stack there is
- *   drop 0     frees all of that
- *   map N      maps N MiB outside of malloc and touches them
- *   soft 0     says the soft limit
- *   reclaimer N  registers one that frees up to N KiB a call of what is held
- *   stuck 0    registers one, from level critical on, that never returns
- *   forker 0   registers one, from level critical on, that forks and returns from it twice
+ *   hold N         allocates N MiB more, in blocks of 8 KiB, and keeps them
+ *   small_stack N  the same, on a thread with the smallest possible stack
+ *   drop 0         frees all of that
+ *   map N          maps N MiB outside of malloc and touches them
+ *   soft 0         prints the soft limit
+ *   reclaimer N    adds a reclaimer that frees up to N KiB a call of what is held
+ *   stuck 0        adds one, from level critical on, that never returns
+ *   forker 0       adds one, from level critical on, that forks and returns in parent and child
  */
 #include <plimsoll.h>
 #include <pthread.h>
@@ -83,7 +83,7 @@ static size_t never_return(const struct plim_pressure *p, void *arg)
     return *(size_t *)arg;
 }
 
-/* The child's thread ends with the call, and with it the child. */
+/* The child's only thread ends with the call, and so the child ends. */
 static size_t fork_inside(const struct plim_pressure *p, void *arg)
 {
     pid_t pid = fork();

@@ -26,7 +26,7 @@ class Asked:
         return self.child.pid
 
     def told(self, word, number=0):
-        """The number it answers; None: it has ended."""
+        """Returns the number that it answers; None: it has ended."""
         try:
             self.child.stdin.write(f"{word} {number}\n")
             self.child.stdin.flush()
@@ -36,7 +36,7 @@ class Asked:
         return int(answer[1]) if len(answer) == 2 and answer[0] == word else None
 
     def end(self):
-        """Exit status; what it wrote to stderr is in `err`."""
+        """Ends it and returns its exit status; its stderr is in `err`."""
         if self.child.stdin:
             try:
                 self.child.stdin.close()
@@ -52,7 +52,7 @@ class Asked:
         return status
 
     def page(self, directory):
-        """Path of its stats page."""
+        """The path of its stats page."""
         names = [name for name in os.listdir(directory) if name.startswith(f"plimsoll.{self.pid}.")]
         if len(names) != 1:
             raise AssertionError(f"pages: {names}")

@@ -7,7 +7,7 @@ DIRECTORY = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "cgrou
 
 
 class Case:
-    """expect and tree by state, which is "" or ".after"."""
+    """A case: `expect` and `tree`, each by state, which is "" or ".after"."""
 
     def __init__(self, path):
         self.name = path.name.removesuffix(".case")

@@ -1,4 +1,4 @@
-"""Where the cgroups of plimsoll run are, by the kernel's own files."""
+"""Finds the cgroups of plimsoll run by the kernel's own files."""
 
 import os
 
@@ -8,7 +8,7 @@ from tap import Skip
 
 
 def mounts():
-    """{controller: mount point}, v2 as "" """
+    """{controller: mount point}; v2 has the key "" """
     found = {}
     with open("/proc/self/mountinfo", encoding="utf-8") as lines:
         for line in lines:
@@ -24,7 +24,7 @@ def mounts():
 
 
 def directory(text, controller):
-    """From the text of /proc/PID/cgroup."""
+    """The directory of a cgroup, from the text of /proc/PID/cgroup."""
     known = mounts()
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -42,7 +42,7 @@ def own(controller):
 
 
 def value(path, *names):
-    """Of the first of these files that is there."""
+    """The contents of the first of these files that exists."""
     for name in names:
         if os.path.exists(f"{path}/{name}"):
             with open(f"{path}/{name}", encoding="utf-8") as file:
@@ -55,7 +55,7 @@ def memory_limit(path):
 
 
 def cpu_quota(path):
-    """In CPUs."""
+    """The quota in CPUs."""
     if os.path.exists(f"{path}/cpu.max"):
         quota, period = value(path, "cpu.max").split()
     else:
@@ -73,7 +73,7 @@ def scopes_of(pid):
 
 
 def need():
-    """Skips where no cgroup with limits can be made."""
+    """Skips the test where no cgroup with limits can be made."""
     if os.geteuid() != 0:
         raise Skip("needs root")
     for controller in "memory", "cpu":

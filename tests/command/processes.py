@@ -1,4 +1,4 @@
-"""Programs under the library for the tests of stats pages, and the pages that they have."""
+"""For the tests of stats pages: programs under the library, and their pages."""
 
 import contextlib
 import glob
@@ -11,7 +11,7 @@ import tempfile
 
 from tap import LIBRARY, Skip, environment
 
-# One that other users may execute as well.
+# A Python that other users may execute as well.
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 # Reads commands on stdin: Python statements, one a line; answers each with a line.
 PROGRAM = """
@@ -26,7 +26,7 @@ for line in sys.stdin:
 
 
 class Process:
-    """A program that does what it is told; use as a context. In `directory` is its page."""
+    """A program that does what it is told; use as a context. Its page is in `directory`."""
 
     def __init__(self, *commands, env=None, command=None, **more):
         self.commands, self.more = commands, more
@@ -54,7 +54,7 @@ class Process:
             raise AssertionError(f"{command}: {answer!r}, {self.process.stderr.read()}")
 
     def end(self):
-        """Lets it exit; returns what it wrote to stderr."""
+        """Lets it exit; returns its stderr."""
         _, told = self.process.communicate(timeout=60)
         return told
 
@@ -74,7 +74,7 @@ def start_time(pid):
 
 
 def own_pages(directory, pid):
-    """Of this process; those that an earlier one of that number left behind are not."""
+    """This process's page, as a list, without those that an earlier process with its pid left."""
     path = f"{directory}/plimsoll.{pid}.{start_time(pid)}"
     return [path] if os.path.lexists(path) else []
 

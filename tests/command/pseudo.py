@@ -1,4 +1,4 @@
-"""A session of its own in a terminal that we hold the other end of."""
+"""Runs a command in a session and terminal of its own; the test holds the terminal's other end."""
 
 import os
 import pty
@@ -14,8 +14,8 @@ PATIENCE = 60
 
 
 class Session:
-    """The command leads it, or what the function `leader` makes of it. Its standard output is a pipe.
-    Use as a context."""
+    """The command leads the session, or else the function `leader` does. The standard output is a
+    pipe. Use as a context."""
 
     def __init__(self, *command, leader=None):
         here, there = os.pipe()
@@ -23,8 +23,8 @@ class Session:
         if self.pid == 0:
             self.lead(command, leader, there)
         os.close(there)
-        self.out = os.fdopen(here, "rb", buffering=0)   # what select() sees is all there is
-        self.plimsoll = self.pid    # unless the test says otherwise
+        self.out = os.fdopen(here, "rb", buffering=0)   # unbuffered: select() must see all there is
+        self.plimsoll = self.pid    # a test may set another pid
 
     @staticmethod
     def lead(command, leader, out):
@@ -55,7 +55,7 @@ class Session:
                 raise AssertionError(f"ended before {line!r}")
 
     def rest(self):
-        """All lines up to the end of all that could print more."""
+        """All lines, until everything that could print more has ended."""
         lines = []
         while got := self.line():
             lines.append(got)

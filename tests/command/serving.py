@@ -60,7 +60,7 @@ class Server:
 
 @contextlib.contextmanager
 def prometheus(*targets):
-    """A real one that scrapes them every second; gives its address."""
+    """A real Prometheus that scrapes these targets every second; yields its address."""
     need("prometheus")
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -12,7 +12,7 @@ LIBRARY = os.path.realpath(sys.argv[2])
 
 
 def environment(extra):
-    """Ours without what would change the command, and with `extra`."""
+    """Our environment without what would change the command, and with `extra`."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PLIMSOLL")}
     env.pop("LD_PRELOAD", None)
     env.update(extra)

@@ -1,4 +1,4 @@
-"""plimsoll top in a terminal: a window of tmux of its own."""
+"""plimsoll top in a terminal: in a tmux window of its own."""
 
 import os
 import re
@@ -21,7 +21,7 @@ class Terminal:
             raise Skip("tmux is not installed")
         self.where, self.args, self.size = where, args, (width, height)
         Terminal.count += 1
-        self.socket = f"{where}/tmux{Terminal.count}"  # a server that ends is not asked again
+        self.socket = f"{where}/tmux{Terminal.count}"  # not that of a server that is ending
         self.term = term
 
     def tmux(self, *args):
@@ -34,7 +34,7 @@ class Terminal:
     def __enter__(self):
         top = ["env", f"PLIMSOLL_STATS={self.where}", f"TERM={self.term}", COMMAND, "top",
                "--interval", "200", *self.args]
-        # Once it has ended the screen keeps what it left, and says so.
+        # Once top has ended, the screen keeps what it left there, and tells that it ended.
         self.tmux("new-session", "-d", "-x", str(self.size[0]), "-y", str(self.size[1]), "--",
                   "sh", "-c", '"$@"; echo "ended with $?"; exec sleep 1000', "sh", *top)
         return self
@@ -55,11 +55,11 @@ class Terminal:
         raise AssertionError(f"not seen: {what}\n{screen}")
 
     def shows(self, *texts):
-        """A screen that shows all of them: one that is still being drawn does not."""
+        """Waits for a screen with all these texts: one that is still being drawn may lack some."""
         return self.wait_for(lambda screen: all(text in screen for text in texts), texts)
 
     def pids(self, screen=None):
-        """Of the rows, from above to below."""
+        """The pids of the rows, from top to bottom."""
         return [int(pid) for pid in re.findall(r"^ *(\d+) ", screen or self.screen(), re.M)]
 
     def shows_order(self, *pids):

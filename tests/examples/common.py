@@ -24,7 +24,7 @@ def begin(library, command, count_malloc, docs):
 
 
 def user_environment():
-    """That of somebody who has Plimsoll installed. Debian's own tools come before others."""
+    """The environment of a user who has Plimsoll installed. Debian's own tools come first."""
     build = os.path.dirname(paths["library"])
     return {"PATH": f"{os.path.dirname(paths['command'])}:/usr/bin:/bin:{os.environ['PATH']}",
             "CPATH": os.path.join(ROOT, "include"), "LIBRARY_PATH": build,
@@ -55,7 +55,7 @@ class Workplace(Setting):
         return self
 
     def shell(self, line):
-        """Runs it; returns (exit status, stdout, stderr)."""
+        """Runs a line of shell; returns (exit status, stdout, stderr)."""
         done = subprocess.run(["/bin/sh", "-c", line], cwd=self.work, check=False, timeout=300,
                               env={**self.clean(), **self.env}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True)
@@ -68,7 +68,7 @@ class Workplace(Setting):
         return out
 
     def build(self, name, flags=""):
-        """By the line of the file `name`, if the compiler is there. What is said is an error."""
+        """Builds by the line in the file `name`, if the compiler is there. Output is an error."""
         if name.endswith((".py", ".rb", ".js")):
             return
         line = first_line_of(os.path.join(self.work, name), "Build")
@@ -78,5 +78,5 @@ class Workplace(Setting):
 
 
 def numbers(text):
-    """key=number pairs as a dict, the last one if there are many."""
+    """key=number pairs as a dict; of several with the same key the last one."""
     return {key: int(value) for key, value in re.findall(r"(\w+)=(-?\d+)", text)}

@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static _Atomic uint64_t unseen; /* before the file is mapped, and without it */
+static _Atomic uint64_t unseen; /* calls before the file is mapped, or without one */
 static _Atomic uint64_t *count = &unseen;
 
-/* The next one of that name. dlsym() allocates only where it fails. */
+/* The next function of that name. dlsym() allocates only where it fails. */
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static void one_more(void)

@@ -1,4 +1,4 @@
-"""What docs/languages.md quotes is in the examples, and every example is listed."""
+"""Whether what docs/languages.md quotes is in the examples, and every example is listed."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ def lines(text):
 
 
 def quoted_parts(text):
-    """A line of dots stands for what is left out."""
+    """Splits a quotation at lines of dots, which stand for what is left out."""
     return [part for part in re.split(r"^\s*(?://|#|--|/\*)? ?\.\.\.(?: \*/)?$", text, flags=re.M)]
 
 

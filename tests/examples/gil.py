@@ -1,4 +1,4 @@
-"""A thread of Python's waits in malloc and holds the interpreter's lock, which the callback needs.
+"""A Python thread waits in malloc and holds the interpreter's lock, which the callback needs.
 
 As a program, gil.py is that thread, in a cgroup; as a module, it is the case that runs it.
 """
@@ -28,12 +28,12 @@ def workload():
     while plimsoll.limits().hard and plimsoll.stats().usage < hard // 2:
         cache.append(b"x" * 100000)
     full, calls = len(cache), plimsoll.stats().reclaimer_calls
-    # One call of C code, with no point in it at which the lock could change hands: up to 2 MiB below
+    # A single call of C code, during which the lock cannot change hands, takes usage to 2 MiB below
     # the limit, far into critical.
-    count = (hard - plimsoll.stats().usage - 2 * MIB) // 102400  # what is touched, in pages
+    count = (hard - plimsoll.stats().usage - 2 * MIB) // 102400  # a block touches whole pages
     blocks = list(map(bytearray, itertools.repeat(b"y" * 100000, count)))
     waited = plimsoll.stats().throttle_ns
-    # Python's turn again: now the callback must get its own.
+    # Python code runs again: now the callback must get the lock.
     end = time.monotonic() + 60
     while len(cache) == full and time.monotonic() < end:
         time.sleep(0.01)

@@ -11,7 +11,7 @@ C_FLAGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
 
 
 class Example:
-    """main: the file to run. What is built by another one's line, built: and with which flags."""
+    """main: the file to run; built: the file whose line builds it, if another; flags: for that."""
 
     def __init__(self, main, built=None, flags="", alone=True):
         self.main, self.flags, self.alone = main, flags, alone
@@ -19,7 +19,7 @@ class Example:
         self.built = built or self.file
 
     def sees(self, out, alone):
-        """What has to be in its output. alone: without the library."""
+        """Checks the output. alone: the example ran without the library."""
         got = numbers(out)
         assert got.get("cached", 1) > 0 and got.get("cached_mib", 1) > 0, out
         if alone:
@@ -31,7 +31,7 @@ class Sqlite(Example):
     def sees(self, out, alone):
         assert out.count("rows=80000\n") == 3 and out.count("sum=320000000\n") == 3, out
         got = numbers(out)
-        # Once the cache was emptied, and once a query was met that had the mutex.
+        # The cache was emptied at least once, and at least once a query held the mutex.
         assert alone == (got["releases"] == 0) and alone == (got["busy"] == 0), out
 
 
@@ -51,7 +51,7 @@ class Cache(Example):
         assert alone or got.get("relieved", 1) > 0, out
 
 
-# In the midst of a query: of another thread, as the mutex is recursive.
+# Calls the reclaimer in the middle of a query: on another thread, as the mutex is recursive.
 ALL_OF_SQLITE = """#define main example_main
 #include "sqlite_cache.c"
 #undef main
@@ -110,7 +110,7 @@ def interpreter_is_there(place, line):
 
 def run_line(place, example):
     with Box(64):
-        pass  # it says why, where no cgroup can be made
+        pass  # skips, with the reason, where no cgroup can be made
     line = first_line_of(os.path.join(place.work, example.file), "Run")
     interpreter_is_there(place, line)
     return line
@@ -118,7 +118,7 @@ def run_line(place, example):
 
 @functools.lru_cache(maxsize=None)
 def built(example):
-    """Built once, for all its cases; what fails once is not kept, and fails again."""
+    """Built once for all its cases; a failed build is not kept, so that every case fails."""
     place = Workplace(example.directory).__enter__()
     atexit.register(place.__exit__)
     place.build(example.built, example.flags)
@@ -137,7 +137,7 @@ def is_killed(example):
 
 
 def bare_line(place, example):
-    """Without the command in front, and so without a limit."""
+    """The line to run without plimsoll run in front, and so without a limit."""
     line = first_line_of(os.path.join(place.work, example.file), "Run")
     interpreter_is_there(place, line)
     return line.split(" -- ")[1]

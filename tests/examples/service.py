@@ -1,4 +1,4 @@
-"""c/service.c: sheds load, tells its readiness without allocating, drains."""
+"""Tests c/service.c: it sheds load, tells its readiness without allocating, and drains."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ def answer(port, path, connection=None):
 
 
 class Service:
-    """Built and started; use as a context."""
+    """The service, built and started; use as a context."""
 
     def __init__(self, box=None, library=None, env=None):
         self.place = Workplace("c", box=box, library=library)
@@ -90,12 +90,12 @@ class Ballast:
         assert self.process.stdout.readline() == "held\n"
 
     def fill_to(self, percent):
-        """So that the box uses that much of its limit."""
+        """Makes the box use that much of its limit."""
         self.hold(max(0, LIMIT_MIB * MIB * percent // 100 - self.base))
 
 
 def in_use(box):
-    """As the library counts: without page cache that the kernel drops by itself."""
+    """Usage as the library counts it: without page cache that the kernel drops by itself."""
     name = "memory.usage_in_bytes" if box.version == 1 else "memory.current"
     with open(f"{box.path}/{name}", encoding="utf-8") as file:
         usage = int(file.read())
@@ -145,7 +145,7 @@ def allocates_nothing():
     with Counter("/var/tmp") as counter, Box(LIMIT_MIB) as box, \
             Service(box, preload, {"COUNT_FILE": counter.path}) as service, Ballast(box) as ballast:
         probe = http.client.HTTPConnection("127.0.0.1", service.probe_port, timeout=60)
-        answer(0, "/ready", probe)  # the connection is libmicrohttpd's, and costs some
+        answer(0, "/ready", probe)  # libmicrohttpd allocates for the connection
         before = counter.value()
         assert before > 0
         statuses = {answer(0, "/ready", probe)[0] for _ in range(100)}
@@ -190,7 +190,8 @@ def sizes_its_pool():
     with Service(library=paths["library"], env={"PLIMSOLL_CPUS": "3"}) as service:
         assert service.told["threads"] == 3, service.told
         tasks = os.listdir(f"/proc/{service.process.pid}/task")
-        # main, three for work, one for the probe; one of libmicrohttpd's own or the watcher beside.
+        # main, three for work, one for the probe; perhaps one of libmicrohttpd's own and the
+        # watcher.
         assert 5 <= len(tasks) <= 7, tasks
 
 

@@ -1,4 +1,4 @@
-"""plimsoll.hpp compiles in every way that it says; test_wrapper.cpp says what it does."""
+"""plimsoll.hpp compiles in every way that it promises; test_wrapper.cpp tests what it does."""
 
 import shutil
 

@@ -1,7 +1,7 @@
 /*
- * The kernel with faults, see faults.h: linked into a copy of the library that is never installed,
- * in front of the functions by which src/sys*.c reaches it (ld --wrap). What is not failed is
- * passed on.
+ * A kernel that fails, see faults.h: linked into a copy of the library that is never installed, in
+ * front of the functions through which src/sys*.c calls the kernel (ld --wrap). Calls that are not
+ * to fail are passed on.
  */
 #include "faults.h"
 
@@ -32,8 +32,8 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
                           void *arg);
 
-/* Set once, to the same by whoever comes first: mapping it twice does no harm. NULL: not looked
- * for yet; &none: there is no schedule. */
+/* Set by the first call that needs it; if two threads do, mapping the file twice does no harm.
+ * NULL: not looked for yet; &none: there is no schedule. */
 static _Atomic(struct faults *) schedule;
 static struct faults none;
 
@@ -68,7 +68,7 @@ static uint64_t mix(uint64_t n) /* splitmix64 */
     return n ^ n >> 31;
 }
 
-/* Whether the next call of that class fails; *ret_choice: a number to choose how by. */
+/* Whether the next call of that class fails; *ret_choice: a random number that chooses how. */
 static bool strikes(enum fault_class class, uint64_t *ret_choice)
 {
     struct faults *f = atomic_load(&schedule);
@@ -100,7 +100,7 @@ static bool fails(enum fault_class class, const int *errors, unsigned count)
 
 enum kind { KIND_OTHER, KIND_DISK, KIND_PROC, KIND_CGROUP };
 
-/* What lies behind a descriptor decides how it can fail. */
+/* The kind of file behind a descriptor, which decides how calls on it can fail. */
 static enum kind kind_of(long fd)
 {
     struct stat st;
@@ -124,7 +124,7 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Eight bytes are an eventfd's. */
+/* A read of eight bytes is one of an eventfd. */
 static bool fails_read(enum kind kind, long len)
 {
     return FAILS(eintr, EINTR) || (kind == KIND_CGROUP && FAILS(vanish, ENODEV)) ||
@@ -139,7 +139,7 @@ static bool fails_write(enum kind kind, long len)
            (kind == KIND_OTHER && len == 8 && FAILS(eventfd, EAGAIN));
 }
 
-/* The process's own files in /proc stay, whatever else goes. */
+/* The process's own files in /proc never vanish. */
 static bool fails_open(const char *path)
 {
     bool stays = begins(path, "/proc/self/"), cgroup = begins(path, "/sys/fs/cgroup/");
@@ -148,7 +148,7 @@ static bool fails_open(const char *path)
            ((cgroup || stays) && FAILS(nomem, ENOMEM));
 }
 
-/* Makes it a smaller one. */
+/* Makes a read or write shorter. */
 static void cut(long *len, unsigned least)
 {
     uint64_t choice;
@@ -156,7 +156,7 @@ static void cut(long *len, unsigned least)
         *len = least + (long)(choice % (uint64_t)(*len - (long)least));
 }
 
-/* Fails the call, with errno set; may instead make it a smaller one. */
+/* Fails the call, with errno set; or may shorten it. */
 static bool call_fails(long number, long *a)
 {
     enum kind kind;
@@ -219,10 +219,10 @@ long __wrap_syscall(long number, ...)
         return -1;
     if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) != FUTEX_WAKE &&
         strikes(FAULT_futex, &choice))
-        return 0; /* woken for nothing */
+        return 0; /* woken without a reason */
     long rc = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (number == SYS_close && rc == 0 && FAILS(eintr, EINTR))
-        return -1; /* it is closed all the same */
+        return -1; /* the descriptor is closed all the same */
     return rc;
 }
 

@@ -1,7 +1,8 @@
 /*
- * Faults of the kernel by a schedule, for tests: a file that the library built with faults.c maps,
- * named by the environment variable PLIM_FAULTS. The same file counts what was injected, over all
- * processes that have it mapped. run (Python) lays it out; native byte order.
+ * Faults of the kernel by a schedule, for tests. The schedule is a file, named by the environment
+ * variable PLIM_FAULTS, which the library built with faults.c maps. The same file counts the
+ * injected faults, over all processes that have it mapped. run (Python) writes it, in native byte
+ * order.
  */
 #ifndef PLIM_TEST_FAULTS_H
 #define PLIM_TEST_FAULTS_H
@@ -11,7 +12,7 @@
 
 #define FAULTS_MAGIC "PLIMFLT1" /* 8 bytes, without a NUL */
 
-/* X(name): in the order of the file. */
+/* X(name), in the order in which they are in the file. */
 #define FAULT_CLASSES(X)                                                                           \
     X(eintr)   /* a signal interrupts any call that may be interrupted */                          \
     X(pieces)  /* reads and writes of files do only a part */                                      \
@@ -36,11 +37,11 @@ enum fault_class {
 struct faults {
     char magic[8];
     uint64_t seed;
-    uint32_t permille[16];         /* how often a call that could fail so does */
-    _Atomic uint64_t decided;      /* how often that was asked: the schedule's position */
+    uint32_t permille[16];         /* how often a call that could fail that way does */
+    _Atomic uint64_t decided;      /* number of decisions so far: the schedule's position */
     _Atomic uint64_t injected[16]; /* by class */
 };
-/* Where faults.c is linked into the test itself: this schedule from now on; NULL: no faults. */
+/* For a test that faults.c is linked into: uses this schedule from now on; NULL: no faults. */
 void faults_use(struct faults *faults);
 
 _Static_assert((int)FAULT_COUNT <= 16, "room for all classes");

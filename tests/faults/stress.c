@@ -3,7 +3,7 @@
  * and check them, phases that change size classes, a cache that a reclaimer empties, children,
  * calls of the API. Prints what happened as words NAME=NUMBER; exits with 1 if a byte was lost.
  *
- *   stress SEED OPERATIONS may-refuse|never-refuse [DIR]     DIR: a record must come to be there
+ *   stress SEED OPERATIONS may-refuse|never-refuse [DIR]     DIR: a record must appear there
  */
 #include <plimsoll.h>
 
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { THREADS = 4, SLOTS = 4096, PHASES = 6, CACHE = 16, PRESS = 110 };
-static const size_t live_max = (size_t)18 << 20; /* of a thread */
+static const size_t live_max = (size_t)18 << 20; /* of each thread */
 static const size_t cache_block = (size_t)1 << 20;
 
 static _Atomic unsigned long refused, checked, lost, reclaimed, levels;
@@ -54,7 +54,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* NULL is an answer, if it comes with the right word. */
+/* malloc may return NULL, if errno says ENOMEM and refusals are allowed. */
 static void note_refusal(void)
 {
     if (errno != ENOMEM || !may_refuse)
@@ -89,7 +89,8 @@ static void drop(struct worker *w, struct block *b)
     *b = (struct block){0};
 }
 
-/* A phase's sizes lie around one power of two, so that what the last one freed does not fit. */
+/* A phase's sizes lie around one power of two, so that the memory freed by the previous phase does
+ * not fit. */
 static size_t choose(struct worker *w, unsigned phase)
 {
     static const unsigned shifts[PHASES] = {6, 13, 9, 15, 11, 16};
@@ -112,13 +113,13 @@ static void take(struct worker *w, struct block *b, unsigned phase)
     }
     b->len = len;
     if (zeroed)
-        check(b, len); /* its mark is 0 still */
+        check(b, len); /* its mark is still 0 */
     b->mark = (unsigned char)(next(&w->state) | 1);
     fill(b);
     w->live += len;
 }
 
-/* What did not move to another size is as it was. */
+/* What a block keeps when it is resized must be unchanged. */
 static void resize(struct worker *w, struct block *b, unsigned phase)
 {
     size_t len = choose(w, phase), kept = len < b->len ? len : b->len;
@@ -204,7 +205,7 @@ static void child(void)
         fail("a child ended badly");
 }
 
-/* Each may answer with what its manual says; none with nonsense. */
+/* Each call may fail in the ways that its manual tells, but none may return nonsense. */
 static void call_api(unsigned round)
 {
     struct plim_stats stats = {.size = sizeof(stats)};
@@ -228,7 +229,7 @@ static void call_api(unsigned round)
         atomic_fetch_add(&levels, 1);
 }
 
-/* Waits for it; the watcher writes it. */
+/* Waits for a record, which the watcher writes. */
 static void await_record(const char *path)
 {
     for (unsigned tries = 0; tries < 3000; tries++) {
@@ -246,7 +247,8 @@ static void await_record(const char *path)
     fail("no record was written");
 }
 
-/* Up to the critical level, where a flight record is written. True: it was reached. */
+/* Takes usage up to level critical, where a flight record is written. True: the level was
+ * reached. */
 static bool press(const char *records)
 {
     char *blocks[PRESS] = {NULL};
@@ -262,7 +264,7 @@ static bool press(const char *records)
         (void)plim_stats(&stats);
         critical = plim_level() == PLIM_CRITICAL;
     }
-    (void)plim_reclaim((uint64_t)1 << 30); /* a whole look of the watcher's */
+    (void)plim_reclaim((uint64_t)1 << 30); /* waits for a whole look of the watcher */
     if (records != NULL)
         await_record(records);
     for (unsigned i = 0; i < PRESS; i++)

@@ -1,6 +1,6 @@
 /*
- * The library's lower half on a kernel that fails by a schedule (faults.h): what it does not know
- * it says, and what it says is so.
+ * The library's lower half on a kernel that fails by a schedule (faults.h): it reports what it
+ * could not find out, and what it does report is right.
  */
 #include "faults.h"
 
@@ -177,7 +177,7 @@ Test(faults, a_madvise_that_would_work_again_is_tried_again)
             cr_assert_eq(p[0], 0);
         }
     }
-    cr_assert_gt(given, 85); /* about 112, and 60 if it were tried once only */
+    cr_assert_gt(given, 85); /* about 112, but 60 if each were tried only once */
     strike(FAULT_madvise, 1000, 1);
     cr_assert_lt(sys_madvise(p, len, MADV_DONTNEED), 0); /* and not for ever */
 }
@@ -191,7 +191,7 @@ Test(faults, no_address_space_is_null)
 
 /* --- waiting --- */
 
-/* Else the watcher would spin. */
+/* Otherwise the watcher would spin. */
 Test(faults, a_wait_lasts_where_nothing_can_be_polled)
 {
     static struct events e;

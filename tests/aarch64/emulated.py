@@ -1,6 +1,6 @@
-"""Programs for arm64, by qemu-user. What they execute is emulated too, where the kernel knows how.
+"""Programs for arm64, by qemu-user. What they execute is emulated as well, if the kernel knows how.
 
-It is told by binfmt_misc, in a user namespace of our own (Linux 6.7 and later), so that this machine's
+binfmt_misc tells it, in a user namespace of our own (Linux 6.7 and later), so that this machine's
 setting stays as it is.
 """
 
@@ -10,7 +10,7 @@ import subprocess
 from tap_report import Skip
 
 QEMU = "qemu-aarch64"
-# Fields of an ELF header that say: 64 bit, little endian, a program or a library, for arm64.
+# The fields of an ELF header that mean: 64 bit, little endian, a program or a library, for arm64.
 MAGIC = (r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
          r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff")
 INSIDE = """
@@ -30,14 +30,14 @@ def environment(extra=None):
 
 
 def run(root, command, env=None, timeout=300):
-    """One program, with the variables it is to see."""
+    """Runs one program, with these variables in its environment."""
     seen = [word for name, value in (env or {}).items() for word in ("-E", f"{name}={value}")]
     return subprocess.run([QEMU, "-L", root, *seen, *command], env=environment(), check=False,
                           text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout)
 
 
 def run_with_children(root, command, env=None, timeout=300):
-    """(exit status, stdout, stderr) of a program that executes others."""
+    """Runs a program that executes others; returns (exit status, stdout, stderr)."""
     if os.geteuid() != 0:
         raise Skip("making a user namespace with all users in it needs root")
     qemu = subprocess.run(["which", QEMU], check=True, text=True, capture_output=True).stdout.strip()

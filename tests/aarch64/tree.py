@@ -1,7 +1,7 @@
 """An arm64 tree of Debian's to compile for: the packages unpacked into a directory, installed nowhere.
 
 apt works with a configuration, lists and a status of its own, so that this machine's dpkg never hears
-of another architecture; it checks the packages as any others.
+of another architecture; apt checks the packages like any others.
 """
 
 import glob
@@ -22,7 +22,7 @@ def run(*command):
 
 
 def download(directory):
-    """The packages and what they depend on."""
+    """Downloads the packages and what they depend on."""
     for name in "lists/partial", "cache/archives/partial":
         os.makedirs(f"{directory}/{name}")
     with open(f"{directory}/status", "w", encoding="utf-8"):
@@ -47,7 +47,7 @@ def download(directory):
 
 
 def make(root):
-    """Makes the tree where it is not there yet; whole or not at all."""
+    """Makes the tree if it is not there yet; whole or not at all."""
     if os.path.isdir(root):
         return
     scratch = f"{root}.{os.getpid()}"

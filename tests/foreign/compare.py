@@ -23,8 +23,9 @@ NO_LIMIT_MIB = 8 << 10  # a program that runs wild must not take the machine wit
 
 
 def near(peak):
-    """MiB of a cgroup that a program just fits in which has needed `peak` bytes with the C library's
-    malloc. Below 64 MiB the library says that there is little room, where a test may read it."""
+    """MiB of a cgroup in which a program just fits if it needed `peak` bytes with the C library's
+    malloc. Never below 64 MiB: there the library logs that there is little room,
+    which a test may read."""
     return max(64, peak * 11 // 10 // MIB + 12)
 
 
@@ -56,8 +57,8 @@ def run_in(case, library, box):
 
 
 class Run:
-    """Of one case. results: {test: "passed", "skipped" or "failed"}, the program's own end among
-    them as the test "exit". In a cgroup whatever the way, for the peak; mib None: without."""
+    """A run of one case. results: {test: "passed", "skipped" or "failed"}; the program's own end is
+    the test "exit". Always in a cgroup, to know the peak; mib None: without one."""
 
     def __init__(self, case, library, mib):
         began = time.monotonic()
@@ -74,7 +75,7 @@ class Run:
 
 
 class Result:
-    """Of one suite."""
+    """The results of one suite."""
 
     def __init__(self, suite):
         self.suite, self.missing = suite, None
@@ -136,7 +137,7 @@ def differ(plain, other):
 
 
 def settle(case, plain, other, library):
-    """({test: (seen plain, seen the other way)} of what never was the same, and of what was)"""
+    """Two of {test: (seen plain, seen the other way)}: tests that never agreed, and that once did."""
     seen = [[plain.results], [other.results]]
     for _ in range(AGAIN):
         seen[0].append(Run(case, None, plain.mib).results)
@@ -149,7 +150,7 @@ def settle(case, plain, other, library):
 
 
 def run_way(result, way, args, plain, limits):
-    """Returns the runs, one a case; limits in MiB or None, one a case."""
+    """Returns the runs, one for each case; limits: MiB or None for each case."""
     library = None if way == "plain" else args.library
     began = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -167,7 +168,7 @@ def run_way(result, way, args, plain, limits):
 
 
 def may_make_boxes():
-    """None, or why not."""
+    """None if cgroups can be made, or why not."""
     try:
         with Box(NO_LIMIT_MIB):
             return None

@@ -1,8 +1,8 @@
 /*
- * What the C library's own malloc tests are about, as far as tests/malloc does not have it: written
- * after their descriptions, in plain C, so that it runs under any malloc, the C library's first of
- * all. Prints TAP. A case that hangs ends the program by SIGALRM.
- *   glibc_like [--fork-in-handler]   that case alone: the C library's malloc is made for it, others
+ * What the C library's own malloc tests cover and tests/malloc does not. Written after their
+ * descriptions, in plain C, to run under any malloc, first of all the C library's. Prints TAP. A
+ * case that hangs ends the program by SIGALRM.
+ *   glibc_like [--fork-in-handler]   only that case: the C library's malloc is made for it, others
  *                                    (jemalloc, tcmalloc, and so this library) hang
  */
 #include "glibc_like.h"
@@ -19,7 +19,7 @@
 
 enum { PATIENCE_SECONDS = 250 };
 
-const char *wrong; /* what the case found, NULL: nothing */
+const char *wrong; /* what is wrong in the case; NULL: nothing */
 volatile size_t opaque = 1;
 
 bool expect(bool good, const char *what)

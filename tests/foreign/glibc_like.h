@@ -1,4 +1,4 @@
-/* Cases of glibc_like that are in another file. Each tells by expect() what is wrong. */
+/* Cases of glibc_like that are in another file. Each reports by expect() what is wrong. */
 #ifndef PLIM_GLIBC_LIKE_H
 #define PLIM_GLIBC_LIKE_H
 

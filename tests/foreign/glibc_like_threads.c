@@ -40,7 +40,7 @@ void fork_in_signal_handler(void)
     sigset_t it, before;
     sigemptyset(&it);
     sigaddset(&it, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &it, &before); /* malloc is to be interrupted, not fork */
+    sigprocmask(SIG_BLOCK, &it, &before); /* signals must interrupt malloc, not fork */
     pid_t parent = getpid(), sender = fork();
     if (sender == 0) {
         for (int i = 0; i < SIGNALS; i++) {
@@ -112,7 +112,7 @@ void fork_among_threads(void)
 static void *leave_block(void *arg)
 {
     void **kept = arg;
-    free(*kept); /* another thread's */
+    free(*kept); /* allocated by another thread */
     *kept = malloc(4000 * opaque);
     free(malloc(100 * opaque));
     return NULL;
@@ -178,7 +178,7 @@ static int child_uses_up(void)
         return 1;
     for (unsigned i = 0; i < THREADS; i++)
         started += pthread_create(&threads[started], NULL, use_up, &counts[started]) == 0;
-    size_t count = 0; /* of all threads: some may have found nothing left */
+    size_t count = 0; /* of all threads together: some may have found nothing left */
     for (unsigned i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
         count += counts[i];

@@ -11,10 +11,10 @@ from suite import Case, Suite
 
 PACKAGE = "perl"
 PERL = "/usr/bin/perl"
-# Of t/, and of lib/: what is in C of perl, not of the modules.
+# Directories below t/, and lib/: tests of perl's own C code, not of the modules'.
 CORE = ["base", "cmd", "comp", "io", "lib", "mro", "op", "opbasic", "re", "run", "uni",
         "../lib", "../lib/*"]
-# Modules of threads, and with code in C.
+# Modules for threads, and modules with C code.
 MODULES = ["dist/threads", "dist/threads-shared", "dist/Thread-Queue", "dist/Thread-Semaphore",
            "dist/Storable", "dist/Data-Dumper", "cpan/Scalar-List-Utils", "cpan/Compress-Raw-Zlib",
            "cpan/Digest-SHA", "cpan/Encode", "ext/POSIX", "ext/PerlIO-scalar",
@@ -35,17 +35,18 @@ SUBSET = [
     "dist/threads/t/free", "dist/threads/t/join", "dist/threads-shared/t/shared_base",
     "dist/threads-shared/t/object", "dist/Thread-Queue/t/02_refs",
 ]
-# How t/TEST starts them: where, and what TestInit.pm sets up.
+# How t/TEST starts the tests: in which directory, and with what TestInit.pm sets up.
 PLAIN_DIRECTORIES = {"base", "comp", "run"}
 ABSOLUTE = {"cpan/Encode"}
 NOT_CORE = {"cpan/Compress-Raw-Zlib"}
 TAINT = re.compile(rb"#!.*\bperl.*\s-\w*([tT])")
-# As t/TEST: all is freed at the end, all symbols are bound at once. lib/charnames.t picks at random.
+# As under t/TEST: all is freed at the end, all symbols are bound at once. The seed is for
+# lib/charnames.t, which picks at random.
 ENV = {"PERL_DESTRUCT_LEVEL": "2", "PERL_DL_NONLAZY": "1", "PERL_TEST_CHARNAMES_SEED": "1"}
 
 
 def prepare(args):
-    """A tree of our own, for tests write into it: (its path, version)"""
+    """Makes a tree of our own, as tests write into it; returns (its path, version)"""
     tree, version = sources.unpacked(PACKAGE, args.build)
     own = f"{args.build}/tests/foreign/perl"
     shutil.rmtree(own, ignore_errors=True)
@@ -60,7 +61,7 @@ def prepare(args):
 
 
 def case_of(own, test):
-    """test: its path seen from t/"""
+    """test: its path relative to t/"""
     directory = os.path.dirname(test)
     module = re.match(r"\.\./((?:cpan|dist|ext)/[^/]+)/(.*)", test)
     if module:

@@ -5,16 +5,16 @@ import xml.etree.ElementTree
 from collections import Counter
 
 TAP = re.compile(r"\s*(not )?ok\b\s*\d*\s*-?\s*([^#]*)(?:#\s*(skip|todo)?.*)?", re.I)
-# Not indented: a subtest's are part of a test. "\#" is none that begins a directive.
+# Only lines that are not indented: a subtest's are part of a test. "\#" does not begin a directive.
 NUMBERED_TAP = re.compile(r"(not )?ok\b *(\d*)(?:\\.|[^#\\])*(?:#\s*(skip|todo)?.*)?", re.I)
-SEED = re.compile(r"seed:\d+")  # of a random number: another one in each run
+SEED = re.compile(r"seed:\d+")  # a random number, another one in each run
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 REDIS = re.compile(r"\[(ok|err|ignore|skip|exception)\]: (.*?)(?: \(\d+ ms\))?")
 REDIS_SAYS = {"ok": "passed", "err": "failed", "exception": "failed"}
 
 
 class Results(dict):
-    """Tests may share a name."""
+    """Results by test name; tests may share a name."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ def read_tap(text, _work):
 
 
 def read_numbered_tap(text, _work):
-    """Perl's own tests: known by their numbers. Names hold addresses, times and process ids."""
+    """Reads Perl's own tests, by number: their names hold addresses, times and process ids."""
     results = Results()
     for line in text.splitlines():
         match = NUMBERED_TAP.fullmatch(line)
@@ -50,7 +50,7 @@ def read_numbered_tap(text, _work):
 
 
 def read_junit(_text, work):
-    """What Python's own runner writes."""
+    """Reads what Python's own runner writes."""
     results = Results()
     try:
         root = xml.etree.ElementTree.parse(f"{work}/junit.xml").getroot()
@@ -65,7 +65,7 @@ def read_junit(_text, work):
 
 
 def read_redis(text, _work):
-    """What runtest of Redis writes: "[ok]: NAME (12 ms)", "[err]: NAME in FILE"."""
+    """Reads what runtest of Redis writes: "[ok]: NAME (12 ms)", "[err]: NAME in FILE"."""
     results = Results()
     for line in COLOUR.sub("", text).splitlines():
         match = REDIS.fullmatch(line)

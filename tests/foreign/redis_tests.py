@@ -1,4 +1,4 @@
-"""Redis's own tests, from its source package, of the packaged server and clients."""
+"""Redis's own tests, from its source package, run on the packaged server and clients."""
 
 import os
 import shutil
@@ -25,11 +25,11 @@ UNITS = SUBSET + [
     "redis-benchmark", "logging", "convert-zipmap-hash-on-load", "convert-ziplist-hash-on-load",
     "convert-ziplist-zset-on-load", "block-repl", "replication-buffer", "failover",
 )]
-FIRST_PORT, PORTS = 22000, 100  # each unit has its own, and a cluster's 10000 above
+FIRST_PORT, PORTS = 22000, 100  # each unit has its own, and for a cluster those 10000 above
 
 
 def prepare(args):
-    """What runtest needs, with the packaged programs where it built its own: (path, version)"""
+    """A tree for runtest, with the packaged programs in place of built ones: (path, version)"""
     for tool, package in TOOLS.items():
         if not shutil.which(tool):
             raise sources.Missing(f"{tool} is missing: apt-get install {package}")

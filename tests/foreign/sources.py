@@ -1,6 +1,6 @@
 """Source packages of Debian, for test suites that no binary package holds.
 
-They are kept unpacked in the build directory. apt-get has lists and a cache of its own there: the
+They are kept unpacked in the build directory. There apt-get has its own lists and cache: the
 system's stay as they are.
 """
 
@@ -17,7 +17,7 @@ PATIENCE = 600
 
 
 class Missing(Exception):
-    """There are no sources; says why in one line."""
+    """There are no sources; the text says why in one line."""
 
 
 def run(*command, cwd):
@@ -57,7 +57,7 @@ def compare(left, right):
 
 
 class Archive:
-    """Debian's, with the state of apt-get in a directory of its own."""
+    """Debian's archive, with apt-get's state in a directory of its own."""
 
     def __init__(self, directory):
         self.directory, self.name = directory, codename()
@@ -78,19 +78,19 @@ class Archive:
         self.apt("apt-get", "-q", "-oAPT::Update::Error-Mode=any", "update")
 
     def versions(self, source):
-        """All that the archive lists, the newest first."""
+        """All versions that the archive lists, the newest first."""
         told = self.apt("apt-cache", "showsrc", source)
         return sorted(set(re.findall(r"^Version: (\S+)$", told, re.M)),
                       key=functools.cmp_to_key(compare), reverse=True)
 
     def download(self, source, version):
-        """The path of its .dsc."""
+        """Downloads a source package; returns the path of its .dsc."""
         self.apt("apt-get", "-q", "source", "--download-only", f"{source}={version}")
         return f"{self.directory}/{source}_{version.split(':')[-1]}.dsc"
 
 
 def download(source, wanted, directory):
-    """(path of the .dsc, version): `wanted`, or the newest that can be had"""
+    """Downloads version `wanted`, or the newest that can be had: (path of the .dsc, version)"""
     archive = Archive(directory)
     archive.update()
     listed = [version for version in archive.versions(source) if version != wanted]
@@ -98,7 +98,7 @@ def download(source, wanted, directory):
     for version in [wanted] + listed:
         try:
             return archive.download(source, version), version
-        except Missing as reason:  # listed, and not there: security updates are so for a while
+        except Missing as reason:  # listed but not there, as security updates are for a while
             why = why or reason
     raise why
 
@@ -130,6 +130,6 @@ def unpacked(package, build):
 
 
 def note(package, version):
-    """To be said beside the package's version."""
+    """A note to print beside the package's version."""
     _, wanted = installed(package)
     return "" if version == wanted else f" (tests of {version})"

@@ -6,7 +6,7 @@ from readers import READERS
 
 
 class Case:
-    """read_from: which of READERS understands what it writes."""
+    """read_from: which of READERS understands its output."""
 
     def __init__(self, name, words, read_from, env=None, timeout=300):
         self.name, self.words, self.read_from = name, words, read_from
@@ -20,7 +20,7 @@ class Case:
 
 
 class Suite:
-    """note: what else is to be said of the version. Without cases, `missing` says why."""
+    """note: printed after the version. Where there are no cases, `missing` says why."""
 
     def __init__(self, name, package, cases, note="", missing=None):
         self.name, self.package, self.cases = name, package, cases

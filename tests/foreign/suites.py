@@ -12,7 +12,7 @@ INSTALLED = "/usr/share/installed-tests"
 
 
 def installed_tests(directory, wanted, left_out, env=None):
-    """After the description files that gnome-desktop-testing-runner reads."""
+    """Cases by the description files that gnome-desktop-testing-runner reads."""
     cases = []
     for path in sorted(glob.glob(f"{INSTALLED}/{directory}/**/*.test", recursive=True)):
         name = os.path.relpath(path, f"{INSTALLED}/{directory}").removesuffix(".test")
@@ -30,7 +30,7 @@ GLIB_LEFT_OUT = {
     "performance": "a benchmark: it measures, and tests nothing",
     "performance-threaded": "a benchmark: it measures, and tests nothing",
 }
-# These take random data, and with it their need of memory differs by half from run to run.
+# These use random data, so that the memory they need differs by half from run to run.
 GLIB_SEED = ["--seed", "R02S0123456789abcdef0123456789abcdef"]
 GLIB_SEEDED = {"gvariant", "queue", "sequence"}
 GLIB_SUBSET = {
@@ -44,7 +44,7 @@ GLIB_SUBSET = {
 
 
 def glib(args):
-    # G_SLICE: its small blocks come from malloc, not from pages it divides itself.
+    # G_SLICE: GLib takes small blocks from malloc, not from pages that it divides itself.
     cases = installed_tests("glib", None if args.all else GLIB_SUBSET, GLIB_LEFT_OUT,
                             {"G_SLICE": "always-malloc"})
     for case in cases:
@@ -96,7 +96,7 @@ PYTHON_ALL = PYTHON_SUBSET + [
     "test_tracemalloc", "test_finalization", "test_multiprocessing_main_handling",
     "test_shelve", "test_mailbox", "test_zipfile", "test_tarfile",
 ]
-# Long ones, in parts: the tests whose names match.
+# Long modules run in parts, by patterns of test names.
 PYTHON_PARTS = {
     "test_multiprocessing_fork": ["WithProcessesTestPool*", "WithProcessesTestQueue*",
                                   "WithProcessesTestSharedMemory*", "WithProcessesTestHeap*",
@@ -116,7 +116,7 @@ def python_case(module, patterns=()):
         words += ["-i", f"*{name}"]
     for pattern in patterns:
         words += ["-m", f"*{pattern}"]
-    # Python's own allocator for small blocks hands all of them to malloc.
+    # PYTHONMALLOC: all blocks come from malloc, none from Python's own allocator for small ones.
     return Case(module, words + [module], "junit", {"PYTHONMALLOC": "malloc"}, timeout=600)
 
 

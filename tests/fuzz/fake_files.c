@@ -25,8 +25,8 @@ static struct {
     struct file files[FILES_MAX];
     size_t count, chunk;
     struct {
-        const struct file *file; /* NULL: free, or a directory that only files imply */
-        char *dir;               /* of a directory: its path */
+        const struct file *file; /* NULL: a free slot, or a directory known only from paths */
+        char *dir;               /* for a directory: its path */
         uint64_t at;
     } open[OPEN_MAX];
     unsigned mappings;
@@ -64,7 +64,8 @@ static void take_section(const char *head, char *text, size_t len)
         fake.files[fake.count++] = file;
 }
 
-/* Each text in memory of its own size is not worth its time: one NUL parts them from the next. */
+/* Texts stay in one copy of the input, each ended by a NUL: a block of its own for each would take
+ * too long. */
 void fake_begin(const uint8_t *data, size_t len)
 {
     memset(&fake, 0, sizeof(fake));
@@ -146,7 +147,7 @@ static const char *below_root(const char *path)
                                                                 : path;
 }
 
-/* Is `path` that of the file, or of a directory that it lies in? 1, 2, or 0: neither. */
+/* 1: `path` is the file's; 2: it is a directory that the file lies in; 0: neither. */
 static int relation(const struct file *file, const char *path, size_t len)
 {
     if (strncmp(file->path, path, len) != 0)
@@ -237,7 +238,7 @@ struct entry {
     char name[];
 };
 
-/* Whether an earlier file has told the name already. */
+/* Whether an earlier file has had this directory entry listed already. */
 static bool is_told(size_t index, size_t len)
 {
     const char *path = fake.files[index].path;
@@ -292,7 +293,7 @@ long sys_read_file(const char *path, char *buf, size_t len)
     return n < 0 ? n : (long)got;
 }
 
-/* One that is only read again by its name is held open by no number. */
+/* For a file that is opened by its name for each read, and so has no descriptor. */
 enum { HELD_BY_NAME = 1 };
 
 void sys_file_close(struct sys_file *file)
@@ -322,7 +323,7 @@ bool sys_file_is_ours(const struct sys_file *file)
     return file->fd_plus_1 > 0;
 }
 
-/* As the kernel gives it: untouched pages cost nothing, and nothing is readable behind it. */
+/* Like the kernel: untouched pages cost nothing, and nothing is readable behind the mapping. */
 void *sys_map(void *hint, size_t len, size_t align)
 {
     size_t whole = (len + PAGE - 1) / PAGE * PAGE;
@@ -340,7 +341,7 @@ void sys_unmap(void *addr, size_t len)
     (void)munmap(addr, (len + PAGE - 1) / PAGE * PAGE + PAGE);
 }
 
-/* So that an input gives the same each time. */
+/* Simulated, so that an input gives the same result each time. */
 uint64_t sys_now_ns(void)
 {
     return now += 1000;

@@ -1,9 +1,9 @@
 /*
- * Files that exist in the input of a fuzzer, or of a unit test, only: stands in for the file calls
- * of src/sys.h, so that what reads /proc and cgroups can be fed with any tree, a hundred thousand
- * of them a second.
+ * Files that exist only in the input of a fuzzer or unit test. Stands in for the file calls of
+ * src/sys.h, so that what reads /proc and cgroups can be fed with any tree, a hundred thousand a
+ * second.
  *
- * The input has the form of tests/fixtures/cgroup-cases, with a few words more:
+ * The input has the form of tests/fixtures/cgroup-cases, with a few additions:
  *
  *   @@ tree file [nonl] PATH    what stands in it follows, up to the next @@ line
  *   @@ tree dir PATH
@@ -23,17 +23,17 @@
 #define FAKE_ROOT "/root-of-the-input"
 
 void fake_begin(const uint8_t *data, size_t len);
-/* From now on, whatever the input says; 0: whole reads. */
+/* From now on no read gives more than `len` bytes, whatever the input says; 0: whole reads. */
 void fake_chunk(size_t len);
 /* Lets time pass. */
 void fake_pass(uint64_t ns);
-/* From now on, reading a whole file takes so long. */
+/* From now on reading a whole file takes this long. */
 void fake_slow(uint64_t ns);
 /* How often files of that name have been opened since fake_begin(). */
 unsigned fake_opened(const char *name);
-/* RAM of the machine from now on: 16 GiB at first. */
+/* The machine's RAM from now on; 16 GiB at first. */
 void fake_ram(uint64_t bytes);
-/* What is free of its swap; none at first. */
+/* The machine's free swap; none at first. */
 void fake_swap_free(uint64_t bytes);
 /* Aborts if a descriptor or a mapping was left behind. */
 void fake_end(void);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Only asked of this machine, never of a captured tree. */
+/* The library is only searched on this machine, never in a captured tree. */
 int preload_find(const char *given, char *path, size_t len)
 {
     (void)given, (void)path, (void)len;
@@ -67,7 +67,7 @@ static void read_all(const struct cgroup *cgroup)
     (void)cgroup_read_oom_kills(FAKE_ROOT, dir, dir->mount_len, &n);
 }
 
-/* The same is found where files come in pieces. */
+/* The same must be found where reads give files in pieces. */
 static void check_pieces(const struct diagnosis *d, size_t len)
 {
     static struct cgroup cgroup;
@@ -106,7 +106,8 @@ static void doctor(int pid, size_t piece)
     check_pieces(&d, piece);
 }
 
-/* What is to be found in cgroup.procs where nothing else tells: most cases have this one. */
+/* 4242 is the pid to be found in cgroup.procs where nothing else tells: most cases have this
+ * one. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     fake_begin(data, len);

@@ -1,6 +1,6 @@
 /*
  * Feeds the library's side of plimsoll ctl with any mailbox, and changes it while a request is
- * being executed, as another process may. The input is the mailbox, and behind it what it becomes
+ * being executed, as another process may. The input is the mailbox, followed by what overwrites it
  * meanwhile. Built with clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/account.h"
@@ -74,7 +74,7 @@ uint64_t usage_soft(const struct usage *u)
     return u->alone.soft;
 }
 
-/* Not the mailbox's own text: that may change under it. */
+/* The path must not be the mailbox's own text, which may change at any time. */
 int heap_profile_write_new(const char *path)
 {
     const char *from = (const char *)own.mailbox;
@@ -115,7 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     hold(!own.looking);
     if (pending && own.executed == 0)
         hold(m->result == -ECANCELED || m->result == -EINVAL || m->result == -ENOSYS);
-    /* Answered: it is not executed twice, unless the other process asked for that. */
+    /* The request is answered: without a new one from the other process it must not be executed
+     * again. */
     own.executed = 0;
     own.then_len = 0;
     m->request = m->done;

@@ -1,7 +1,7 @@
 /*
  * Feeds the reader of the environment with any variables, and the readers of numbers with their
- * values. The input is what /proc/PID/environ would hold: NUL behind each. Built with clang's
- * libFuzzer; run by tests/fuzz/run.
+ * values. The input is what /proc/PID/environ would hold: entries that each end in NUL. Built with
+ * clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/fmt.h"
 #include "../../src/options.h"
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One line, whatever stood in the variable, with all that a complaint has to tell. */
+/* A complaint is one line, whatever the variable held, and names the variable and what was
+ * expected. */
 static void check_line(void *count, const char *line)
 {
     size_t len = strlen(line);
@@ -54,7 +55,7 @@ static void check(const struct options *o)
     }
 }
 
-/* What is printed reads as the number it was. */
+/* Numbers that are printed and read again must be the same. */
 static void numbers(const char *text)
 {
     char buf[24], small[8];

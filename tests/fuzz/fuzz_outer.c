@@ -78,7 +78,7 @@ long sys_read(int fd, void *buf, size_t len)
 
 /* --- */
 
-/* Base64 of what was written is the text. */
+/* The text must be the Base64 of what was written. */
 static void check_written(const char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -88,7 +88,7 @@ static void check_written(const char *text)
             bits = bits << 1 |
                    (bit / 8 < own.written_len ? own.written[bit / 8] >> (7 - bit % 8) & 1 : 0);
         const char *digit = strchr(digits, text[i]);
-        /* The last one's spare bits say nothing. */
+        /* The last digit's spare bits have no meaning. */
         unsigned spare = (i + 1) * 6 > own.written_len * 8 ? (unsigned)((i + 1) * 6 % 8) : 0;
         hold(text[i] != '\0' && digit != NULL &&
              (unsigned)(digit - digits) >> spare == bits >> spare);

@@ -1,7 +1,7 @@
 /*
- * Feeds what the library reads of /proc and its cgroup while it works, any tree of files: the usage
- * of the limit that binds, and the memory map for a flight record. Built with clang's libFuzzer;
- * run by tests/fuzz/run.
+ * Feeds any tree of files to what the library reads of /proc and its cgroup while it works: the
+ * usage of the limit that binds, and the memory map for a flight record. Built with clang's
+ * libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/stats_page_file.h"
 #include "../../src/record_internal.h"

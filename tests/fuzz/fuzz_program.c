@@ -1,7 +1,7 @@
 /*
  * Feeds plimsoll doctor with any program file, memory map and environment of the process that it is
- * asked about: what the owner of that process chooses. One input stands for each of them. Built
- * with clang's libFuzzer; run by tests/fuzz/run.
+ * asked about: its owner chooses them. The same input stands for each of the three. Built with
+ * clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/cmd/doctor.h"
 #include "input.h"
@@ -38,7 +38,7 @@ int __wrap_open(const char *path, int flags, ...)
     return is_asked(path) ? dup(memory) : __real_open(path, flags, mode);
 }
 
-/* Its neighbours' are not to be had. */
+/* Files of other processes cannot be read. */
 FILE *__wrap_fopen(const char *path, const char *mode)
 {
     if (!is_asked(path) && strncmp(path, "/proc/", 6) == 0)

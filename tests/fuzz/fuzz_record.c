@@ -1,6 +1,6 @@
 /*
  * Feeds plimsoll report with any bytes, as a flight record or a stats page, and makes all forms of
- * the report of it but the pictures. Built with clang's libFuzzer; run by tests/fuzz/run.
+ * the report except the pictures. Built with clang's libFuzzer; run by tests/fuzz/run.
  */
 #include "../../src/cmd/report.h"
 

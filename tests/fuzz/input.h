@@ -1,5 +1,5 @@
 /*
- * What the fuzzers share: what must hold, and an input as the environment of a process.
+ * What the fuzzers share: checks of what must hold, and an input as a process's environment.
  */
 #ifndef PLIM_FUZZ_INPUT_H
 #define PLIM_FUZZ_INPUT_H
@@ -20,7 +20,7 @@ static inline void hold(bool holds)
 
 enum { ENTRIES_MAX = 64 };
 
-/* NUL behind each, as /proc/PID/environ has them. */
+/* Entries that each end in NUL, as in /proc/PID/environ. */
 struct entries {
     char *copy;
     const char *list[ENTRIES_MAX + 1]; /* into the copy; NULL behind the last */

@@ -1,4 +1,4 @@
-/* A cache that grows by 1 MiB whenever it is told to, and drops the older half when asked. It knows
+/* A cache that grows by 1 MiB at each cache_grow() and drops the older half when asked. It knows
  * nothing of limits. */
 #ifndef PLIM_TEST_GROWING_H
 #define PLIM_TEST_GROWING_H
@@ -11,11 +11,11 @@ enum { BLOCK = 1 << 20, BLOCKS_ALL = 400 };
 
 static struct {
     char *blocks[BLOCKS_ALL];
-    int first, end; /* of those that are held */
+    int first, end; /* indices of the blocks that are held */
     int events;
 } cache;
 
-/* 0: it has grown as often as it ever will. */
+/* Returns 0 once it has grown as often as it is meant to. */
 static inline int cache_grow(void)
 {
     if (cache.end == BLOCKS_ALL)

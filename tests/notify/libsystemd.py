@@ -1,7 +1,7 @@
 """A libsystemd that has sd_event_add_memory_pressure(): version 254 and later.
 
-Debian 12 has 252. Its backports have a later one, which is unpacked into a directory and installed
-nowhere: apt checks it like any package.
+Debian 12 has 252. Its backports have a later one, which is unpacked into a directory and not
+installed; apt checks it like any package.
 """
 
 import glob
@@ -21,14 +21,14 @@ def run(command, **more):
 
 
 def installed():
-    """Flags for the compiler, or None."""
+    """The compiler's flags for the installed library; None if it is too old."""
     if run(["pkg-config", f"--atleast-version={NEEDED}", "libsystemd"]).returncode:
         return None
     return run(["pkg-config", "--cflags", "--libs", "libsystemd"]).stdout.split()
 
 
 def download(directory):
-    """The packages' files, by apt alone, with lists of its own."""
+    """Downloads the packages by apt alone, which has lists of its own in there."""
     lists, archives = f"{directory}/lists", f"{directory}/archives"
     os.makedirs(f"{lists}/partial")
     os.makedirs(f"{archives}/archives/partial")
@@ -56,5 +56,5 @@ def unpacked(directory):
 
 
 def flags(directory):
-    """For the compiler. `directory` is empty, and holds the library from then on."""
+    """Flags for the compiler. `directory` is empty, and may hold the library from then on."""
     return installed() or unpacked(directory)

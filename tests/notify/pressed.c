@@ -1,12 +1,12 @@
 /*
- * A program that is told what to do, a line at a time, and answers each with a line. It begins with
- * early=PATH envp=PATH write=TEXT: MEMORY_PRESSURE_WATCH in a constructor and in main's third
- * argument, MEMORY_PRESSURE_WRITE; "-" where not set.
- *   grow N, drop N  so many MiB of heap, touched
+ * A program that is told what to do, a line at a time, and answers each with a line. First it
+ * prints early=PATH envp=PATH write=TEXT: MEMORY_PRESSURE_WATCH as seen in a constructor and in
+ * main's third argument, and MEMORY_PRESSURE_WRITE; "-" where not set.
+ *   grow N, drop N  allocates and touches, or frees, N MiB of heap
  *   open            opens what MEMORY_PRESSURE_WATCH names: fifo=0|1 inode=N, or error=N
  *   wait            sleeps until that can be read: bytes=N
  *   heard           what can be read now: bytes=N, 0 if nothing
- *   close           every descriptor that it did not open
+ *   close           closes every descriptor that it did not open
  *   user            goes on as nobody
  *   threads         threads=N
  *   switches        how often its threads have been switched to: switches=N
@@ -88,7 +88,7 @@ static void become_nobody(void)
     printf("user=%d\n", rc == 0 ? (int)getuid() : -1);
 }
 
-/* With each thread's switches, if those are asked for. */
+/* The number of threads, or with `switches` the sum of their context switches. */
 static long count_threads(int switches)
 {
     long count = 0, sum = 0;
@@ -159,7 +159,7 @@ static const char *in_envp(char **envp)
     return "-";
 }
 
-/* Unbuffered, a byte at a time: what comes next may be for a child. */
+/* Unbuffered, a byte at a time: the next line may be for a child. */
 static int read_line(char *line, int size)
 {
     int len = 0;

@@ -1,4 +1,4 @@
-"""The commands of docs/install.md, for tests to run as they stand."""
+"""The commands of docs/install.md, for tests to run verbatim."""
 
 import re
 
@@ -8,7 +8,7 @@ PAGE = "docs/install.md"
 
 
 def block(heading, number=1, language="sh"):
-    """The fenced block of that number and language below a heading of the page."""
+    """The number-th fenced block of that language below a heading of the page."""
     for section in re.split(r"^## ", read(PAGE), flags=re.M)[1:]:
         if section.startswith(heading + "\n"):
             blocks = re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.M | re.S)

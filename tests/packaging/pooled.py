@@ -42,7 +42,7 @@ class Pooled(postgres.Measured):
         return done.returncode == 0
 
     def served_by(self, container):
-        """Puts the load on it; whether every query was answered, and answered right."""
+        """Runs the load on it; returns whether every query was answered correctly."""
         wait_until("the server answers or is gone", lambda: self.ready() or not container.is_running())
         if not container.is_running():
             raise AssertionError(f"the server did not start: {container.said()}")

@@ -7,7 +7,7 @@ from tap import ROOT, must, run
 
 
 def own_mounts():
-    """Starts this program again with mounts of its own: they are gone when it is, however it ends."""
+    """Starts this program again with mounts of its own, which vanish with it, however it ends."""
     if os.environ.get("PLIM_OWN_MOUNTS") != "yes":
         env = {**os.environ, "PLIM_OWN_MOUNTS": "yes"}
         os.execvpe("unshare", ["unshare", "--mount", sys.executable, *sys.argv], env)
@@ -24,10 +24,10 @@ class DebianRoot:
     def __enter__(self):
         original = os.path.join(self.build, "debian-root")
         must(os.path.join(ROOT, "tests/debian_root"), original)
-        # One that was ended may have left it.
+        # A run that was killed may have left it.
         must("rm", "-rf", self.work)
         os.mkdir(self.work)
-        # Faster, but not for a service: what it writes there would count against its limit.
+        # Faster, but not for a service: what that writes here would count against its limit.
         if self.in_memory:
             must("mount", "-t", "tmpfs", "-o", "size=2G", "tmpfs", self.work)
         self.copy(original)
@@ -43,7 +43,7 @@ class DebianRoot:
         must("rm", "-rf", self.work)
 
     def copy(self, original):
-        """By an overlay, where the kernel has it for this file system; it saves some seconds."""
+        """By an overlay, where the kernel has it for this file system: that saves some seconds."""
         upper, work = (os.path.join(self.work, name) for name in ("upper", "work"))
         for path in (self.path, upper, work):
             os.mkdir(path)
@@ -57,11 +57,11 @@ class DebianRoot:
         return self.path + path
 
     def command(self, *command, user="root"):
-        """The command, to be run inside."""
+        """The command that runs `command` inside."""
         clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                  "LC_ALL=C.UTF-8", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"]
         return ["chroot", f"--userspec={user}", self.path, *clean, *command]
 
     def must(self, script, user="root"):
-        """Runs lines of shell inside, the first that fails is an error; returns what they said."""
+        """Runs lines of shell inside, the first that fails being an error; returns their output."""
         return must(*self.command("sh", "-euc", script, user=user), timeout=900)

@@ -18,14 +18,14 @@ def run_all(module):
 
 
 def run(*command, timeout=600, **more):
-    """Runs a command to its end; all that it says is text, in stdout."""
+    """Runs a command to its end; stdout holds all its output, as text."""
     return subprocess.run(command, timeout=timeout, check=False, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, **more)
 
 
 def must(*command, **more):
-    """The same for what has to succeed; returns what it said."""
+    """The same for a command that has to succeed; returns its output."""
     done = run(*command, **more)
     if done.returncode != 0:
         raise AssertionError(f"{command} gave {done.returncode}:\n{done.stdout[-3000:]}")

@@ -79,6 +79,6 @@ class Box:
             return int(file.read())
 
     def inside(self, command):
-        """The command, started inside."""
+        """The words that start `command` inside."""
         enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
         return ["/bin/sh", "-c", enter, self.path, *command]

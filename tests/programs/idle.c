@@ -1,8 +1,8 @@
 /*
- * Uses memory as it is told, then does nothing: idle [STEP MIB]...
+ * Uses memory as told by its arguments, then does nothing: idle [STEP MIB]...
  *
- *   grow MIB    takes as much in blocks of 1 KiB to 64 KiB and writes to it
- *   drop MIB    frees the newest blocks, as much as that
+ *   grow MIB    allocates that much in blocks of 1 KiB to 64 KiB and writes to it
+ *   drop MIB    frees that much of the newest blocks
  *   churn MIB   does both, five times
  *
  * Says "ready" and the lowest free descriptor. For each line on stdin it says how often the
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
         step(argv[i], strtoul(argv[i + 1], NULL, 10) << 20);
     int lowest = open("/dev/null", O_RDONLY);
     close(lowest);
-    /* No stdio beyond this: what it allocates would be a program that is not idle. */
+    /* No stdio from here on: it allocates, and then the program would not be idle. */
     dprintf(1, "ready %d\n", lowest);
     while (read(0, line, sizeof(line)) > 0)
         dprintf(1, "%lld %d\n", wakeups(), threads());

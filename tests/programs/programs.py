@@ -41,7 +41,7 @@ def ruby(s: Setting):
 
 
 def php(s: Setting):
-    """Its extensions are loaded with RTLD_DEEPBIND."""
+    """PHP loads its extensions with RTLD_DEEPBIND."""
     return s.run("php", "-d", "memory_limit=-1", workload("php.php"))
 
 
@@ -75,7 +75,7 @@ def gxx(s: Setting):
 
 
 def cxx_program(s: Setting):
-    """Compiled plainly; the program itself is what is tested."""
+    """Compiled without the library: only the program itself is tested."""
     s.plainly("g++", "-std=c++17", "-O2", "-pthread", workload("containers.cc"), "-o", "containers")
     return s.run(f"{s.work}/containers")
 
@@ -106,7 +106,7 @@ def git(s: Setting):
     objects = s.run("git", "rev-list", "--objects", "--all")
     log = s.run("git", "log", "--stat", "-p", "main")
     assert len(objects) > 10000
-    # What the unchanged git finds in what the other one wrote.
+    # What git without the library finds in what git with it wrote.
     return checked, s.plainly("git", "rev-list", "--objects", "--all"), objects, log
 
 
@@ -136,7 +136,7 @@ def sqlite3(s: Setting):
 
 
 def tools(s: Setting):
-    """Sorting, archiving and compressing, on several threads."""
+    """Sorting, archiving and compressing, with several threads."""
     write(s, "lines", "".join(f"{i * 7919 % 500009} line {i * 31 % 1009}\n" for i in range(400000)))
     sort = s.run("sort", "--parallel=4", "-S", "40M", "-k2", "lines")
     packed = s.run("xz", "-T2", "-2", "--block-size=2MiB", "-c", "lines")

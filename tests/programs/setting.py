@@ -1,4 +1,4 @@
-"""How a program is run: as it is, or with the library preloaded, there also in a cgroup."""
+"""How a program is run: as it is, or with the library preloaded, and then possibly in a cgroup."""
 
 import os
 import shutil
@@ -7,7 +7,8 @@ import tempfile
 
 from tap import Skip
 
-# What would change an allocator or the program's language is taken out of the environment.
+# Variables with these prefixes are taken out of the environment: they change an allocator or the
+# language.
 DROPPED = ("PLIMSOLL", "LD_PRELOAD", "MALLOC_", "GLIBC_TUNABLES", "LC_", "LANG", "GIT_", "RUBY",
            "PERL", "PYTHON", "NODE_")
 
@@ -30,7 +31,7 @@ class Setting:
         return {**env, "LC_ALL": "C", "TZ": "UTC", "HOME": self.work}
 
     def command(self, command):
-        """With env(1), so that nothing but the program itself is preloaded."""
+        """Preloads by env(1), so that the library is in nothing but the program itself."""
         if self.library:
             command = ["env", f"LD_PRELOAD={self.library}", *command]
         return self.box.inside(command) if self.box else list(command)
@@ -40,7 +41,7 @@ class Setting:
         return subprocess.Popen(self.command(command), env=env, cwd=self.work, **more)
 
     def run(self, *command, stdin=b"", timeout=600):
-        """Runs to the end and returns stdout. A failure, and a word on stderr, is an error."""
+        """Runs to the end and returns stdout. A failure, or any output on stderr, is an error."""
         if not shutil.which(command[0], path=os.environ["PATH"]):
             raise Skip(f"{command[0]} is not installed")
         env = {**self.clean(), **self.env}

@@ -35,7 +35,7 @@ static Number mix(Number sum, const std::string &text)
     return sum;
 }
 
-// Many instantiations: a family of types that each hold the one before.
+// Many instantiations: a family of types, each of which holds the previous one.
 template <int N> struct Chain {
     std::map<int, std::vector<std::tuple<std::string, Chain<N - 1> *>>> held;
     std::unique_ptr<Chain<N - 1>> inner = std::make_unique<Chain<N - 1>>();

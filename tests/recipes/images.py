@@ -8,12 +8,12 @@ import shutil
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# What FROM may name, and what makes a root like it.
+# The base images that FROM may name, and what makes a root like each.
 BASES = {
     "docker.io/library/debian:bookworm-slim": ("debian_root", "debian-root"),
     "gcr.io/distroless/cc-debian12:nonroot": ("distroless_root", "distroless-root"),
 }
-# What of the source a build may copy: as a .dockerignore of a user would say.
+# What a build may copy from the source, as in a user's .dockerignore.
 CONTEXT = ["*", "!meson.build", "!meson_options.txt", "!LICENSE", "!include", "!src", "!docs"]
 
 
@@ -70,14 +70,14 @@ class Images:
         self.buildah("rm", container)
 
     def make(self, dockerfile):
-        """Builds it; returns the image's name."""
+        """Builds an image; returns its name."""
         name = "plimsoll-recipe-" + os.path.basename(dockerfile).partition(".")[0]
         self.buildah("bud", "--pull-never", "--isolation", "chroot", "--layers", "--ignorefile",
                      f"{self.build}/images/ignore", "--file", dockerfile, "--tag", name, ROOT)
         return name
 
     def unpack(self, name):
-        """Its root, as long as the context lasts, and its settings as OCI has them."""
+        """The image's root, as long as the context lasts, and its settings in OCI's form."""
         container = self.buildah("from", "--pull-never", f"localhost/{name}")
         self.containers.append(container)
         settings = json.loads(self.buildah("inspect", "--type", "image", f"localhost/{name}"))

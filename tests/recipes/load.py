@@ -14,7 +14,7 @@ def free_port():
 
 
 def ask(port, path):
-    """(status, text); (0, reason) where nobody answers."""
+    """Returns (status, text); (0, reason) where there is no answer."""
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", path)
@@ -25,7 +25,7 @@ def ask(port, path):
 
 
 def ask_many(port, keys, ret):
-    """One after another through one connection; the number of good answers is added to ret."""
+    """Asks one after another through one connection; appends the number of good answers to ret."""
     good = 0
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -36,7 +36,7 @@ def ask_many(port, keys, ret):
             good += reply.status == 200 and letter == chr(ord("a") + key % 26)
         connection.close()
     except (OSError, http.client.HTTPException):
-        pass    # it has been killed: the count says so
+        pass    # the service was killed, as the count shows
     ret.append(good)
 
 

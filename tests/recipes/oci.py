@@ -24,8 +24,8 @@ def ids_of(root, user):
 
 
 class Container(runc.Container):
-    """root and settings: of an image. env and mounts go on top. pid_of: a process whose pid namespace it shares.
-    On the machine's own network, where its clients are."""
+    """root and settings: an image's; env and mounts are added. pid_of: a process whose pid namespace it shares.
+    It uses the machine's network, where its clients are."""
 
     def __init__(self, root, settings, *arguments, env=None, mounts=(), pid_of=None, **limits):
         share = {"network": None, **({"pid": f"/proc/{pid_of}/ns/pid"} if pid_of is not None else {})}

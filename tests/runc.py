@@ -14,8 +14,8 @@ from waiting import PATIENCE
 
 
 class Container:
-    """root: a directory. ids: of the user, his group and more groups. env and mounts go on top.
-    share: {kind of namespace: the file of the one to be in}, None for the machine's. Use as a
+    """root: a directory. ids: of the user, the group and further groups. env and mounts are added.
+    share: {kind of namespace: the file of the one to join}, None for the machine's. Use as a
     context."""
 
     def __init__(self, root, command, *, ids=(0, 0), env=None, cwd="/", mounts=(), readonly=False, share=None,
@@ -73,12 +73,12 @@ class Container:
         return glob.glob(f"/sys/fs/cgroup/{self.name}") + glob.glob(f"/sys/fs/cgroup/*/{self.name}")
 
     def pid(self):
-        """Of its first process, as numbered here."""
+        """The pid of its first process, as seen from here."""
         state = subprocess.run(self.runc("state", self.name), check=True, capture_output=True, text=True)
         return json.loads(state.stdout)["pid"]
 
     def inside(self, *command):
-        """Runs one more command inside, as the same user; returns what it said."""
+        """Runs one more command inside, as the same user; returns its output."""
         return subprocess.run(self.runc("exec", self.name, *command), check=True, text=True,
                               capture_output=True, timeout=PATIENCE).stdout
 
@@ -86,7 +86,7 @@ class Container:
         return self.process.poll() is None
 
     def status(self):
-        """Exit status once it has ended."""
+        """Waits for its end; returns the exit status."""
         return self.process.wait(timeout=PATIENCE)
 
     def stop(self, signum=signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""What the tests in Python share: cases as TAP on stdout, and two checks that say what they saw."""
+"""What the Python tests share: cases as TAP on stdout, and two checks that report what they saw."""
 
 import sys
 import traceback
@@ -9,7 +9,7 @@ class Skip(Exception):
 
 
 class Tap:
-    """Numbers the cases; what went wrong in one follows it as comments."""
+    """Numbers the cases; a failed case is followed by comments that tell what went wrong."""
 
     def __init__(self):
         self.count = 0

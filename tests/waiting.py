@@ -1,4 +1,4 @@
-"""Waiting for what must come about, however slow the machine."""
+"""Waits for what must come about, however slow the machine."""
 
 import time
 

@@ -3,8 +3,8 @@
  *
  * The sanitizer keeps malloc for itself, so the library's public names are own_NAME here (see run).
  * Threads allocate from it through all levels, while others set limits, read figures, add and
- * remove reclaimers, come and go, and fork. Prints calls=N purges=N; what a sanitizer finds ends it
- * otherwise.
+ * remove reclaimers, come and go, and fork. Prints calls=N purges=N, unless a sanitizer finds
+ * something and ends it.
  */
 #include <plimsoll.h>
 
@@ -25,7 +25,7 @@ void own_free(void *p);
 
 enum { SLOTS = 4096, WORKERS = 3, MIB = 1 << 20 };
 
-/* A cache: each slot is one owner's at a time. */
+/* A cache: each slot has one owner at a time. */
 static _Atomic(void *) slots[SLOTS];
 static atomic_uint calls;
 static atomic_bool stop;
@@ -121,7 +121,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < WORKERS; i++)
         if (id < 0 || pthread_create(&threads[i], NULL, work_in_turns, (void *)(i + 1)) != 0)
             abort();
-    /* Long enough, and until both have happened. */
+    /* Runs long enough, and until there were both calls and purges. */
     for (unsigned turn = 0; time(NULL) < end || atomic_load(&calls) == 0 || stats.purges == 0;
          turn++) {
         look_on(turn);

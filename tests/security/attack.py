@@ -34,7 +34,7 @@ def need_root():
 
 
 def as_user(uid, code, *args, **more):
-    """Runs Python as that user, to its end; what it printed."""
+    """Runs Python as that user, to its end; returns what it printed."""
     done = subprocess.run([PYTHON, "-c", code, *map(str, args)], user=uid, group=uid,
                           extra_groups=[], check=False, text=True, timeout=60, cwd="/",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -56,7 +56,7 @@ def read(path):
         return file.read()
 
 
-# Tries everything on a file that is another user's; says what succeeded.
+# Tries everything on another user's file; prints what succeeded.
 TRY = """
 import os, sys
 path, own = sys.argv[1:]
@@ -85,7 +85,7 @@ def page_of(process, where):
 
 
 def shown(where, **more):
-    """Pids in what status shows as JSON, of pages in this directory."""
+    """The pids of the pages in this directory, as status shows them in JSON."""
     got = plimsoll("status", "--json", env={"PLIMSOLL_STATS": where}, **more)
     equal((got.returncode, got.stderr), (0, ""))
     return [p["pid"] for p in json.loads(got.stdout)["processes"]

@@ -10,7 +10,7 @@
 
 enum { TOLD_MAX = 5 };
 
-static _Atomic uint64_t wrong; /* any thread adds; read at the end: relaxed is enough */
+static _Atomic uint64_t wrong; /* any thread adds, read at the end: relaxed is enough */
 
 uint64_t wrong_count(void)
 {
@@ -148,7 +148,7 @@ void item_end(struct item *item, struct pauses *pauses)
         return;
     uint64_t read_from = now_ns();
     check(item, item->size);
-    errno = EXDEV; /* free must keep it, whatever it does besides */
+    errno = EXDEV; /* free must keep errno, whatever else it does */
     uint64_t began = now_ns();
     if (began - read_from > pauses->reading_longest_ns)
         pauses->reading_longest_ns = began - read_from;

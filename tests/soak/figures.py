@@ -3,13 +3,13 @@
 from collections import Counter
 
 KIB, MIB = 1 << 10, 1 << 20
-# Memory without a name that is neither the heap's nor jemalloc's own: up to 17 threads, each with
-# a stack of which it has touched no more than this, and the libraries' own data.
+# Anonymous memory that belongs neither to the heap nor to jemalloc itself: stacks of up to 17
+# threads, none touched by more than this, and the libraries' own data.
 STACK, THREADS, DATA = 64 * KIB, 18, MIB
 OTHER = STACK * THREADS + DATA
-# What may be allocated with nothing live: each of up to 16 threads that have ended leaves the C
-# library's table of its thread-local storage, some 300 bytes, and up to three more threads of the
-# library's own may be there, with 24 KiB for their caches (what they cache is waited for).
+# What may stay allocated with nothing live. Each of up to 16 threads that have ended leaves the C
+# library's table of its thread-local storage, some 300 bytes; and the library may have up to three
+# more threads of its own, with 24 KiB for their caches (the soak waits until these are empty).
 LEAK = 128 * KIB
 
 
@@ -40,7 +40,7 @@ class Figures:
         self.lowered_most = max(self.lowered_most, before - after)
 
     def compared(self, anonymous, before, after):
-        """With all threads standing still; the library's own may purge between the readings."""
+        """Called while all threads stand still; the library's own may purge between the readings."""
         committed = max(before["committed"], after["committed"])
         over = anonymous - committed - before["metadata"]
         under = min(before["written"], after["written"]) - anonymous
@@ -70,7 +70,7 @@ class Figures:
         self.quiet_committed = max(self.quiet_committed, quiet["committed"] - quiet["allocated"])
 
     def quieted(self, quiet, classes):
-        """Where more is allocated than ever before, keeps what it is: nobody can look later."""
+        """Where more is allocated than ever before, keeps what that is: later it cannot be seen."""
         if self.first_quiet is None:
             self.first_quiet, self.first_classes = quiet["allocated"], Counter(classes)
         growth = quiet["allocated"] - self.first_quiet

@@ -39,13 +39,13 @@ class Group(Box):
                 time.sleep(0.05)
 
     def read(self, name, key=None):
-        """The number in a file, or the one behind a key."""
+        """The number in a file, or the one after a key."""
         with open(f"{self.path}/{name}", encoding="utf-8") as file:
             text = file.read()
         return int(dict(line.split()[:2] for line in text.splitlines())[key] if key else text)
 
     def usage(self):
-        """Less what the kernel would drop by itself."""
+        """Usage without what the kernel would drop by itself."""
         if self.version == 1:
             return (self.read("memory.usage_in_bytes") - self.read("memory.stat", "inactive_file") -
                     self.read("memory.stat", "active_file"))
@@ -53,7 +53,7 @@ class Group(Box):
                 self.read("memory.stat", "active_file"))
 
     def set_limit(self, limit):
-        """False if the kernel refused it."""
+        """Returns False if the kernel refused the limit."""
         name = "memory.limit_in_bytes" if self.version == 1 else "memory.max"
         try:
             with open(f"{self.path}/{name}", "w", encoding="utf-8") as file:
@@ -64,7 +64,7 @@ class Group(Box):
         return True
 
     def set_quota(self, percent):
-        """Of one CPU; None: no quota."""
+        """Sets the quota, in percent of one CPU; None: no quota."""
         if not self.cpu:
             return
         quota = percent * PERIOD_US // 100 if percent else -1

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* jemalloc's, where there is one. */
+/* jemalloc's function, where jemalloc is there. */
 extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
     __attribute__((weak));
 

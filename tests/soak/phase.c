@@ -32,7 +32,7 @@ static struct {
     uint64_t ends_ns;
     size_t slots_each;
     struct worker workers[PHASE_THREADS_MAX];
-    pthread_mutex_t lock; /* guards the three below */
+    pthread_mutex_t lock; /* guards the members below */
     pthread_cond_t changed;
     bool park;
     unsigned running, parked;
@@ -69,7 +69,7 @@ static size_t size_of(const struct item *item)
     return item->data ? item->size : 0;
 }
 
-/* Checks its parent's blocks, allocates and frees some, and leaves. */
+/* The child: checks its parent's blocks, allocates and frees some, and ends. */
 static _Noreturn void child(struct worker *self)
 {
     uint64_t wrong_before = wrong_count();
@@ -89,7 +89,7 @@ static _Noreturn void child(struct worker *self)
     _exit(wrong_count() == wrong_before ? 0 : 1);
 }
 
-/* One child at a time: each keeps what its parent had, whatever the parent does with it. */
+/* One child at a time. It must keep its parent's blocks, whatever the parent does with them. */
 static void fork_once(struct worker *self)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
@@ -122,7 +122,7 @@ static void make_in(struct worker *self, struct item *item)
     }
 }
 
-/* A new block for the shared table; what it takes the place of, from whatever thread, is freed. */
+/* Puts a new block into the shared table; frees the one that it replaces, of whatever thread. */
 static void give_away(struct worker *self)
 {
     struct item item;

@@ -9,11 +9,11 @@ import time
 
 from group import MIB
 
-PATIENCE_SECONDS = 300  # for an answer; with a CPU quota of a tenth and a loaded machine
+PATIENCE_SECONDS = 300  # for an answer, with a tenth of a CPU on a loaded machine
 RANGES, MIXED_LARGE = 7, 5
 LOWEST, HIGHEST = 96 * MIB, 400 * MIB
-# A limit is never set to less than this above what is in use: allocating threads read it again
-# before they have committed a sixteenth of the heap more, and this is twice as much.
+# No limit is set below usage times this. Allocating threads read the limit again before they have
+# committed a sixteenth of the heap more; this leaves twice as much room.
 ROOM = 1 + 1 / 8
 
 
@@ -81,7 +81,7 @@ class Soak:
         return status
 
     def ask(self, command, *answers):
-        """The figures of the lines that answer it."""
+        """Sends a command; returns the figures of the lines that answer it."""
         try:
             self.process.stdin.write(command + "\n")
             self.process.stdin.flush()
@@ -120,7 +120,7 @@ class Soak:
     # --- the limit ---
 
     def move_limit(self, target):
-        """Up as far as told, down as far as what is in use allows."""
+        """Raises the limit to `target`, or lowers it towards that as far as usage allows."""
         if self.process.poll() is not None:
             raise Ended("gone")
         lowest = int(self.group.usage() * ROOM)
@@ -132,7 +132,7 @@ class Soak:
     # --- one phase ---
 
     def choose(self):
-        """(lowest limit, words of the command, CPU quota in percent of one)"""
+        """Returns (lowest limit, words of the command, CPU quota in percent of one CPU)"""
         pick = self.random
         if self.worst:
             words = [4, min(4, self.threads), 1, LOWEST // 6, HIGHEST, 0, pick.randrange(1 << 30)]
@@ -140,12 +140,12 @@ class Soak:
         lowest = pick.randrange(LOWEST, HIGHEST * 2 // 3)
         threads = min(pick.choice((1, 2, 4, 8, 16)), self.threads)
         sizes = pick.randrange(RANGES)
-        if sizes == MIXED_LARGE:  # each thread holds up to two blocks of 4 MiB in its hands
+        if sizes == MIXED_LARGE:  # each thread handles up to two blocks of 4 MiB at a time
             threads = min(threads, 2)
         own = int(lowest * pick.uniform(0.1, 0.4))
         seconds = pick.uniform(2, 8)
         shared, forks = HIGHEST, pick.randrange(2)
-        if forks:  # what a child has, its parent may have twice for a while
+        if forks:  # parent and child may each have a copy of the same blocks for a while
             own, shared = own // 2, int(lowest * 0.1)
         words = [seconds, threads, sizes, own, shared, forks, pick.randrange(1 << 30)]
         return lowest, words, pick.choice((None, None, 100, 50, 20, 10))

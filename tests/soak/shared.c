@@ -12,7 +12,7 @@ enum { LOCKS = 64 };
 static struct {
     struct item *items;
     size_t count;
-    _Atomic size_t bytes;       /* any thread; a figure only: relaxed */
+    _Atomic size_t bytes;       /* written by any thread; relaxed: only a figure */
     _Atomic size_t drop_cursor; /* where the next drop goes on; relaxed */
     pthread_mutex_t locks[LOCKS];
     int reclaimer;              /* its id; negative: none */

@@ -65,7 +65,7 @@ static struct plim_stats stats_now(void)
     return stats;
 }
 
-/* Other threads stand still; the library's own may purge meanwhile. */
+/* While the other threads stand still; the library's own may purge meanwhile. */
 static void full(void)
 {
     phase_park();
@@ -82,9 +82,9 @@ static void go_on(void)
     phase_go_on();
 }
 
-/* Nothing of ours is live now. Blocks in another thread's cache count as allocated, and that thread
- * alone can empty it: the library's own, which has run the reclaimer, may get no CPU just now. So
- * this waits until no thread caches anything and the figure stays. */
+/* The program has nothing live now. Blocks in another thread's cache count as allocated, and only
+ * that thread can empty it: the library's own, which has run the reclaimer, may get no CPU just
+ * now. So this waits until no thread caches anything and the figure stays the same. */
 static void quiet(void)
 {
     size_t allocated = SIZE_MAX, cached, before;
@@ -136,7 +136,7 @@ static void begin(const char *line)
 
 int main(void)
 {
-    /* Before the first phase, so that what stdio and the allocator need is there. */
+    /* Made before the first phase, so that what stdio and the allocator need is there. */
     static char line[256], in[4096], out[4096];
     setvbuf(stdin, in, _IOFBF, sizeof(in));
     setvbuf(stdout, out, _IOLBF, sizeof(out));

@@ -1,9 +1,9 @@
 /*
  * The soak program: allocates at the line for as long as it is told, and checks every byte.
  *
- * It knows nothing of the library but what any program may: plimsoll.h, all weak, and jemalloc's
- * mallctl for figures at quiet points. What it notes itself lies in shared memory, so that the
- * heap holds blocks under test only.
+ * It knows no more of the library than any program: plimsoll.h, with weak symbols, and jemalloc's
+ * mallctl for figures at quiet points. Its own notes lie in shared memory, so that the heap holds
+ * only blocks under test.
  */
 #ifndef PLIM_SOAK_H
 #define PLIM_SOAK_H
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ends the program with a message: what it needs for itself could not be had. */
+/* Ends the program with a message, where it cannot get what it needs for itself. */
 void stop(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* Memory of this program's own, zeroed, shared with children, not of the heap. */
 void *own_memory(size_t bytes);
@@ -20,20 +20,20 @@ void own_memory_free(void *memory, size_t bytes);
 
 uint64_t now_ns(void);
 uint64_t next_random(uint64_t *state);
-/* In [from, to). */
+/* A number in [from, to). */
 uint64_t random_between(uint64_t *state, uint64_t from, uint64_t to);
 
 /* --- blocks: blocks.c --- */
 
-/* One block under test. What it must contain follows from seed and size; nothing of this lies in
- * the block itself. data NULL: no block. */
+/* One block under test. What it must contain follows from seed and size, which are kept outside the
+ * block. data NULL: no block. */
 struct item {
     unsigned char *data;
     size_t size;
     uint64_t seed;
 };
 
-/* How long calls took. One per thread; summed after it has ended. */
+/* How long calls took. One per thread; added up after the thread has ended. */
 struct pauses {
     uint64_t calls;
     uint64_t longest_ns;
@@ -43,16 +43,16 @@ struct pauses {
 };
 void pauses_add(struct pauses *sum, const struct pauses *part);
 
-/* By malloc, calloc, an aligned call or realloc(NULL), at random; every byte written. False, with
- * errno kept, where it was refused. Whatever is not as it must be (alignment, zeroes) is counted.
- */
+/* Makes a block by malloc, calloc, an aligned call or realloc(NULL), at random, and writes every
+ * byte. False, with errno kept, where it was refused. Wrong alignment or missing zeroes are
+ * counted. */
 bool item_make(struct item *item, size_t size, uint64_t *random, struct pauses *pauses);
-/* By realloc; checks what was kept, then writes anew. */
+/* Resizes by realloc; checks what was kept, then writes every byte anew. */
 bool item_resize(struct item *item, size_t size, uint64_t *random, struct pauses *pauses);
 void item_check(const struct item *item);
 /* Checks and frees. */
 void item_end(struct item *item, struct pauses *pauses);
-/* How many checks failed so far, in all threads; the first few are told on stderr. */
+/* How many checks failed so far, in all threads; the first few are reported on stderr. */
 uint64_t wrong_count(void);
 
 /* --- blocks that all threads share: shared.c --- */
@@ -63,22 +63,22 @@ void shared_begin(size_t slots);
 void shared_end(struct pauses *pauses);
 /* Puts *item in at random and hands out what was there (data NULL: nothing). */
 void shared_swap(struct item *item, uint64_t *random);
-/* Frees blocks of about so many bytes; returns how many it freed. Any thread. */
+/* Frees blocks of about `bytes` in all; returns how many bytes it freed. Any thread. */
 size_t shared_drop(size_t bytes, struct pauses *pauses);
-/* Bytes asked for in the table now. */
+/* Sum of the sizes of the blocks in the table now. */
 size_t shared_bytes(void);
 
 /* --- what is held: held.c --- */
 
 /* One of jemalloc's figures; 0 without jemalloc. */
 size_t jemalloc_size(const char *name);
-/* Until then they are as they were the last time. */
+/* Brings jemalloc's figures up to date; until then they are those of the last call. */
 void jemalloc_refresh(void);
 /* Empties the calling thread's cache and gives free pages back. */
 void jemalloc_tidy(void);
-/* jemalloc's own pages that are resident, besides those that hold blocks or did so. */
+/* Resident pages of jemalloc's own, other than those that hold or held blocks. */
 size_t metadata_bytes(void);
-/* Prints what is not free, by size: of blocks in use and those in threads' caches. */
+/* Prints what is not free, by size of block: in use or in threads' caches. */
 void classes_print(void);
 
 /* --- phases: phase.c --- */
@@ -87,7 +87,7 @@ struct phase {
     double seconds;
     unsigned threads;
     unsigned range;            /* which sizes; see phase.c */
-    size_t own_bytes;          /* of all threads together: blocks that no reclaimer takes */
+    size_t own_bytes;          /* of all threads together, in blocks that no reclaimer frees */
     size_t shared_slots_bytes; /* what the shared table may grow to */
     bool forks;
     uint64_t seed;
@@ -102,9 +102,9 @@ enum { PHASE_RANGES = 7, PHASE_THREADS_MAX = 32 };
 
 /* Starts the threads and returns. */
 void phase_begin(const struct phase *phase);
-/* All threads stand still after this, holding what they hold. */
+/* After this all threads stand still, with the blocks that they hold. */
 void phase_park(void);
-/* Bytes asked for and written, while parked. */
+/* Bytes in blocks that are held and written to; only while parked. */
 size_t phase_written(void);
 void phase_go_on(void);
 /* Waits until the time is up; everything is checked and freed when this returns. */

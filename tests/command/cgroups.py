@@ -4,8 +4,6 @@ import os
 
 from tap import Skip
 
-# Of the calling process: {"memory": DIR, "cpu": DIR}; both DIRs are the same on v2.
-
 
 def mounts():
     """{controller: mount point}; v2 has the key "" """

@@ -59,9 +59,9 @@ Test(callbacks, what_is_freed_is_not_much_more_than_what_was_asked)
 Test(callbacks, one_that_gives_an_entry_a_call_keeps_up)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = LIMIT_MIB * MIB});
-    struct run run = run_cache(box, harness_library(),
-                               ARGV(harness_program("cache"), "--call-kib", "4", "--seconds", "8",
-                                    "--from-first-call"));
+    struct run run = run_cache(
+        box, harness_library(),
+        ARGV(harness_program("cache"), "--call-kib", "4", "--seconds", "8", "--from-first-call"));
     cr_assert(run_exited(&run, 0), "%s", run_describe(&run));
     cr_expect(run_number(&run, "freed_mib") > 20, "%s", run_describe(&run));
     cr_expect(run_number(&run, "min_mib") > LIMIT_MIB / 2, "%s", run_describe(&run));

@@ -141,26 +141,25 @@ void admit_flush(void)
     visit_end(saved_errno);
 }
 
-/* Much more is free than at the last look, or others may have used up the room since. Call with the
- * look lock held. */
+/* Much more is free than at the last look, or others may have used up the room since. */
 static bool freed_due(void)
 {
     uint64_t free = arenas_free();
     uint64_t looked = atomic_load_explicit(&admit.looked_ns, memory_order_relaxed);
     if (free >= atomic_load_explicit(&admit.look_freed, memory_order_relaxed))
         return true;
-    return free >= freed_worth && sys_now_ns() - looked >= freed_pause_ns;
+    return free >= freed_worth && u64_less(sys_recent_ns(), looked) >= freed_pause_ns;
 }
 
 void admit_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!runtime_ready() || thread_state.inside)
+    if (!runtime_ready() || thread_state.inside || !freed_due())
         return;
     int saved_errno = visit_begin();
     struct look_turn turn = look_begin(0);
-    bool due = turn.had && freed_due();
+    bool due = turn.had && freed_due(); /* another thread may have looked by now */
     if (due)
         look_locked(0, false, &in, &d);
     look_end(turn);

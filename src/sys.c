@@ -109,6 +109,11 @@ uint64_t sys_now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t sys_recent_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
 uint64_t sys_wall_ns(void)
 {
     return clock_ns(CLOCK_REALTIME);

@@ -180,6 +180,7 @@ int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_
 int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t sys_recent_ns(void);     /* the same as of the last tick, up to 10 ms ago: much cheaper */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 /* The same since start_ns; 0 in a child forked since, where it began anew. */

@@ -42,6 +42,14 @@ static void rewrite(const char *path, const char *text)
 TestSuite(sys, .fini = temp_remove);
 
 /* A child shares its parent's pages until either writes to them. */
+Test(sys, recent_time_is_never_ahead_and_comes_along, .timeout = 60)
+{
+    uint64_t before = sys_now_ns();
+    cr_expect_leq(sys_recent_ns(), sys_now_ns());
+    while (sys_recent_ns() < before)
+        ;
+}
+
 Test(sys, pages_are_shared_with_a_child_that_was_forked)
 {
     const size_t len = 64 * 4096;

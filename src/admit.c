@@ -79,7 +79,7 @@ static bool look_due(size_t size)
         look_end(turn);
         return true;
     }
-    look_locked(size >= LARGE_REQUEST ? size : 0, false, &in, &d);
+    look_locked(size >= LARGE_REQUEST ? size : 0, LOOK_BY_GROWTH, &in, &d);
     if (in.request > 0 && in.request < in.limits.hard)
         look_granted(in.now_ns, in.committed, in.request);
     if (!in.watched && (d.heap_matters || look.governor.cannot_meet))
@@ -161,7 +161,7 @@ void admit_freed(void)
     struct look_turn turn = look_begin(0);
     bool due = turn.had && freed_due(); /* another thread may have looked by now */
     if (due)
-        look_locked(0, false, &in, &d);
+        look_locked(0, LOOK_ASIDE, &in, &d);
     look_end(turn);
     if (due)
         after_look(&in, &d);

@@ -115,7 +115,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
         return -ENOSYS;
     now.cpus = plim_cpus();
     struct look_turn turn = look_begin(UINT64_MAX);
-    look_locked(0, false, &in, &d);
+    look_locked(0, LOOK_ASIDE, &in, &d);
     now.cgroup_version = (uint32_t)look.usage.cgroup.memory.version;
     now.hard = look.usage.memory.hard;
     now.high = look.usage.memory.high;

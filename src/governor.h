@@ -28,6 +28,7 @@ struct governor_input {
     uint64_t request; /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* how many would be called at this usage */
     bool from_watcher;   /* the watcher looks: perhaps nobody has allocated */
+    bool aside;          /* a thread that frees, or calls the library: the heap need not grow */
     bool watched;        /* a watcher runs: it looks again whatever the program does */
     bool offered;        /* the program may begin to listen to pressure at any time */
     bool heard;          /* it listens, which counts once the heap matters */

@@ -82,12 +82,12 @@ static bool may_pass_unseen(const struct governor_input *in)
 }
 
 /* The heap grows though much of it is free. A look of the watcher's can only end this, not begin
- * it. */
+ * it, and one aside does neither. */
 static bool grows_beside(struct governor *g, const struct governor_input *in)
 {
     uint64_t much = in->committed / (g->coalesces ? 16 : 8);
     if (!in->from_watcher)
-        return in->dirty >= much;
+        return in->dirty >= much && (!in->aside || g->coalesces);
     bool grown = in->committed > g->seen_committed;
     g->seen_committed = in->committed;
     return grown && g->coalesces;

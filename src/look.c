@@ -81,7 +81,7 @@ static void measure(uint64_t request, bool may_block, struct arenas_pages *pages
     usage_read(&look.usage, pages->committed, request, may_block, sample);
 }
 
-static void acquire(uint64_t request, bool on_watcher, struct governor_input *in)
+static void acquire(uint64_t request, enum look_by by, struct governor_input *in)
 {
     uint64_t now = sys_now_ns();
     struct usage_sample sample;
@@ -91,7 +91,7 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
             usage_refresh(&look.usage);
         look.refreshed_ns = now;
     }
-    measure(request, on_watcher, &pages, &sample);
+    measure(request, by == LOOK_BY_WATCHER, &pages, &sample);
     uint64_t meanwhile = atomic_exchange_explicit(&admit.meanwhile, 0, memory_order_relaxed);
     if (meanwhile > 0)
         look_granted(now, pages.committed, meanwhile);
@@ -111,7 +111,8 @@ static void acquire(uint64_t request, bool on_watcher, struct governor_input *in
         .granted = now - look.granted_ns < granted_for_ns ? look.granted : 0,
         .reclaimers = watcher_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
-        .from_watcher = on_watcher,
+        .from_watcher = by == LOOK_BY_WATCHER,
+        .aside = by == LOOK_ASIDE,
         .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
         .in_vain = now < thread_state.in_vain_until_ns,
@@ -162,10 +163,10 @@ static void set_low(const struct governor_input *in, uint64_t purged)
     atomic_store_explicit(&admit.low_at, low_at, memory_order_relaxed);
 }
 
-void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
+void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
                  struct governor_decision *ret)
 {
-    acquire(request, on_watcher, in);
+    acquire(request, by, in);
     uint64_t stop_at = set_stop(in, 0);
     look_drop_slabs(in);
     governor_look(&look.governor, in, ret);
@@ -198,7 +199,7 @@ bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
     struct look_turn turn = look_begin(within_ns);
     if (!turn.had)
         return false;
-    look_locked(request, false, in, ret);
+    look_locked(request, LOOK_BY_GROWTH, in, ret);
     look_end(turn);
     return true;
 }

@@ -53,8 +53,9 @@ struct look_turn look_begin_unless_own(uint64_t within_ns);
 /* Does nothing where the lock was not taken. */
 void look_end(struct look_turn turn);
 
+enum look_by { LOOK_BY_GROWTH, LOOK_BY_WATCHER, LOOK_ASIDE }; /* see governor_input */
 /* One look. `request` bytes are about to be allocated. Call with the lock held. */
-void look_locked(uint64_t request, bool on_watcher, struct governor_input *in,
+void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
                  struct governor_decision *ret);
 /* One look of an allocating thread, or of a caller's; false: no turn within the time. */
 bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,

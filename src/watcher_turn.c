@@ -62,7 +62,7 @@ static bool watch_look(struct watch *w)
     struct look_turn turn = look_begin(lock_wait_ns);
     if (!turn.had)
         return false;
-    look_locked(0, true, &w->in, &w->d);
+    look_locked(0, LOOK_BY_WATCHER, &w->in, &w->d);
     follow_events(&w->in.limits);
     arenas_age();
     look_meets(&w->in);
@@ -88,7 +88,7 @@ static void pass_account(const struct watch *w, const struct reclaimers_result *
     struct look_turn turn = look_begin(look_wait_ns);
     if (!turn.had)
         return;
-    look_locked(0, true, &in, &d);
+    look_locked(0, LOOK_BY_WATCHER, &in, &d);
     const struct governor_pass pass = {
         .now_ns = in.now_ns,
         .took_ns = watcher_pass_for(),

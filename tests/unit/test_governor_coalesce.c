@@ -33,6 +33,16 @@ Test(governor_coalesce, a_heap_that_grows_with_an_eighth_of_it_free_joins_that)
     cr_expect(coalesces(&g, 80 * MiB, 10 * MiB));
 }
 
+Test(governor_coalesce, what_is_freed_is_not_joined_for_that)
+{
+    struct governor g = new_governor();
+    struct governor_input in = watched(80 * MiB, 40 * MiB);
+    in.aside = true;
+    cr_expect_not(look_at(&g, &in).coalesce);
+    cr_expect(coalesces(&g, 80 * MiB, 40 * MiB));
+    cr_expect(look_at(&g, &in).coalesce, "nor does a look aside end it");
+}
+
 Test(governor_coalesce, it_goes_on_until_less_than_a_sixteenth_is_free)
 {
     struct governor g = new_governor();

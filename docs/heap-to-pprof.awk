@@ -2,7 +2,7 @@
 # awk -f heap-to-pprof.awk FILE > NEW-FILE
 /^heap_v2\// { rate = $1 }
 /^@/ { stack = $0 }
-/^  t\*:/ { # of all threads: first in all, then by stack
+/^  t\*:/ { # sums over all threads: first of all stacks, then of each
     sub(/^ *t\*: */, "")
     print (stack ? $0 " " stack : "heap profile: " $0 " @ " rate)
 }

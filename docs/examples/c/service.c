@@ -2,18 +2,19 @@
  * An HTTP service that lives with its memory limit.
  *   Build: cc -O2 -pthread -o service service.c -lmicrohttpd
  *   Run:   plimsoll run -m 128Mi --cpus 2 -- ./service 8080 8081
- * A port of 0 is any; those in use are printed.
+ * Port 0 takes any free port; the ports in use are printed.
  *
  *   8080: GET /work?mib=8&ms=100   expensive: takes memory and time. From MEDIUM on it is refused
  *                                  with 503 and Retry-After, before anything is allocated for it
  *         GET /                    cheap: always answered
  *   8081: GET /ready               200, or 503 at CRITICAL and while the service drains
  *
- * The probe has a port and a thread of its own, so that it never waits behind work. To answer it
- * nothing is allocated: the answers are made at the start, and plim_level() is one load. (A new
- * connection costs libmicrohttpd some 30 KiB, a request on one that is there nothing.) SIGTERM
- * drains: /ready says 503 at once, a second later no connection is taken any more, what is being
- * worked on is finished, and the program ends with 0.
+ * The probe has a port and a thread of its own, so that it never waits behind work. Answering it
+ * allocates nothing: the answers are made at the start, and plim_level() is one load. (A new
+ * connection costs libmicrohttpd some 30 KiB, a request on an existing one nothing.)
+ *
+ * SIGTERM drains: /ready says 503 at once. A second later no more connections are accepted,
+ * requests in progress are finished, and the program ends with 0.
  */
 #define PLIM_OPTIONAL /* runs without the library too */
 #include <plimsoll.h>
@@ -102,7 +103,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
                                   size_t *data_size, void **request)
 {
     (void)arg, (void)method, (void)version, (void)data, (void)data_size;
-    if (!*request) { /* called twice for each: first before its body */
+    if (!*request) { /* called twice for each request: first before its body */
         *request = &in_progress;
         atomic_fetch_add(&in_progress, 1);
         return MHD_YES;
@@ -144,7 +145,7 @@ static enum MHD_Result on_probe(void *arg, struct MHD_Connection *c, const char 
 
 static struct MHD_Daemon *serve(const char *port, unsigned threads, MHD_AccessHandlerCallback fn)
 {
-    /* A pool begins at two. */
+    /* libmicrohttpd has no pool of one thread. */
     const struct MHD_OptionItem pool = {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL};
     const struct MHD_OptionItem options[] = {
         threads > 1 ? pool : (struct MHD_OptionItem){MHD_OPTION_END}, {MHD_OPTION_END, 0, NULL}};
@@ -164,7 +165,7 @@ static unsigned port_of(struct MHD_Daemon *daemon)
 static void drain(struct MHD_Daemon *service)
 {
     atomic_store(&draining, true);
-    sleep_ms(DRAIN_NOTICE_MS); /* for the balancer to ask /ready and send no more */
+    sleep_ms(DRAIN_NOTICE_MS); /* until the balancer has asked /ready and sends no more */
     MHD_socket listener = MHD_quiesce_daemon(service);
     if (listener != MHD_INVALID_SOCKET)
         close(listener);
@@ -176,14 +177,14 @@ int main(int argc, char **argv)
 {
     sigset_t ending;
     int sig;
-    /* Blocked here, so in all threads: sigwait() takes them. */
+    /* Blocked here, and so in all threads, for sigwait() to take them. */
     sigemptyset(&ending);
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ending, NULL);
 
-    /* Not for the fd: in a program that has asked for it the level is looked at once a second at
-     * least, also while nothing is allocated. */
+    /* The fd itself is not used. But once a program has asked for it, the level is kept up to date
+     * at least once a second, even while nothing is allocated. */
     if (plim_present() && plim_pressure_fd() < 0)
         fprintf(stderr, "no memory pressure is told: the library is off\n");
 

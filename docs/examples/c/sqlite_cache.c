@@ -2,16 +2,17 @@
  * SQLite's page cache gives way when memory gets short.
  *   Build: cc -O2 -o sqlite_cache sqlite_cache.c -lsqlite3
  *   Run:   plimsoll run -m 96Mi -- ./sqlite_cache
- * Takes --no-reclaimer, to see what happens without: the kernel kills it.
+ * --no-reclaimer shows what happens without one: the kernel kills the program.
  *
  * The database is larger than the limit, and the cache is allowed to hold all of it. The reclaimer
  * runs on the library's own thread, so SQLite has to be in its serialized mode (the default).
  *
  * In that mode a connection has a mutex, and one sqlite3_step() holds it from beginning to end: for
- * an aggregate over a large table that may be minutes. sqlite3_db_release_memory() would wait for
- * it, and while it waits, nothing watches the memory. So the reclaimer tries the mutex for a moment
- * only. If a query has it, a soft heap limit (which takes no connection's mutex) makes that query
- * reuse the pages it has in place of taking new ones. The limit is lifted when all is well again.
+ * an aggregate over a large table that may take minutes. sqlite3_db_release_memory() would wait for
+ * it, and while it waits, nothing watches the memory. So the reclaimer tries the mutex only for a
+ * moment. If a query has it, the reclaimer sets a soft heap limit, which needs no connection's
+ * mutex and makes that query reuse its pages instead of taking new ones. The limit is lifted when
+ * the level is normal again.
  */
 #define PLIM_OPTIONAL /* runs without the library too */
 #include <plimsoll.h>
@@ -25,7 +26,7 @@
 
 enum { ROWS = 80000, ROW_BYTES = 2000, BATCH = 4000, TRIES = 20, OTHER_MIB = 60 };
 
-static atomic_uint releases, busy; /* passes that emptied the cache; that met a query */
+static atomic_uint releases, busy; /* calls that emptied the cache; calls that met a query */
 
 static void die(sqlite3 *db, const char *what)
 {
@@ -35,7 +36,7 @@ static void die(sqlite3 *db, const char *what)
 
 /* --- the reclaimer --- */
 
-/* Whether it got the mutex, in about 20 ms. */
+/* Tries for about 20 ms; returns whether it got the mutex. */
 static int try_for_a_moment(sqlite3_mutex *mutex)
 {
     const struct timespec a_millisecond = {.tv_nsec = 1000000};
@@ -51,7 +52,7 @@ static size_t release_cache(const struct plim_pressure *p, void *arg)
 {
     sqlite3 *db = arg;
     sqlite3_int64 before = sqlite3_memory_used();
-    /* UINT64_MAX asks for all. */
+    /* The target may be UINT64_MAX, which asks for all. */
     sqlite3_int64 target = p->target < INT64_MAX ? (sqlite3_int64)p->target : INT64_MAX;
     sqlite3_mutex *mutex = sqlite3_db_mutex(db);
     if (!try_for_a_moment(mutex)) {
@@ -79,7 +80,7 @@ static void fill(sqlite3 *db)
 {
     char sql[200];
     run(db, "PRAGMA journal_mode = off; PRAGMA synchronous = off;"
-            "PRAGMA cache_size = -1000000;" /* a gigabyte: what the limit allows decides */
+            "PRAGMA cache_size = -1000000;" /* a gigabyte: more than the limit allows */
             "CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB)");
     for (int i = 0; i < ROWS; i += BATCH) {
         snprintf(sql, sizeof(sql),
@@ -90,7 +91,7 @@ static void fill(sqlite3 *db)
     }
 }
 
-/* A query that gives one row after the other: between two the reclaimer gets its turn. */
+/* A query that returns row after row: the reclaimer gets the mutex between two of them. */
 static void read_rows(sqlite3 *db)
 {
     sqlite3_stmt *query;
@@ -117,7 +118,7 @@ static void sum_up(sqlite3 *db)
     sqlite3_finalize(query);
 }
 
-/* Memory for something else, while the connection is idle: here the cache has to make room. */
+/* Takes memory for something else while the connection is idle: the cache has to make room. */
 static void need_memory(void)
 {
     char *blocks[OTHER_MIB];
@@ -151,7 +152,7 @@ int main(int argc, char **argv)
     }
     printf("releases=%u busy=%u\n", atomic_load(&releases), atomic_load(&busy));
     if (id >= 0)
-        plim_reclaimer_remove(id); /* before what it uses goes */
+        plim_reclaimer_remove(id); /* before the database that it uses is closed */
     sqlite3_close(db);
     remove("example.db");
     return 0;

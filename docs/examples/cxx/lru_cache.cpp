@@ -2,7 +2,7 @@
  * An LRU cache that holds as much as the memory limit lets it.
  *   Build: c++ -std=c++11 -O2 -pthread -o lru_cache lru_cache.cpp
  *   Run:   plimsoll run -m 128Mi -- ./lru_cache
- * Takes --no-reclaimer, to see what happens without: the kernel kills it.
+ * --no-reclaimer shows what happens without one: the kernel kills the program.
  */
 #define PLIM_OPTIONAL // runs without the library too
 #include <plimsoll.hpp>
@@ -31,7 +31,7 @@ template <typename Key> class lru_cache
         index_[key] = entries_.begin();
     }
 
-    // A copy, as the entry may be dropped at any time. False: not there (any more).
+    // Copies the value, as the entry may be dropped at any time. False: it is not there (any more).
     bool get(const Key &key, std::string &value)
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -43,8 +43,8 @@ template <typename Key> class lru_cache
         return true;
     }
 
-    // Drops the entries that were used longest ago. The lock is taken anew every time, so that the
-    // threads which use the cache need not wait for the whole of it.
+    // Drops the entries that were used longest ago. It takes the lock anew for each, so that
+    // threads which use the cache do not wait until all are dropped.
     std::size_t shrink(std::size_t target)
     {
         std::size_t freed = 0;
@@ -82,7 +82,7 @@ template <typename Key> class lru_cache
 
 static lru_cache<unsigned> cache;
 
-// Asks for 2 values in turn: one that it always needs, and one that is never seen again.
+// Asks for two values in turn: one that it always needs, and one that it never asks for again.
 static void serve(unsigned thread, unsigned requests)
 {
     std::string value;

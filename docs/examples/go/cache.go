@@ -3,12 +3,12 @@
 //	Build: go build -o go_cache .
 //	Run:   plimsoll run -m 192Mi -- ./go_cache
 //
-// Takes --no-reclaimer, to see what happens without: the kernel kills it.
+// --no-reclaimer shows what happens without one: the kernel kills the program.
 //
-// Plimsoll governs C's heap and sees Go's in the usage only. GOMEMLIMIT (here: SetMemoryLimit) does
-// the same for Go's, and does not see C's. So Go gets a share of the limit. Under pressure the cache in
-// C's heap shrinks: by a reclaimer, which C code that allocates waits for. And the pressure fd has Go
-// give back what it has free.
+// Plimsoll governs C's heap, and sees Go's in the usage only. GOMEMLIMIT (here: SetMemoryLimit)
+// bounds Go's heap, and does not see C's. So Go gets a share of the limit. Under pressure a reclaimer
+// shrinks the cache in C's heap, and C code that allocates waits for it; and the pressure fd has Go
+// give back its free memory.
 package main
 
 /*
@@ -20,7 +20,7 @@ package main
 
 size_t shrinkCache(struct plim_pressure *, void *); // in Go, below
 
-// The functions may be called where the library is there only.
+// The functions of plimsoll.h may only be called if the library is there.
 static int present(void) { return plim_present(); }
 
 static int add_reclaimer(void)
@@ -49,7 +49,7 @@ import (
 
 const entrySize = 20000
 
-// A cache in C's heap, as a C library would have one.
+// A cache in C's heap, like one that a C library might have.
 type cache struct {
 	lock    sync.Mutex
 	entries []unsafe.Pointer // oldest first
@@ -81,16 +81,16 @@ func (c *cache) len() int {
 
 var shared cache
 
-// Runs on the library's thread. A thread of Go's that waits in malloc may be waiting for this: so no
-// lock that is taken here is held over an allocation in C's heap.
+// Runs on the library's thread. A thread of Go's may be in malloc, waiting for this very call: so a
+// lock that is taken here must not be held during an allocation in C's heap.
 //
 //export shrinkCache
 func shrinkCache(p *C.struct_plim_pressure, _ unsafe.Pointer) C.size_t {
 	return C.size_t(shared.shrink(uint64(p.target)))
 }
 
-// Calls relieve when memory gets short, and every second for as long as it is: the fd tells when the
-// level changes, and no more.
+// Calls relieve when memory gets short, and then every second for as long as it is short: the fd
+// only tells that the level has changed.
 func onPressure(relieve func()) error {
 	fd := C.plim_pressure_fd()
 	if fd < 0 {
@@ -118,7 +118,7 @@ func useReclaimers(relieve func()) error {
 	switch id := C.add_reclaimer(); {
 	case syscall.Errno(-id) == syscall.ENOSYS: // PLIMSOLL=off
 		return nil
-	case id < 0 && syscall.Errno(-id) != syscall.ENOTSUP: // that is PLIMSOLL_THREAD=off
+	case id < 0 && syscall.Errno(-id) != syscall.ENOTSUP: // ENOTSUP: PLIMSOLL_THREAD=off
 		return fmt.Errorf("plim_reclaimer_add: %w", syscall.Errno(-id))
 	}
 	return onPressure(relieve)
@@ -129,7 +129,7 @@ func main() {
 	debug.SetMemoryLimit(32 << 20) // as GOMEMLIMIT=32MiB: Go's share
 	if len(os.Args) < 2 || os.Args[1] != "--no-reclaimer" {
 		err := useReclaimers(func() {
-			debug.FreeOSMemory() // a full collection: not for every few milliseconds
+			debug.FreeOSMemory() // a full collection: too expensive for every few milliseconds
 			atomic.AddInt32(&relieved, 1)
 		})
 		if err != nil {
@@ -141,7 +141,7 @@ func main() {
 		shared.add()
 	}
 	for shared.len() < 20000 && atomic.LoadInt32(&relieved) == 0 {
-		time.Sleep(time.Millisecond) // it was short, and the example is about to end: see it happen once
+		time.Sleep(time.Millisecond) // memory was short: lets relieve run once before the example ends
 	}
 	fmt.Printf("cached=%d relieved=%d\n", shared.len(), atomic.LoadInt32(&relieved))
 }

@@ -1,6 +1,6 @@
 -- A cache of strings, made smaller when memory gets short. Build plimsoll.c first: see there.
 --   Run:   plimsoll run -m 128Mi -- lua5.4 cache.lua
--- Takes --no-reclaimer, to see what happens without: the kernel kills it.
+-- --no-reclaimer shows what happens without one: the kernel kills the program.
 
 package.cpath = "./?.so;" .. package.cpath
 local plimsoll = require "plimsoll"
@@ -16,7 +16,7 @@ local function shrink(target)
   end
 end
 
--- The hook below runs shrink() between any two instructions: what it needs is in place first.
+-- The hook below may run shrink() between any two instructions: so the entry comes first, then newest.
 local function add(value)
   cache[newest + 1] = value
   newest = newest + 1
@@ -25,7 +25,7 @@ end
 if arg[1] ~= "--no-reclaimer" then
   plimsoll.reclaimer(shrink)
 end
--- Safe points in all code there is, so that no long loop goes without one.
+-- Adds safe points to all code, so that no long loop goes without one.
 plimsoll.hook(10000)
 
 for i = 1, 20000 do

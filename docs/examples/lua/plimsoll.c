@@ -3,17 +3,17 @@
  *   Build: cc -O2 -fPIC -shared -I/usr/include/lua5.4 -o plimsoll.so plimsoll.c
  *   Run:   plimsoll run -m 128Mi -- lua5.4 cache.lua
  *
- *   plimsoll.reclaimer(function(target) ... end)   the function of this state
- *   plimsoll.check()    a safe point: runs it, and the collector, if memory is short
- *   plimsoll.hook(n)    a safe point every n instructions of this coroutine, 0: none any more.
- *                       The function then runs between any two instructions of yours
+ *   plimsoll.reclaimer(function(target) ... end)   sets the function of this Lua state
+ *   plimsoll.check()    a safe point: runs the function, and the collector, if memory is short
+ *   plimsoll.hook(n)    a safe point every n instructions of this coroutine; 0: no more of them.
+ *                       The function may then run between any two instructions of yours
  *   plimsoll.fd()       turns readable when the level changes: for event loops, which then check()
  *   plimsoll.level()    0 to 3
  *
  * A Lua state belongs to one thread at a time, and a callback of the library's comes on a thread of
  * the library's own. It could only leave a request for the Lua thread, which may be in malloc and
- * waiting for that very request to be met. So there is no callback: the Lua thread itself looks at
- * the level at its safe points, one load, and the pressure fd keeps the level up to date.
+ * waiting for that very request to be met. So there is no callback: the Lua thread itself reads the
+ * level at its safe points, by one load, and the pressure fd keeps the level up to date.
  */
 #define PLIM_OPTIONAL /* loads without the library too */
 #include <plimsoll.h>
@@ -25,16 +25,17 @@
 
 static const char function_key = 0, running_key = 0; /* their addresses: keys in Lua's registry */
 
-/* Bytes to let go of; 0: free pages are all there is too much of, or nothing is. */
+/* Bytes to let go of; 0 if usage, not counting free pages, is below the soft limit. */
 static int64_t wanted(void)
 {
     struct plim_limits limits = {.size = sizeof(limits)};
     struct plim_stats stats = {.size = sizeof(stats)};
-    if (plim_limits(&limits) < 0 || plim_stats(&stats) < 0) /* limits first: it has a look */
+    /* plim_limits() brings the figures up to date, so it comes first. */
+    if (plim_limits(&limits) < 0 || plim_stats(&stats) < 0)
         return 0;
     int64_t in_use = (int64_t)(stats.usage - (stats.committed - stats.active));
     int64_t above = in_use - (int64_t)limits.soft;
-    return above > 0 ? above + (int64_t)(limits.soft / 20) : 0; /* 5 %: room to go on */
+    return above > 0 ? above + (int64_t)(limits.soft / 20) : 0; /* 5 %: room to go on with */
 }
 
 static int get_flag(lua_State *L, const void *key)
@@ -51,11 +52,11 @@ static void set_flag(lua_State *L, const void *key, int is_set)
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
-/* Calls the function and collects: dropping a reference frees nothing in Lua. An error of the
- * function goes to whoever came to the safe point. */
+/* Calls the function and then the collector, as dropping a reference frees nothing in Lua. An error
+ * in the function is raised at the safe point. */
 static void make_room(lua_State *L, int64_t target)
 {
-    if (get_flag(L, &running_key)) /* a hook, in the function itself */
+    if (get_flag(L, &running_key)) /* the hook fired inside the function itself */
         return;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &function_key) != LUA_TFUNCTION) {
         lua_pop(L, 1);
@@ -120,7 +121,7 @@ static int l_reclaimer(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_pushvalue(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &function_key);
-    return l_fd(L); /* from now on there is somebody who looks once a second at least */
+    return l_fd(L); /* from now on the level is kept up to date at least once a second */
 }
 
 int luaopen_plimsoll(lua_State *L);

@@ -1,20 +1,20 @@
-// A cache of buffers, made smaller when memory gets short. Node itself, and no addon.
+// A cache of buffers, made smaller when memory gets short. Needs no addon.
 //   Run:   PLIMSOLL_NOTIFY=systemd plimsoll run -m 192Mi -- node cache.js
-// Takes --no-reclaimer, to see what happens without: the kernel kills it.
+// --no-reclaimer shows what happens without one: the kernel kills the program.
 //
-// Buffers are in malloc memory, which Plimsoll governs; objects and strings are in V8's own heap,
-// which it sees in the usage only: give that a share of the limit with --max-old-space-size.
+// Buffers are in malloc memory, which Plimsoll governs. Objects and strings are in V8's own heap,
+// which it sees in the usage only: give that heap a share of the limit with --max-old-space-size.
 //
 // With PLIMSOLL_NOTIFY=systemd the variable MEMORY_PRESSURE_WATCH names a pipe, from which a byte can
 // be read whenever memory is short; the same holds under systemd. The byte is an event like any other:
-// a long stretch of code without a turn of the event loop hears of nothing.
+// while code runs for long without returning to the event loop, nothing is noticed.
 'use strict';
 const fs = require('fs');
 const net = require('net');
 const v8 = require('v8');
 const vm = require('vm');
 
-// Calls back for as long as memory is short, about once a second. Returns whether it ever will.
+// Calls back about once a second while memory is short. Returns false if it never will.
 function onPressure(callback) {
   const path = process.env.MEMORY_PRESSURE_WATCH;
   if (!path || !fs.statSync(path, {throwIfNoEntry: false})?.isFIFO())
@@ -26,14 +26,14 @@ function onPressure(callback) {
   return true;
 }
 
-// Dropping a buffer frees nothing before V8 collects, and V8 does not know the limit.
+// A dropped buffer is not free before V8 collects garbage, and V8 does not know the limit.
 v8.setFlagsFromString('--expose-gc');
 const collect = vm.runInNewContext('gc');
 
 const cache = new Map(); // oldest first
 let dropped = 0;
 
-// Nobody says how much is wanted: a quarter, and a quarter of the rest if that was not enough.
+// The pipe does not tell how much is wanted: each call drops a quarter of what is there.
 function shrink() {
   let count = Math.ceil(cache.size / 4);
   for (const [key, value] of cache) {

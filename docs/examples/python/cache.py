@@ -1,6 +1,6 @@
 """A cache and the cyclic garbage collector, both run by memory pressure.
   Run:   plimsoll run -m 128Mi -- python3 cache.py
-Takes --no-reclaimer, to see what happens without: the kernel kills it.
+--no-reclaimer shows what happens without one: the kernel kills the program.
 """
 
 import collections
@@ -15,11 +15,11 @@ class Cache:
     def __init__(self):
         self.entries = collections.OrderedDict()
 
-    # shrink() may run on another thread at any moment, so each step here stands by itself.
+    # shrink() may run on another thread at any moment, so each step here is sound by itself.
     def get(self, key):
         value = self.entries.get(key)
         if value is None:
-            plimsoll.check()  # here memory is taken: the place to see whether there is some
+            plimsoll.check()  # memory is taken here: first see whether there is some
             value = self.entries[key] = b"x" * 20000  # worked out at great cost
         return value
 
@@ -31,7 +31,7 @@ class Cache:
 
 
 class Page:
-    """Refers to itself by way of its child, so that only the collector frees it."""
+    """Refers to itself through its child, so that only the collector frees it."""
 
     def __init__(self):
         self.text = "x" * 200000
@@ -41,7 +41,7 @@ class Page:
 def main():
     cache, dropped = Cache(), 0
     if "--no-reclaimer" not in sys.argv:
-        plimsoll.collect_garbage()  # comes first: it costs nobody an answer
+        plimsoll.collect_garbage()  # comes first, as it drops no answers
 
         @plimsoll.reclaimer("answers")
         def drop_answers(pressure):

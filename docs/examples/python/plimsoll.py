@@ -8,17 +8,17 @@
 
     plimsoll.check()                             # now and then, where your program takes memory
 
-Works wherever the library is preloaded (plimsoll run, or LD_PRELOAD); elsewhere present() is false,
+Works where the library is preloaded (plimsoll run, or LD_PRELOAD); elsewhere present() is false,
 and a reclaimer is never called.
 
-A reclaimer runs on the library's thread, or within check(). What it shares with threads of yours
-it has to lock as threads do; never hold such a lock over large allocations or check().
+A reclaimer runs on the library's thread, or within check(). Lock what it shares with your threads,
+as between any two threads; never hold such a lock over large allocations or check().
 
-Python code needs the interpreter's lock, the GIL. A thread that waits in malloc for room has it, so
-that the library's thread cannot run a reclaimer just when it is needed most. Nothing hangs: the wait
-is bounded (300 ms once in ten seconds, 5 ms at a time else, a second where there is no room at all),
-then both go on. check() prevents it: it runs the reclaimers on the thread that calls it, as soon as
-the soft limit is reached. Far from the limit it is one short call.
+Python code needs the interpreter's lock, the GIL. A thread that waits in malloc for room holds it,
+so the library's thread cannot run a reclaimer just when it is needed most. Nothing hangs: the wait
+is bounded (300 ms once in ten seconds, otherwise 5 ms at a time, a second where there is no room at
+all), then both go on. check() avoids this wait: it runs the reclaimers on the thread that calls it,
+as soon as the soft limit is reached. Far from the limit it is one short call.
 
 Objects up to 512 bytes are not in malloc memory but in Python's own arenas: they count in the
 usage, and PYTHONMALLOC=malloc puts them under Plimsoll as well.
@@ -61,12 +61,12 @@ class Limits(ctypes.Structure):
 
 
 _Function = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.POINTER(Pressure), ctypes.c_void_p)
-# The symbols of everything that is loaded. PyDLL keeps the GIL over a call: these are short. CDLL
-# lets go of it, for what waits.
+# The symbols of everything that is loaded. PyDLL keeps the GIL during a call: for short calls. CDLL
+# releases it: for calls that wait.
 _short, _waits = ctypes.PyDLL(None), ctypes.CDLL(None)
-_reclaimers = []  # (function, from level)
+_reclaimers = []  # (function, level from which it is called)
 _checking = threading.Lock()
-_next_check = 0  # time before which check() does nothing
+_next_check = 0  # until this time check() does nothing
 _CHECK_SECONDS = 0.001
 
 
@@ -91,22 +91,22 @@ def level():
 
 
 def cpus():
-    """CPUs that can be used at once: for sizing pools."""
+    """The number of CPUs that can be used at once, for sizing pools of threads."""
     return _short.plim_cpus() if _loaded else len(os.sched_getaffinity(0))
 
 
 def stats():
-    """The figures now; all 0 without the library."""
+    """The current figures; all 0 without the library."""
     return _filled(Stats, "plim_stats")
 
 
 def limits():
-    """What was found; all 0 without the library. Looks at the usage, too."""
+    """The limits found; all 0 without the library. Also brings the usage in stats() up to date."""
     return _filled(Limits, "plim_limits")
 
 
 def _freed(function, pressure):
-    """Runs a reclaimer. No exception leaves this, as C could not take it."""
+    """Runs a reclaimer. No exception may leave it, as its caller is C."""
     try:
         return max(0, int(function(pressure) or 0))
     except Exception:  # pylint: disable=broad-except
@@ -122,12 +122,12 @@ def reclaimer(name, from_level=MEDIUM):
             return function
         call = _Function(lambda pressure, _: _freed(function, pressure.contents))
         number = _short.plim_reclaimer_add(name.encode(), call, None, from_level)
-        is_off = number in (-errno.ENOSYS, -errno.ENOTSUP)  # then only check() calls it
+        is_off = number in (-errno.ENOSYS, -errno.ENOTSUP)  # in that case only check() calls it
         if number < 0 and not is_off:
             raise OSError(-number, f"plim_reclaimer_add: {os.strerror(-number)}")
         _reclaimers.append((function, from_level))
         if not is_off:
-            # No call may come any more once the interpreter is taken down. This keeps `call` alive.
+            # No call may come once the interpreter shuts down. Also keeps `call` alive until then.
             atexit.register(lambda call: _waits.plim_reclaimer_remove(number), call)
         return function
     return register
@@ -138,7 +138,7 @@ def check():
     global _next_check  # pylint: disable=global-statement
     if level() < MEDIUM or time.monotonic() < _next_check:
         return 0
-    if not _checking.acquire(blocking=False):  # another thread is at it
+    if not _checking.acquire(blocking=False):  # another thread runs them
         return 0
     try:
         return _pass()
@@ -150,7 +150,7 @@ def check():
 def _pass():
     soft, now, freed = limits().soft, stats(), 0
     above = now.usage - (now.committed - now.active) - soft  # free pages need no reclaimer
-    target = above + soft // 20  # room to go on: not again at the next object
+    target = above + soft // 20  # 5 % more, so that the next objects find room
     for function, from_level in list(_reclaimers):
         if above > 0 and from_level <= now.level and freed < target:
             freed += _freed(function, Pressure(level=now.level, usage=now.usage, soft_limit=soft,
@@ -159,7 +159,7 @@ def _pass():
 
 
 def collect_garbage():
-    """Has the cyclic collector run when memory is short: it counts objects, and never bytes."""
+    """Has the cyclic collector run when memory is short: by itself it counts objects, not bytes."""
     @reclaimer("gc.collect")
     def _collect(_):
         before = stats().active

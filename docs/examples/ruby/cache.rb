@@ -1,6 +1,6 @@
 # A cache of strings, made smaller when memory gets short.
 #   Run:   plimsoll run -m 160Mi -- ruby cache.rb
-# Takes --no-reclaimer, to see what happens without: the kernel kills it.
+# --no-reclaimer shows what happens without one: the kernel kills the program.
 require_relative "plimsoll"
 
 cache = []
@@ -17,6 +17,6 @@ end
 
 20_000.times do |i|
   cache << (97 + i % 26).chr * 20_000
-  Plimsoll.check # where memory is taken: in time, whatever the other threads do
+  Plimsoll.check # where memory is taken: in time, whatever other threads do
 end
 puts "cached=#{cache.size} dropped_mib=#{dropped >> 20} level=#{Plimsoll.level}"

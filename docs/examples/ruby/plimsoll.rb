@@ -4,20 +4,22 @@
 #   Plimsoll.reclaimer { |target| cache.shrink(target) }
 #   Plimsoll.check      # now and then, where your program takes memory
 #
-# Works wherever the library is preloaded (plimsoll run, or LD_PRELOAD); elsewhere nothing is called.
+# Works where the library is preloaded (plimsoll run, or LD_PRELOAD); elsewhere the blocks are never
+# called.
 #
 # A callback of the library's would come on a thread that Ruby does not know. So there are two other
-# ways: check runs the blocks on the thread that calls it, and a thread of Ruby's listens to the
-# pressure fd, for a program that is idle or waits. Only one thread runs Ruby code at a time, for up to
-# 100 ms, and while one waits in malloc for room no other does: what takes memory fast needs check.
+# ways: check runs the blocks on the thread that calls it; and a thread of Ruby's listens to the
+# pressure fd, for a program that is idle or waits. Only one thread runs Ruby code at a time, for up
+# to 100 ms, and while one waits in malloc for room, no other does. So code that takes memory fast
+# needs check.
 require "fiddle"
 require "io/wait"
 
 module Plimsoll
   NORMAL, LOW, MEDIUM, CRITICAL = *0..3
-  # struct plim_limits: size, version, cpus, hard, high, soft; its path is not asked for.
+  # struct plim_limits: size, version, cpus, hard, high, soft; not its path.
   LIMITS = ["L!L2Q3", 40].freeze
-  # struct plim_stats: size, level, cannot meet, usage, committed, active; no more is asked for.
+  # struct plim_stats: size, level, cannot meet, usage, committed, active; not the rest.
   STATS = ["L!L2Q3", 40].freeze
   SHORT_WAIT, LONG_WAIT = 0.02, 5 # seconds between two looks while memory stays short
 
@@ -51,7 +53,7 @@ module Plimsoll
 
     # Runs the blocks, and Ruby's collector, if memory is short.
     def check
-      return if level < MEDIUM || !@turn.try_lock # or another thread is at it
+      return if level < MEDIUM || !@turn.try_lock # or another thread runs the blocks
 
       begin
         target = wanted
@@ -72,9 +74,9 @@ module Plimsoll
       @functions[name].call(memory).zero? ? memory.unpack(layout) : nil
     end
 
-    # Bytes above the soft limit, free pages aside, and 5 % more: room to go on.
+    # Bytes above the soft limit, not counting free pages, and 5 % more: room to go on with.
     def wanted
-      limits = filled("plim_limits", LIMITS) # has a look, so it comes first
+      limits = filled("plim_limits", LIMITS) # brings the figures up to date, so it comes first
       stats = filled("plim_stats", STATS)
       return 0 unless limits && stats
 
@@ -83,14 +85,14 @@ module Plimsoll
       above.positive? ? above + soft / 20 : 0
     end
 
-    # The fd tells when the level changes; while it stays high, only the clock does.
+    # The fd tells when the level changes. While it stays high, the thread checks from time to time.
     def listen
       fd = @functions["plim_pressure_fd"].call
       return if fd == -Errno::ENOSYS::Errno # PLIMSOLL=off
 
       raise SystemCallError.new("plim_pressure_fd", -fd) if fd.negative?
 
-      io = IO.for_fd(fd, autoclose: false) # it is the library's
+      io = IO.for_fd(fd, autoclose: false) # the library owns it
       @thread = Thread.new do
         wait = nil
         loop do

@@ -1,7 +1,7 @@
 //! A cache that holds as much as the memory limit lets it.
 //!   Build: rustc -O -o rust_cache cache.rs
 //!   Run:   plimsoll run -m 128Mi -- ./rust_cache
-//! Takes --no-reclaimer, to see what happens without: the kernel kills it.
+//! --no-reclaimer shows what happens without one: the kernel kills the program.
 
 mod plimsoll;
 
@@ -18,7 +18,7 @@ impl Cache {
         self.entries.lock().unwrap().push_back(value);
     }
 
-    /// Drops the oldest. The lock is taken anew for each, so that nobody waits for all of them.
+    /// Drops the oldest values. Takes the lock anew for each, so that nobody waits for all of them.
     fn shrink(&self, target: usize) -> usize {
         let mut freed = 0;
         while freed < target {

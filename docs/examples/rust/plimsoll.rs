@@ -1,6 +1,6 @@
 //! Plimsoll from Rust: put this file into your crate. No dependencies; Rust 1.56 or later.
 //!
-//! Links libplimsoll, which is then the malloc of the whole program, and so Rust's as well.
+//! Links libplimsoll, which is then the malloc of the whole program, and so also Rust's allocator.
 
 #![allow(dead_code)] // no program needs all of it
 
@@ -44,12 +44,12 @@ pub fn level() -> c_int {
     unsafe { plim_level() }
 }
 
-/// CPUs that can be used at once: for sizing pools of threads.
+/// The number of CPUs that can be used at once, for sizing pools of threads.
 pub fn cpus() -> usize {
     unsafe { plim_cpus() as usize }
 }
 
-/// Boxed twice: a pointer to a closure of any type is two words, and C has room for one.
+/// Boxed twice, as a pointer to a closure of any type takes two words, and C passes one.
 type Callback = Box<dyn Fn(&Pressure) -> usize + Send + Sync>;
 
 /// A callback that is registered for as long as this lives. It runs on the library's thread; drop
@@ -60,18 +60,18 @@ pub struct Reclaimer {
     callback: *mut Callback,
 }
 
-// The pointer is used by the library's thread and by drop, and drop comes last.
+// Only the library's thread and drop use the pointer, and drop comes last.
 unsafe impl Send for Reclaimer {}
 unsafe impl Sync for Reclaimer {}
 
-/// A panic must not go through C: it counts as a call that freed nothing.
+/// A panic must not unwind through C: it counts as a call that freed nothing.
 unsafe extern "C" fn call(pressure: *const Pressure, arg: *mut c_void) -> usize {
     let callback = &*(arg as *const Callback);
     catch_unwind(AssertUnwindSafe(|| callback(&*pressure))).unwrap_or(0)
 }
 
 impl Reclaimer {
-    /// The callback returns the bytes it let go. Fails where the library is off.
+    /// The callback returns how many bytes it let go. Fails if the library is off.
     pub fn new<F>(name: &str, from: c_int, callback: F) -> std::io::Result<Reclaimer>
     where
         F: Fn(&Pressure) -> usize + Send + Sync + 'static,

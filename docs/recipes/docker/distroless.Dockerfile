@@ -1,4 +1,4 @@
-# A program as it was built, with the library preloaded; no shell, not root.
+# An unchanged program with the library preloaded; without a shell, and not as root.
 # docker build -f docs/recipes/docker/distroless.Dockerfile .   (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \
@@ -20,9 +20,9 @@ RUN gcc -O2 -o /service /service.c -I/out/usr/include -pthread && mkdir /records
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=plimsoll /out/usr/lib/libplimsoll.so.0 /usr/lib/libplimsoll.so.0
 COPY --from=build /service /service
-# For PLIMSOLL_RECORD: a volume that is mounted here takes over its owner.
+# For PLIMSOLL_RECORD: a volume that is mounted here takes over the owner of this directory.
 COPY --from=build --chown=65532:65532 /records /var/lib/plimsoll
-# ENV sets it for every process of the container, also for those that kubectl exec starts.
+# ENV sets it for every process of the container, even those that kubectl exec starts.
 ENV LD_PRELOAD=libplimsoll.so.0
 USER 65532:65532
 EXPOSE 8080

@@ -1,4 +1,4 @@
-# Only brings the library to pods: see ../kubernetes/injected.yaml and policy.yaml.
+# Only brings the library into pods: see ../kubernetes/injected.yaml and policy.yaml.
 # docker build -f docs/recipes/docker/inject.Dockerfile -t registry.example.com/plimsoll:0.1.0 .   (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \

@@ -1,4 +1,4 @@
-# The plimsoll command, to serve metrics beside a service: see ../kubernetes/metrics.yaml.
+# The plimsoll command, which serves the metrics of a service: see ../kubernetes/metrics.yaml.
 # docker build -f docs/recipes/docker/metrics.Dockerfile -t registry.example.com/plimsoll-metrics:0.1.0 .   (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \

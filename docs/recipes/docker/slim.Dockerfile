@@ -1,4 +1,4 @@
-# A service from Debian's packages that nobody rebuilds, with the library preloaded: here Redis.
+# A service from Debian's packages, not rebuilt, with the library preloaded: here Redis.
 # docker build -f docs/recipes/docker/slim.Dockerfile .         (in the source of Plimsoll)
 FROM debian:bookworm-slim AS plimsoll
 RUN apt-get update && \

@@ -42,7 +42,7 @@ Test(cxx, impossible_sizes_throw_bad_alloc)
     cr_expect(throws_bad_alloc([] { return operator new[](impossible, page); }));
 }
 
-/* Rounded up to the alignment such a size would be 0. */
+/* Rounded up to the alignment, such a size would be 0. */
 Test(cxx, sizes_near_the_end_of_all_are_impossible_too)
 {
     static volatile std::size_t last = SIZE_MAX;
@@ -224,8 +224,8 @@ Test(cxx, alignment_is_kept_for_every_size)
         }
 }
 
-/* The block that was deleted last is the next one of its own size, and of no other; but for large
- * ones, whose pages serve any size. */
+/* The block that was deleted last is given out next for its own size, and for no other; except
+ * large ones, whose pages serve any size. */
 Test(cxx, nothing_of_any_alignment_goes_back_to_where_it_came_from)
 {
     for (std::size_t a = 16; a <= 4096; a *= 2) {

@@ -1,6 +1,6 @@
 <?php
-/* Sets of strings of changing sizes, one after the other, then what extensions and the engine make
- * of much data: all that is printed is the same with any malloc. */
+/* Sets of strings whose sizes change from one to the next, then work of extensions and of the engine
+ * on much data. What is printed is the same with any malloc. */
 $sizes = [500, 3000, 20000, 9000];
 for ($round = 0; $round < 12; $round++) {
     $kept = [];

@@ -63,8 +63,8 @@ static void fork_parent(void)
 }
 
 /* Most children allocate little and end: they are not worth a look, unless the heap mattered in the
- * parent or the limit is near. Like any process they look after a MiB at the latest; where there is
- * less room, early enough for dozens of them to fit in. */
+ * parent or the limit is near. Otherwise they look after a MiB at the latest; where there is less
+ * room, early enough for dozens of them to fit in. */
 static void look_in_child(bool watched)
 {
     uint64_t room =

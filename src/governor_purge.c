@@ -81,8 +81,8 @@ static bool may_pass_unseen(const struct governor_input *in)
     return near && foreseen(in) >= l->critical && governor_purgeable(in) >= purge_worth(l->hard);
 }
 
-/* The heap grows though much of it is free. A look of the watcher's can only end this, not begin
- * it, and one aside does neither. */
+/* The heap grows though much of it is free. A look of the watcher's, or one aside, can only end
+ * this, not begin it. */
 static bool grows_beside(struct governor *g, const struct governor_input *in)
 {
     uint64_t much = in->committed / (g->coalesces ? 16 : 8);

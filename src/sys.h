@@ -1,5 +1,6 @@
 /*
- * The seam to the kernel: only here the library makes system calls.
+ * The seam to the kernel: all that the library itself asks of it. (What the program asks of it by
+ * functions that the library replaces goes on from namespaces.c and sysconf.c.)
  *
  * Every function returns 0 or more on success and -errno on failure, leaves errno as it was, takes
  * no lock, allocates nothing and is safe inside malloc, in a signal handler and after fork.
@@ -73,7 +74,7 @@ bool sys_file_is_ours(const struct sys_file *file);
 void sys_write_gently(int fd, const void *buf, size_t len);
 
 /* Was that descriptor opened for lines of text, as far as can be seen? Yes if it names `known`, is
- * open for writing or appending only, or is a pipe or a terminal. */
+ * open for writing only or with O_APPEND, or is a pipe or a terminal. */
 bool sys_takes_lines(int fd, const struct sys_file *known);
 
 /* Pipes and sockets (sys_pipe.c). */

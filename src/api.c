@@ -123,7 +123,7 @@ PLIM_EXPORT int plim_limits(struct plim_limits *l)
     struct fmt path = FMT_INIT(now.path);
     fmt_str(&path, look.usage.cgroup.memory.path);
     look_end(turn);
-    watcher_wake(); /* it may sleep until a thread's next look, which was this one */
+    watcher_wake(); /* it may be dormant, until a look of an allocating thread: this replaced it */
     return hand_out(l, &now, sizeof(now));
 }
 

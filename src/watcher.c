@@ -45,7 +45,7 @@ static void watch(uint32_t turn)
     while (!atomic_load_explicit(&runtime.exiting, memory_order_relaxed) && has_turn(turn)) {
         struct page_mailbox *mailbox = atomic_load_explicit(&self->mailbox, memory_order_seq_cst);
         uint32_t seen = atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
-        /* Not known yet: whoever wants a look by some time wakes it. */
+        /* Not known yet: until it is, a thread that wants a look by some time wakes the watcher. */
         atomic_store_explicit(&self->next_ns, UINT64_MAX, memory_order_seq_cst);
         uint64_t wait = watcher_look(turn);
         /* A reclaimer took long and another thread watches; or it forked, and this is the child. */

@@ -9,11 +9,6 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 
-int sys_open(const char *path, int flags)
-{
-    return (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
-}
-
 int sys_close(int fd)
 {
     return (int)SYS_CALL(SYS_close, fd); /* Linux frees the number even on EINTR */
@@ -107,11 +102,6 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t sys_now_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
-}
-
-uint64_t sys_recent_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 uint64_t sys_wall_ns(void)

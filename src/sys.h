@@ -22,7 +22,8 @@ static inline bool sys_error_passes(long rc)
 }
 
 /* Files. */
-int sys_open(const char *path, int flags); /* O_CLOEXEC is added */
+/* O_CLOEXEC is added. At a high number if there is one, see sys_raise_fd(). */
+int sys_open(const char *path, int flags);
 int sys_close(int fd);
 long sys_read(int fd, void *buf, size_t len);
 long sys_pread(int fd, void *buf, size_t len, uint64_t offset);
@@ -181,7 +182,6 @@ int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_
 int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 
 uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
-uint64_t sys_recent_ns(void);     /* the same as of the last tick, up to 10 ms ago: much cheaper */
 uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 /* The same since start_ns; 0 in a child forked since, where it began anew. */

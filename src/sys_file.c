@@ -58,21 +58,48 @@ int sys_file_adopt(struct sys_file *file, int fd)
 }
 
 /* RLIMIT_NOFILE may allow no number as high as HIGH. */
-enum { HIGH = 512, HIGH_ENOUGH = 16 };
+enum { HIGH = 512, HIGH_ENOUGH = 16, TRIES = 3 };
 
 int sys_raise_fd(int fd)
 {
     int high = -EINVAL;
     for (int from = HIGH; high < 0 && from >= HIGH_ENOUGH; from /= 2)
         high = (int)SYS_CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
-    if (high >= 0)
+    if (high < 0)
+        return high;
+    long flags = SYS_CALL(SYS_fcntl, fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) != 0) {
         sys_close(fd);
-    return high;
+        return high;
+    }
+    sys_close(high); /* perhaps the program's file already, not ours */
+    return -EAGAIN;
+}
+
+int sys_opened(int fd)
+{
+    int high = fd < 0 ? fd : sys_raise_fd(fd);
+    return high >= 0 || high == -EAGAIN ? high : fd;
+}
+
+static int open_low(const char *path, int flags)
+{
+    return (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+int sys_open(const char *path, int flags)
+{
+    int fd = -EAGAIN;
+    for (int i = 0; i < TRIES && fd == -EAGAIN; i++)
+        fd = sys_opened(open_low(path, flags));
+    return fd;
 }
 
 int sys_file_adopt_high(struct sys_file *file, int fd)
 {
     int high = sys_raise_fd(fd);
+    if (high == -EAGAIN)
+        return high;
     int rc = high < 0 ? -EMFILE : sys_file_adopt(file, high);
     if (rc < 0)
         sys_close(high < 0 ? fd : high);
@@ -81,8 +108,12 @@ int sys_file_adopt_high(struct sys_file *file, int fd)
 
 int sys_file_open(struct sys_file *file, const char *path, int flags)
 {
-    int fd = sys_open(path, flags);
-    return fd < 0 ? fd : sys_file_adopt_high(file, fd);
+    int rc = -EAGAIN;
+    for (int i = 0; i < TRIES && rc == -EAGAIN; i++) {
+        int fd = open_low(path, flags);
+        rc = fd < 0 ? fd : sys_file_adopt_high(file, fd);
+    }
+    return rc;
 }
 
 int sys_file_eventfd(struct sys_file *file)

@@ -11,9 +11,7 @@
 int sys_create(const char *path)
 {
     int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    int fd = (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags, 0600);
-    int high = fd < 0 ? fd : sys_raise_fd(fd);
-    return high < 0 ? fd : high;
+    return sys_opened((int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags, 0600));
 }
 
 /* For filesystems without fallocate: writing reserves the blocks. */
@@ -96,7 +94,7 @@ int sys_unlink(const char *path)
 
 int sys_open_at(int dir, const char *name, int flags)
 {
-    return (int)SYS_RETRY(SYS_openat, dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0);
+    return sys_opened((int)SYS_RETRY(SYS_openat, dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0));
 }
 
 int sys_unlink_at(int dir, const char *name)

@@ -10,7 +10,7 @@ static const uint64_t stat_cheap_ns = 100 * 1000;
 /* A reader of files that has to wait for memory or its disk reads on within this time. */
 static const uint64_t lately_for_ns = NS_PER_S;
 
-static const char process_file[] = "/proc/self/statm", machine_file[] = "/proc/meminfo";
+static const char process_file[] = "/proc/self/statm";
 
 uint64_t usage_charge(struct usage *u, struct usage_level *level, uint64_t committed)
 {
@@ -78,6 +78,10 @@ static bool read_level(struct usage *u, unsigned index, uint64_t committed, uint
     *ret = (struct usage_sample){.limits = level->limits, .usage = charge};
     if (charge + u64_min(request, level->limits.hard) < level->limits.low)
         return true; /* far even with everything counted */
+    if (may_block && !u->read_ahead_known) {
+        u->read_ahead = read_ahead_largest();
+        u->read_ahead_known = true;
+    }
     if (may_block || stat_is_due(level)) {
         level->anchor_ns = read_stat(u, level);
         level->anchor_usage = u64_less(charge, level->reclaimable);
@@ -121,14 +125,11 @@ void usage_memory(struct usage *u, struct memory_size *ret)
 
 void usage_open_alone(struct usage *u)
 {
-    bool process = u->alone.source == LIMITS_PROCESS;
-    bool held = u->alone_pid == sys_pid() || (u->alone_pid != 0 && !process);
-    if (u->level_count > 0 || u->alone.source == LIMITS_NONE || held)
+    if (u->level_count > 0 || u->alone.source != LIMITS_PROCESS || u->alone_pid == sys_pid())
         return;
     sys_file_close(&u->alone_file);
     u->alone_pid = sys_pid();
-    (void)sys_file_open(&u->alone_file, process ? process_file : machine_file,
-                        O_RDONLY | O_NONBLOCK);
+    (void)sys_file_open(&u->alone_file, process_file, O_RDONLY | O_NONBLOCK);
 }
 
 /* The process's own resident memory; where it cannot be read, the heap alone. */
@@ -159,7 +160,7 @@ static void read_alone(struct usage *u, uint64_t committed, struct usage_sample 
         ret->usage = process_usage(u, committed);
         ret->limits = u->alone;
     } else if (u->alone.source == LIMITS_MACHINE &&
-               sys_file_read(&u->alone_file, machine_file, text, sizeof(text)) >= 0) {
+               sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) >= 0) {
         (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
         ret->limits = u->alone;
@@ -171,10 +172,6 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
 {
     struct usage_sample best = {.limits = limits_none, .usage = UNLIMITED}, s;
     uint64_t room = UNLIMITED;
-    if (may_block && u->level_count > 0 && !u->read_ahead_known) {
-        u->read_ahead = read_ahead_largest();
-        u->read_ahead_known = true;
-    }
     if (usage_limits_changed(u))
         usage_refresh(u);
     for (unsigned i = 0; i < u->level_count; i++) {

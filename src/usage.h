@@ -43,7 +43,7 @@ struct usage {
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */
     struct sys_file alone_file;
-    uint32_t alone_pid; /* the process that opened alone_file; 0: not open yet */
+    uint32_t alone_pid; /* the process that alone_file tells of */
     uint64_t refresh_cost_ns;
     uint64_t read_ahead;   /* bytes of page cache that the kernel may not be able to drop */
     bool read_ahead_known; /* read from the machine; false: the default stands in */
@@ -76,8 +76,8 @@ void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_
 /* What the levels together allow, and what is left: the smallest of limit less usage. Reads each
  * level's memory.stat, so it must not be called often. */
 void usage_memory(struct usage *u, struct memory_size *ret);
-/* Opens the file that tells the usage where no cgroup limits: the machine's or the process's own. A
- * forked child opens its own of the latter. */
+/* Opens the file that tells the process's own usage, if that is what counts; a forked child opens
+ * its own. */
 void usage_open_alone(struct usage *u);
 /* Closes the held files, which are read even where their paths no longer lead anywhere (chroot). */
 void usage_close_files(struct usage *u);

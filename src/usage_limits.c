@@ -88,8 +88,7 @@ bool usage_limits_changed(struct usage *u)
 }
 
 /* At the start: a daemon may change its root, or use up its descriptors, before it has grown enough
- * for a first look. And while there is one thread: with more, the kernel takes 10 ms or so
- * (synchronize_rcu) to enlarge the table of descriptors for numbers as high as ours. */
+ * for a first look. */
 static void open_files(struct usage *u)
 {
     for (unsigned i = 0; i < u->level_count; i++)

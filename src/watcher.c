@@ -21,6 +21,8 @@ struct watcher watcher = {.mailbox = &watcher.own};
 
 /* After a start that failed it is not tried again at every look. */
 static const uint64_t retry_ns = NS_PER_S;
+/* Before its first look, unless somebody wakes it. */
+static const uint64_t begins_ns = 100 * NS_PER_MS;
 
 static bool has_turn(uint32_t turn)
 {
@@ -78,12 +80,27 @@ void watcher_begin(void)
     pthread_setname_np(pthread_self(), "plimsoll");
 }
 
+/* A program that has just begun, or a child, may be about to put files of its own at numbers that
+ * it has closed, which what a look opens could have by then. Far from the limit there is time. */
+static void let_it_begin(void)
+{
+    struct page_mailbox *mailbox = atomic_load_explicit(&watcher.mailbox, memory_order_seq_cst);
+    uint32_t seen = atomic_load_explicit(&mailbox->wake, memory_order_seq_cst);
+    if (atomic_load_explicit(&look.level, memory_order_relaxed) != PLIM_NORMAL ||
+        watcher_is_asked())
+        return;
+    atomic_store_explicit(&watcher.next_ns, sys_now_ns() + begins_ns, memory_order_seq_cst);
+    (void)sys_futex_wait_shared(&mailbox->wake, seen, begins_ns);
+}
+
 static void *watcher_main(void *arg)
 {
     watcher_begin();
     atomic_store_explicit(&watcher.tid, sys_tid(), memory_order_seq_cst);
-    if (watcher_swap(&watcher.state, WATCHER_STARTING, WATCHER_RUNNING))
+    if (watcher_swap(&watcher.state, WATCHER_STARTING, WATCHER_RUNNING)) {
+        let_it_begin();
         watcher_watch((uint32_t)(uintptr_t)arg);
+    }
     return NULL;
 }
 

@@ -38,14 +38,6 @@ Test(sys, machine_is_described_as_libc_does)
     cr_expect(!sys_is_secure());
 }
 
-Test(sys, recent_time_is_never_ahead_and_comes_along, .timeout = 60)
-{
-    uint64_t before = sys_now_ns();
-    cr_expect_leq(sys_recent_ns(), sys_now_ns());
-    while (sys_recent_ns() < before)
-        ;
-}
-
 Test(sys, thread_time_counts_only_work)
 {
     uint64_t before = sys_thread_cpu_ns();

@@ -1,5 +1,5 @@
 /* Files and directories: what their contract in sys.h promises beyond the bare system call. */
-#include "sys.h"
+#include "sys_internal.h"
 #include "sys_temp.h"
 
 #include <criterion/criterion.h>
@@ -20,6 +20,27 @@ static void rewrite(const char *path, const char *text)
 }
 
 TestSuite(sys_file, .fini = temp_remove);
+
+/* Programs count on low numbers being given out in order. */
+Test(sys_file, what_is_opened_has_a_high_number)
+{
+    int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(low);
+    int fd = sys_open("/dev/null", O_RDONLY);
+    cr_assert_geq(fd, 16);
+    cr_expect_eq(open("/dev/null", O_RDONLY | O_CLOEXEC), low);
+    sys_close(fd);
+}
+
+/* As dup2() leaves it: what is at that number is not closed. */
+Test(sys_file, number_that_the_program_has_put_a_file_at_meanwhile_is_left_to_it)
+{
+    int fd = open("/dev/null", O_RDONLY);
+    cr_expect_eq(sys_raise_fd(fd), -EAGAIN);
+    cr_expect_geq(fcntl(fd, F_GETFD), 0);
+    int next = fcntl(fd, F_DUPFD, 512);
+    cr_expect_eq(next, 512, "nothing was left there");
+}
 
 Test(sys_file, opened_files_are_closed_on_exec)
 {

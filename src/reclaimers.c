@@ -179,40 +179,44 @@ static uint64_t most_there_is(const struct plim_pressure *p)
     return p->usage != UNLIMITED ? p->usage : sys_ram_bytes();
 }
 
-/* One call of each, from `first` on. If a callback ends the thread, `first` stays behind it, so
- * that the others come first next time. */
+/* One call of each, from `first` on, until by their own account `target` is freed. If a callback
+ * ends the thread, `first` stays behind it, so that the others come first next time. */
 static void run_round(struct plim_pressure *p, uint64_t target, struct reclaimers_result *ret)
 {
-    uint64_t most = most_there_is(p);
+    uint64_t most = most_there_is(p), said = 0;
     unsigned first = reclaimers.first;
-    for (unsigned i = 0; i < RECLAIMERS_MAX && ret->freed < target; i++) {
+    for (unsigned i = 0; i < RECLAIMERS_MAX && said < target; i++) {
         unsigned slot = (first + i) % RECLAIMERS_MAX;
         struct reclaimer r;
         if (!begin_call(slot, p->level, &r))
             continue;
-        p->target = target - ret->freed;
+        p->target = target - said;
         ret->calls++; /* before: it may not return */
         reclaimers.first = reclaimers.behind = slot + 1;
         uint64_t asked = u64_min(p->target, most), freed = u64_min(call(&r, p), most);
         note_call(slot, &r, asked, freed);
+        said = u64_add(said, freed);
         ret->freed = u64_add(ret->freed, freed);
     }
     reclaimers.first = 0;
 }
 
-/* Many drop a fixed number of entries a call, not the bytes asked for: hence the rounds. Only for a
- * short time, as they go by what reclaimers say. */
-void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret)
+/* Many drop a fixed number of entries a call, not the bytes asked for: hence the rounds. Some say
+ * less than they free, and must not be asked for more on that account; others say more, so there
+ * are rounds for a short time only. */
+void reclaimers_run(struct plim_pressure *p, bool go_on, uint64_t (*thread_freed)(void),
+                    struct reclaimers_result *ret)
 {
-    uint64_t target = p->target, began_ns = sys_now_ns(), before;
+    uint64_t target = p->target, began_ns = sys_now_ns(), freed = thread_freed();
+    uint64_t gave = 0, before;
     *ret = (struct reclaimers_result){.asked = u64_min(target, most_there_is(p))};
     if (go_on && reclaimers.first == 0)
         reclaimers.first = reclaimers.behind;
     do {
-        before = ret->freed;
-        run_round(p, target, ret);
-    } while (ret->freed > before && ret->freed < ret->asked &&
-             sys_now_ns() - began_ns < rounds_take_ns);
+        before = gave;
+        run_round(p, target - gave, ret);
+        gave = u64_max(ret->freed, thread_freed() - freed);
+    } while (gave > before && gave < ret->asked && sys_now_ns() - began_ns < rounds_take_ns);
 }
 
 void reclaimers_stop(void)

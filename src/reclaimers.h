@@ -22,11 +22,13 @@ struct reclaimers_result {
     uint64_t freed; /* as they say; of each call no more than is in use */
 };
 /* Calls those that are due at p->level, in the order of their slots, until by their own account
- * p->target is freed; over again, for some milliseconds, as long as any of them gives. Calls none
- * while another thread's call runs. go_on: last time they freed less than they said, so this pass
- * begins behind the one called last then. A callback may end the thread: *ret counts its call by
- * then. */
-void reclaimers_run(struct plim_pressure *p, bool go_on, struct reclaimers_result *ret);
+ * p->target is freed; over again, for some milliseconds, as long as any of them gives, but only for
+ * what is missing by thread_freed() as well: bytes that the calling thread has ever freed. Calls
+ * none while another thread's call runs. go_on: last time they freed less than they said, so this
+ * pass begins behind the one called last then. A callback may end the thread: *ret counts its call
+ * by then. */
+void reclaimers_run(struct plim_pressure *p, bool go_on, uint64_t (*thread_freed)(void),
+                    struct reclaimers_result *ret);
 struct reclaimer_info {
     char name[RECLAIMER_NAME_MAX];
     uint64_t calls, asked, freed; /* since it was added; in bytes, freed as it says */

@@ -152,7 +152,7 @@ static void reclaim_pass(struct pass *pass)
     pass->given = pages_given_back();
     pthread_cleanup_push(pass_end, pass);
     thread_state.inside = false;
-    reclaimers_run(&p, w->after_useless, &pass->result);
+    reclaimers_run(&p, w->after_useless, arenas_thread_freed, &pass->result);
     pthread_cleanup_pop(1);
 }
 

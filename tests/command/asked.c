@@ -7,7 +7,7 @@
  *   drop 0         frees all of that
  *   map N          maps N MiB outside of malloc and touches them
  *   soft 0         prints the soft limit
- *   reclaimer N    adds a reclaimer that frees up to N KiB a call of what is held
+ *   reclaimer N    adds a reclaimer that frees up to N KiB in all of what is held
  *   stuck 0        adds one, from level critical on, that never returns
  *   forker 0       adds one, from level critical on, that forks and returns in parent and child
  */
@@ -72,8 +72,10 @@ static size_t drop(size_t most)
 
 static size_t reclaim(const struct plim_pressure *p, void *arg)
 {
-    size_t most = *(size_t *)arg;
-    return drop(p->target < most ? p->target : most);
+    size_t *left = arg;
+    size_t freed = drop(p->target < *left ? p->target : *left);
+    *left -= freed < *left ? freed : *left;
+    return freed;
 }
 
 static size_t never_return(const struct plim_pressure *p, void *arg)
@@ -112,7 +114,7 @@ int main(void)
 {
     char word[32];
     long n;
-    static size_t most;
+    static size_t left;
     setlinebuf(stdout);
     while (scanf("%31s %ld", word, &n) == 2) {
         if (strcmp(word, "hold") == 0)
@@ -128,8 +130,8 @@ int main(void)
         else if (strcmp(word, "forker") == 0)
             (void)plim_reclaimer_add("forker", fork_inside, NULL, PLIM_CRITICAL);
         else if (strcmp(word, "reclaimer") == 0) {
-            most = (size_t)n << 10;
-            (void)plim_reclaimer_add("cache of pages", reclaim, &most, PLIM_MEDIUM);
+            left = (size_t)n << 10;
+            (void)plim_reclaimer_add("cache of pages", reclaim, &left, PLIM_MEDIUM);
         }
         printf("%s %llu\n", word, strcmp(word, "soft") == 0 ? soft_limit() : 0);
     }

@@ -10,7 +10,7 @@ static void go_on(uint64_t target)
     struct plim_pressure p = {
         .size = sizeof(p), .level = PLIM_CRITICAL, .usage = GiB, .target = target};
     struct reclaimers_result result;
-    reclaimers_run(&p, true, &result);
+    reclaimers_run(&p, true, nothing_seen, &result);
 }
 
 Test(reclaimers_calls, who_says_more_than_it_freed_does_not_keep_the_others_from_their_turn)
@@ -90,6 +90,34 @@ Test(reclaimers_calls, but_not_for_long)
     (void)reclaimers_add("slow", give_a_byte_slowly, &probe, PLIM_LOW);
     (void)run(PLIM_LOW, MiB);
     cr_expect(probe.calls >= 1 && probe.calls <= 5, "%u calls", probe.calls);
+}
+
+static uint64_t freed_so_far;
+
+static uint64_t count_freed(void)
+{
+    return freed_so_far;
+}
+
+static size_t free_the_target_and_say_one(const struct plim_pressure *p, void *arg)
+{
+    struct probe *probe = arg;
+    probe->calls++;
+    freed_so_far += p->target;
+    return 1;
+}
+
+/* It may count entries, or mean it as a truth value: a cache must not be emptied for that. */
+Test(reclaimers_calls, who_says_less_than_it_frees_is_not_called_again)
+{
+    struct probe probe = {0};
+    struct reclaimers_result result;
+    struct plim_pressure p = {
+        .size = sizeof(p), .level = PLIM_LOW, .usage = GiB, .target = 10 * MiB};
+    (void)reclaimers_add("modest", free_the_target_and_say_one, &probe, PLIM_LOW);
+    reclaimers_run(&p, false, count_freed, &result);
+    cr_expect_eq(probe.calls, 1u);
+    cr_expect_eq(freed_so_far, 10 * MiB);
 }
 
 /* plim_reclaim(UINT64_MAX) asks for more, and a callback that returns -1 gives more. */

@@ -34,6 +34,8 @@ static bool take_meanwhile(size_t size)
  * free. */
 static const uint64_t freed_worth = MiB;
 static const uint64_t freed_pause_ns = 5 * NS_PER_MS;
+/* A thread finds that out, under the lock, at every so many of jemalloc's events: 512 KiB. */
+static const uint32_t events_apart = 8;
 /* What a thread allocates between two of jemalloc's events. */
 static const uint64_t refilled_bytes = 64 * KiB;
 /* Most of that is nothing but reuse: no look on its account sooner than this after another. */
@@ -141,25 +143,27 @@ void admit_flush(void)
     visit_end(saved_errno);
 }
 
-/* Much more is free than at the last look, or others may have used up the room since. */
+/* Much more is free than at the last look, or others may have used up the room since. Call with the
+ * look lock held, under which no arena ends. */
 static bool freed_due(void)
 {
     uint64_t free = arenas_free();
     uint64_t looked = atomic_load_explicit(&admit.looked_ns, memory_order_relaxed);
     if (free >= atomic_load_explicit(&admit.look_freed, memory_order_relaxed))
         return true;
-    return free >= freed_worth && u64_less(sys_recent_ns(), looked) >= freed_pause_ns;
+    return free >= freed_worth && sys_now_ns() - looked >= freed_pause_ns;
 }
 
 void admit_freed(void)
 {
     struct governor_input in;
     struct governor_decision d;
-    if (!runtime_ready() || thread_state.inside || !freed_due())
+    if (!runtime_ready() || thread_state.inside || ++thread_state.events_unseen < events_apart)
         return;
+    thread_state.events_unseen = 0;
     int saved_errno = visit_begin();
     struct look_turn turn = look_begin(0);
-    bool due = turn.had && freed_due(); /* another thread may have looked by now */
+    bool due = turn.had && freed_due();
     if (due)
         look_locked(0, LOOK_ASIDE, &in, &d);
     look_end(turn);

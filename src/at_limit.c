@@ -63,6 +63,18 @@ static bool purge_finds_no_room(uint64_t request, struct governor_input *in)
     return d.no_room;
 }
 
+static void held_begin(void)
+{
+    thread_state.held++;
+    atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
+}
+
+static void held_end(void)
+{
+    atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
+    thread_state.held--;
+}
+
 /* Also has reclaimers give what they can, for last_resort_ns; true: all in vain. */
 static bool try_last_resort(uint64_t request, struct governor_input *in)
 {
@@ -72,14 +84,16 @@ static bool try_last_resort(uint64_t request, struct governor_input *in)
     if (reclaimers_inside() || watcher_reclaimers(PLIM_CRITICAL) == 0)
         return true;
     uint32_t seen = at_limit_progress_seen();
+    bool in_vain = true;
+    held_begin();
     watcher_wake();
-    while (passed < last_resort_ns) {
+    while (in_vain && passed < last_resort_ns) {
         seen = hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
-        if (!purge_finds_no_room(request, in))
-            return false;
+        in_vain = purge_finds_no_room(request, in);
         passed = sys_now_ns() - start;
     }
-    return true;
+    held_end();
+    return in_vain;
 }
 
 static void abort_at_limit(uint64_t request)
@@ -145,8 +159,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
-    thread_state.held++;
-    atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
+    held_begin();
     record_in_time(d, start);
     if (d->hold_ns > 0 && watcher_reclaimers(PLIM_CRITICAL) > 0)
         watcher_wake(); /* once: each of the watcher's looks lets us look again */
@@ -160,8 +173,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     }
     if (d->hold_ns > 0 && was_in_vain(passed))
         thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
-    atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
-    thread_state.held--;
+    held_end();
 }
 
 /* A reclaimer that allocates passes: it would wait for itself, and may be about to free some. */

@@ -44,15 +44,17 @@ static uint64_t rested(const struct governor *g)
  * Reclaimers that gave little are asked again after a wait, or earlier where the program goes on
  * towards a kill: they may have been busy, with a lock that a long query held, and what they could
  * not give then may be all that keeps the program alive now. So they are asked where the room has
- * shrunk by a step or, once it has come to its end, where anything wants more of it, but for a
- * tenth of the time at most; and for a request that does not fit. What such a request takes may
- * never be touched, so passes for it have a wait of their own, which doubles too, but not for long.
+ * shrunk by a step or, once it has come to its end, where anything wants more of it, and twice a
+ * second where nothing does, but for a tenth of the time at most; and for a request that does not
+ * fit. What such a request takes may never be touched, so passes for it have a wait of their own,
+ * which doubles too, but not for long.
  */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step)
 {
     uint64_t room = room_below_limit(in);
-    bool wanting = room < g->room || in->held > 0 || !in->from_watcher;
-    bool less_room = room + step <= g->room || (at_wall(in) && wanting);
+    bool wanted = room < g->room || in->held > 0 || !in->from_watcher ||
+                  in->now_ns >= g->freed_ns + pass_wait_urgent_ns;
+    bool less_room = room + step <= g->room || (at_wall(in) && wanted);
     bool fits = possible_request(in) == 0 || needed(in) < wall(&in->limits) || may_swap(in);
     return in->now_ns >= g->pass.until_ns || (less_room && in->now_ns >= rested(g)) ||
            (!fits && in->now_ns >= g->request_pass.until_ns);

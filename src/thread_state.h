@@ -13,6 +13,7 @@ struct thread_state {
     bool forks;  /* in a fork that has not yet taken all locks */
     bool ours;   /* the library's own thread: jemalloc gives it no cache at first */
     uint32_t flush_epoch;      /* admit.flush_epoch as of its last flush */
+    uint32_t events_unseen;    /* of jemalloc's, since it last asked what is free: admit_freed() */
     bool by_pieces;            /* the block that it resizes moves by pieces, see jemalloc/moves.c */
     unsigned held;             /* its waits for room: 1, or more where signal handlers allocate */
     uint64_t in_vain_until_ns; /* until then it does not wait for reclaimers, see at_limit.c */

@@ -95,6 +95,9 @@ Test(governor_reclaim_again, no_room_at_all_asks_again_at_once_but_for_a_tenth_o
     in.swap_room = 0;
     in.from_watcher = true;
     cr_expect_not(look_at(&g, &in).callbacks_due, "nobody wants any");
+    in.now_ns += 480 * NS_PER_MS;
+    cr_expect(look_at(&g, &in).callbacks_due, "but they may be able to give by now");
+    in.now_ns -= 480 * NS_PER_MS;
     in.held = 1;
     cr_expect(look_at(&g, &in).callbacks_due);
     in.held = 0;

@@ -58,7 +58,14 @@ int sys_file_adopt(struct sys_file *file, int fd)
 }
 
 /* RLIMIT_NOFILE may allow no number as high as HIGH. */
-enum { HIGH = 512, HIGH_ENOUGH = 16, TRIES = 3 };
+enum { HIGH = 512, HIGH_ENOUGH = 16 };
+
+static bool is_same_file(int a, int b)
+{
+    struct stat one, other;
+    return SYS_CALL(SYS_fstat, a, &one) == 0 && SYS_CALL(SYS_fstat, b, &other) == 0 &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
 
 int sys_raise_fd(int fd)
 {
@@ -68,12 +75,13 @@ int sys_raise_fd(int fd)
     if (high < 0)
         return high;
     long flags = SYS_CALL(SYS_fcntl, fd, F_GETFD);
-    if (flags >= 0 && (flags & FD_CLOEXEC) != 0) {
+    if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
         sys_close(fd);
-        return high;
+    else if (is_same_file(fd, high)) { /* the program's by then, perhaps */
+        sys_close(high);
+        return -EAGAIN;
     }
-    sys_close(high); /* perhaps the program's file already, not ours */
-    return -EAGAIN;
+    return high;
 }
 
 int sys_opened(int fd)
@@ -87,12 +95,19 @@ static int open_low(const char *path, int flags)
     return (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
 }
 
+/* Twice in a row it is not a program that puts files of its own there, but a kernel that does not
+ * keep the flag: qemu makes up some files of /proc. */
 int sys_open(const char *path, int flags)
 {
-    int fd = -EAGAIN;
-    for (int i = 0; i < TRIES && fd == -EAGAIN; i++)
-        fd = sys_opened(open_low(path, flags));
-    return fd;
+    int left = open_low(path, flags), fd = sys_opened(left);
+    if (fd != -EAGAIN)
+        return fd;
+    int again = open_low(path, flags);
+    fd = sys_opened(again);
+    if (fd != -EAGAIN)
+        return fd;
+    sys_close(left);
+    return again;
 }
 
 int sys_file_adopt_high(struct sys_file *file, int fd)
@@ -108,12 +123,12 @@ int sys_file_adopt_high(struct sys_file *file, int fd)
 
 int sys_file_open(struct sys_file *file, const char *path, int flags)
 {
-    int rc = -EAGAIN;
-    for (int i = 0; i < TRIES && rc == -EAGAIN; i++) {
-        int fd = open_low(path, flags);
-        rc = fd < 0 ? fd : sys_file_adopt_high(file, fd);
-    }
-    return rc;
+    int fd = sys_open(path, flags);
+    int rc = fd < 0 ? fd : sys_file_adopt_high(file, fd);
+    if (rc != -EAGAIN || fd < 0)
+        return rc;
+    sys_close(fd);
+    return -EMFILE;
 }
 
 int sys_file_eventfd(struct sys_file *file)

@@ -34,8 +34,8 @@
 /* Moves the descriptor, which is to be closed on exec, to a high number: programs and shells count
  * on low ones being given out in order, and a program that may have few needs them. Above all, a
  * shell puts a file of its own at a number by dup2(), whoever has it by then, and what is closed
- * there later is the shell's. -EAGAIN: this has happened, fd is no longer ours. Other -errno: there
- * are no high numbers, fd stays open. */
+ * there later is the shell's. Where that has happened, fd is left open; -EAGAIN: it may have
+ * happened before there was a high one. Other -errno: there are no high numbers, fd stays open. */
 int sys_raise_fd(int fd) PLIM_HIDDEN;
 /* The same for what opening returned; where there are no high numbers, fd itself. */
 int sys_opened(int fd) PLIM_HIDDEN;

@@ -52,6 +52,14 @@ void watcher_ask(uint64_t bytes)
     ask(&watcher.wanted, bytes);
 }
 
+void watcher_gave(uint64_t bytes)
+{
+    uint64_t wanted = atomic_load_explicit(&watcher.wanted, memory_order_seq_cst);
+    while (!atomic_compare_exchange_weak_explicit(&watcher.wanted, &wanted, u64_less(wanted, bytes),
+                                                  memory_order_seq_cst, memory_order_seq_cst))
+        ;
+}
+
 void watcher_ask_for_call(uint64_t bytes)
 {
     ask(&watcher.asked, bytes);

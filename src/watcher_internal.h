@@ -40,6 +40,9 @@ void watcher_rouse(void);
  * call. */
 bool watcher_is_asked(void);
 void watcher_ask_for_call(uint64_t bytes);
+/* A pass has freed so much: what was asked for on account of requests while it ran was asked for
+ * before that had its effect. */
+void watcher_gave(uint64_t bytes);
 /* Has another thread stand by while a pass of reclaimers runs. */
 void watcher_stand_by(void);
 

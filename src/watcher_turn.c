@@ -118,9 +118,10 @@ static void pass_end(void *arg)
 {
     struct pass *pass = arg;
     thread_state.inside = true;
+    uint64_t freed = arenas_thread_freed() - pass->freed;
+    watcher_gave(freed);
     if (pass->result.calls > 0)
-        pass_account(pass->w, &pass->result, sys_thread_cpu_since(pass->cpu_ns),
-                     arenas_thread_freed() - pass->freed);
+        pass_account(pass->w, &pass->result, sys_thread_cpu_since(pass->cpu_ns), freed);
     atomic_fetch_add_explicit(&watcher.given, pages_given_back() - pass->given,
                               memory_order_seq_cst);
     if (pass->record != NULL)

@@ -155,6 +155,12 @@ Test(callbacks, and_again_while_that_waits)
     expect_asked_in_time("late");
 }
 
+/* Asked for again and again while it frees, but only once in vain. */
+Test(callbacks, what_it_frees_slowly_is_not_freed_twice)
+{
+    expect_asked_in_time("slowly");
+}
+
 Test(callbacks, and_before_a_program_is_ended_for_it)
 {
     struct run run = scenario_survives("busy", "late", "PLIMSOLL_ON_LIMIT=abort");

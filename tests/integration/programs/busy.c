@@ -5,6 +5,7 @@
  *   busy given_up     the query ends when the library says that it cannot meet the limit
  *   busy one_request  the same, and the 100 MiB are needed in one block
  *   busy late         in one block as well, 300 ms before the query ends
+ *   busy slowly       likewise, and the reclaimer takes 300 ms to free it
  * Prints busy_calls=N (of the reclaimer, during the query), cached_mib=N (at the end) and ok=1.
  * Needs the library.
  */
@@ -20,13 +21,17 @@ static const double patience_s = 60, step_s = 0.002, late_s = 0.3;
 
 static _Atomic bool query_runs = true;
 static _Atomic unsigned calls;
+static double takes_s; /* until the reclaimer frees any */
 static struct block_queue cache = BLOCK_QUEUE_INIT;
 
 static size_t shrink(const struct plim_pressure *pressure, void *arg)
 {
     (void)arg;
     atomic_fetch_add(&calls, 1);
-    return atomic_load(&query_runs) ? 0 : block_queue_drop(&cache, pressure->target, false);
+    if (atomic_load(&query_runs))
+        return 0;
+    sleep_s(takes_s);
+    return block_queue_drop(&cache, pressure->target, false);
 }
 
 static void fill_cache(void)
@@ -92,10 +97,19 @@ static void late(void)
     busy(2, NEEDED * MIB, true);
 }
 
+static void slowly(void)
+{
+    takes_s = late_s;
+    busy(2, NEEDED * MIB, true);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct scenario scenarios[] = {
-        {"briefly", briefly}, {"given_up", given_up}, {"one_request", one_request}, {"late", late}};
+    static const struct scenario scenarios[] = {{"briefly", briefly},
+                                                {"given_up", given_up},
+                                                {"one_request", one_request},
+                                                {"late", late},
+                                                {"slowly", slowly}};
     scenario_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc > 1 ? argv[1] : NULL);
     return 0;
 }

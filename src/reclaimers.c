@@ -181,9 +181,10 @@ static uint64_t most_there_is(const struct plim_pressure *p)
 
 /* One call of each, from `first` on, until by their own account `target` is freed. If a callback
  * ends the thread, `first` stays behind it, so that the others come first next time. */
-static void run_round(struct plim_pressure *p, uint64_t target, struct reclaimers_result *ret)
+static void run_round(struct plim_pressure *p, uint64_t target, uint64_t most,
+                      struct reclaimers_result *ret)
 {
-    uint64_t most = most_there_is(p), said = 0;
+    uint64_t said = 0;
     unsigned first = reclaimers.first;
     for (unsigned i = 0; i < RECLAIMERS_MAX && said < target; i++) {
         unsigned slot = (first + i) % RECLAIMERS_MAX;
@@ -208,13 +209,13 @@ void reclaimers_run(struct plim_pressure *p, bool go_on, uint64_t (*thread_freed
                     struct reclaimers_result *ret)
 {
     uint64_t target = p->target, began_ns = sys_now_ns(), freed = thread_freed();
-    uint64_t gave = 0, before;
-    *ret = (struct reclaimers_result){.asked = u64_min(target, most_there_is(p))};
+    uint64_t most = most_there_is(p), gave = 0, before;
+    *ret = (struct reclaimers_result){.asked = u64_min(target, most)};
     if (go_on && reclaimers.first == 0)
         reclaimers.first = reclaimers.behind;
     do {
         before = gave;
-        run_round(p, target - gave, ret);
+        run_round(p, target - gave, most, ret);
         gave = u64_max(ret->freed, thread_freed() - freed);
     } while (gave > before && gave < ret->asked && sys_now_ns() - began_ns < rounds_take_ns);
 }

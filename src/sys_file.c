@@ -95,19 +95,26 @@ static int open_low(const char *path, int flags)
     return (int)SYS_RETRY(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
 }
 
-/* Twice in a row it is not a program that puts files of its own there, but a kernel that does not
- * keep the flag: qemu makes up some files of /proc. */
+/* Opens at a high number; -errno: *ret_low is open if it is no error itself. -EAGAIN twice in a row
+ * is not a program that puts files of its own there, but a kernel that does not keep the flag: qemu
+ * makes up some files of /proc. */
+static int open_high(const char *path, int flags, int *ret_low)
+{
+    int first = open_low(path, flags), high = first < 0 ? first : sys_raise_fd(first);
+    *ret_low = first;
+    if (high != -EAGAIN)
+        return high;
+    *ret_low = open_low(path, flags);
+    high = *ret_low < 0 ? *ret_low : sys_raise_fd(*ret_low);
+    if (high == -EAGAIN)
+        sys_close(first);
+    return high;
+}
+
 int sys_open(const char *path, int flags)
 {
-    int left = open_low(path, flags), fd = sys_opened(left);
-    if (fd != -EAGAIN)
-        return fd;
-    int again = open_low(path, flags);
-    fd = sys_opened(again);
-    if (fd != -EAGAIN)
-        return fd;
-    sys_close(left);
-    return again;
+    int low, high = open_high(path, flags, &low);
+    return high < 0 ? low : high;
 }
 
 int sys_file_adopt_high(struct sys_file *file, int fd)
@@ -123,11 +130,16 @@ int sys_file_adopt_high(struct sys_file *file, int fd)
 
 int sys_file_open(struct sys_file *file, const char *path, int flags)
 {
-    int fd = sys_open(path, flags);
-    int rc = fd < 0 ? fd : sys_file_adopt_high(file, fd);
-    if (rc != -EAGAIN || fd < 0)
+    int low, high = open_high(path, flags, &low);
+    if (high >= 0) {
+        int rc = sys_file_adopt(file, high);
+        if (rc < 0)
+            sys_close(high);
         return rc;
-    sys_close(fd);
+    }
+    if (low < 0)
+        return low;
+    sys_close(low);
     return -EMFILE;
 }
 

@@ -16,6 +16,9 @@ struct account {
     _Atomic int64_t committed;
     /* The most that `committed` has been. Raised wherever pages are taken. */
     _Atomic int64_t peak;
+    /* All that was taken since the start, however often, but for the room of blocks that moved by
+     * pieces: that is no more than they had. */
+    _Atomic uint64_t taken;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
     /* One more than the highest index of an arena ever made. Raised by whoever makes one. */
@@ -39,6 +42,8 @@ static inline void account_add(int64_t bytes)
 {
     int64_t now =
         atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
+    if (bytes > 0)
+        atomic_fetch_add_explicit(&account.taken, (uint64_t)bytes, memory_order_relaxed);
     int64_t peak = atomic_load_explicit(&account.peak, memory_order_relaxed);
     while (unlikely(now > peak) &&
            !atomic_compare_exchange_weak_explicit(&account.peak, &peak, now, memory_order_relaxed,
@@ -47,6 +52,12 @@ static inline void account_add(int64_t bytes)
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);
+}
+
+/* A block of that size is about to move by pieces. */
+static inline void account_moves(uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&account.taken, bytes, memory_order_relaxed);
 }
 
 /* An arena whose pages are counted here begins, or its index is used anew. */

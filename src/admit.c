@@ -14,20 +14,26 @@
 
 struct admit admit = {.low_at = UINT64_MAX};
 
+/* Promises this request if, with it and all others that are promised, no more than `most` bytes are
+ * taken. Small requests show in the count of pages as soon as they matter. */
+static bool promise_within(size_t size, uint64_t most)
+{
+    if (size >= most)
+        return false;
+    if (size >= LARGE_REQUEST)
+        admit_promise(size);
+    if (admit_promised() < most - size)
+        return true;
+    admit_served();
+    return false;
+}
+
 /* Takes this request's share of the room that threads have while a look is under way; false: too
- * little is left. Small requests show in the count of pages as soon as they matter. */
+ * little is left. */
 static bool take_meanwhile(size_t size)
 {
-    uint64_t need = size >= LARGE_REQUEST ? size : 0;
     uint64_t stop_at = atomic_load_explicit(&admit.stop_at, memory_order_relaxed);
-    do {
-        if (account_committed() >= u64_less(stop_at, need))
-            return false;
-    } while (need > 0 &&
-             !atomic_compare_exchange_weak_explicit(&admit.stop_at, &stop_at, stop_at - need,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    atomic_fetch_add_explicit(&admit.meanwhile, need, memory_order_relaxed);
-    return true;
+    return promise_within(size, u64_less(stop_at, account_committed()));
 }
 
 /* While others take from the same room, a look is due at this interval as long as this much is
@@ -77,18 +83,20 @@ static bool look_due(size_t size)
         turn = look_begin(look_wait_ns);
     if (!turn.had)
         return true;
-    if (size < account_until_look()) { /* somebody else has just looked */
+    if (promise_within(size, account_until_look())) { /* somebody else has just looked */
         look_end(turn);
         return true;
     }
     look_locked(size >= LARGE_REQUEST ? size : 0, LOOK_BY_GROWTH, &in, &d);
-    if (in.request > 0 && in.request < in.limits.hard)
-        look_granted(in.now_ns, in.committed, in.request);
     if (!in.watched && (d.heap_matters || look.governor.cannot_meet))
         meets(&in, &d);
     look_end(turn);
     after_look(&in, &d);
-    return d.hold_ns > 0 || d.no_room ? at_limit_admit(size, progress, &d) : true;
+    if ((d.hold_ns > 0 || d.no_room) && !at_limit_admit(size, progress, &d))
+        return false;
+    if (in.request < in.limits.hard)
+        admit_promise(in.request); /* its time was up, else that is done */
+    return true;
 }
 
 /* For a thread that is not inside yet and may be in the middle of anything. */
@@ -121,7 +129,7 @@ bool admit_request(size_t size)
 {
     if (!runtime_ready() || thread_state.inside)
         return true;
-    bool due = size >= account_until_look();
+    bool due = !promise_within(size, account_until_look());
     if (likely(!due && !admit_flush_wanted())) {
         reopen();
         return true;
@@ -130,6 +138,8 @@ bool admit_request(size_t size)
     if (admit_flush_wanted())
         flush();
     bool admitted = due ? look_due(size) : true;
+    if (!admitted)
+        admit_served();
     visit_end(saved_errno);
     return admitted;
 }

@@ -22,6 +22,9 @@ static const uint64_t last_resort_ns = NS_PER_S;
  * asked for it again. */
 static const uint64_t ask_again_ns = 20 * NS_PER_MS;
 
+/* And one that waits for other threads, whether they have freed. */
+static const uint64_t look_again_ns = 5 * NS_PER_MS;
+
 /* A thread that waited for reclaimers in vain waits for them again after this time. */
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
@@ -63,15 +66,19 @@ static bool purge_finds_no_room(uint64_t request, struct governor_input *in)
     return d.no_room;
 }
 
-static void held_begin(void)
+static void held_begin(uint64_t request)
 {
     thread_state.held++;
+    thread_state.waiting += request;
     atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&at_limit.waiting, request, memory_order_relaxed);
 }
 
-static void held_end(void)
+static void held_end(uint64_t request)
 {
+    atomic_fetch_sub_explicit(&at_limit.waiting, request, memory_order_relaxed);
     atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
+    thread_state.waiting -= request;
     thread_state.held--;
 }
 
@@ -85,14 +92,14 @@ static bool try_last_resort(uint64_t request, struct governor_input *in)
         return true;
     uint32_t seen = at_limit_progress_seen();
     bool in_vain = true;
-    held_begin();
+    held_begin(request);
     watcher_wake();
     while (in_vain && passed < last_resort_ns) {
         seen = hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
         in_vain = purge_finds_no_room(request, in);
         passed = sys_now_ns() - start;
     }
-    held_end();
+    held_end(request);
     return in_vain;
 }
 
@@ -159,13 +166,14 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0;
-    held_begin();
+    held_begin(request);
     record_in_time(d, start);
-    if (d->hold_ns > 0 && watcher_reclaimers(PLIM_CRITICAL) > 0)
+    bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;
+    uint64_t pause_ns = !reclaimers ? look_again_ns : request > 0 ? ask_again_ns : UINT64_MAX;
+    if (d->hold_ns > 0 && reclaimers)
         watcher_wake(); /* once: each of the watcher's looks lets us look again */
     while (passed < d->hold_ns) {
-        uint64_t left_ns = d->hold_ns - passed;
-        seen = hold_back(seen, request > 0 ? u64_min(left_ns, ask_again_ns) : left_ns);
+        seen = hold_back(seen, u64_min(d->hold_ns - passed, pause_ns));
         if (!look_once(look_wait_ns, request, &in, d))
             break;
         ask_for(d);
@@ -173,7 +181,7 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     }
     if (d->hold_ns > 0 && was_in_vain(passed))
         thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
-    held_end();
+    held_end(request);
 }
 
 /* A reclaimer that allocates passes: it would wait for itself, and may be about to free some. */
@@ -186,7 +194,7 @@ bool at_limit_admit(size_t size, uint32_t progress, struct governor_decision *d)
     case ON_LIMIT_NONE:
         return true;
     case ON_LIMIT_THROTTLE:
-        throttle(watcher_reclaimers(PLIM_CRITICAL) > 0 ? large : 0, progress, d);
+        throttle(d->in_turn ? large : 0, progress, d);
         return true;
     case ON_LIMIT_FAIL:
         if (!reclaimers_inside())

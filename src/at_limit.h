@@ -11,7 +11,8 @@
 
 struct at_limit {
     _Atomic uint32_t progress; /* counts what may have made room: waiting threads sleep on it */
-    _Atomic unsigned held;     /* threads that wait for room */
+    _Atomic unsigned held;     /* threads that wait for room, */
+    _Atomic uint64_t waiting;  /* and the bytes of large requests for which they wait */
 };
 
 extern struct at_limit at_limit PLIM_HIDDEN;

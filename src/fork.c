@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "account.h"
+#include "admit.h"
 #include "arenas.h"
 #include "at_limit.h"
 #include "inside.h"
@@ -82,6 +83,8 @@ static bool reset(void)
 {
     /* Other threads that waited are not in the child. */
     atomic_store_explicit(&at_limit.held, thread_state.held, memory_order_relaxed);
+    atomic_store_explicit(&at_limit.waiting, thread_state.waiting, memory_order_relaxed);
+    atomic_store_explicit(&admit.promised, thread_state.promised, memory_order_relaxed);
     stats_fork_child();
     reclaimers_fork_child();
     lock_reset(&look.lock);

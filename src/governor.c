@@ -138,7 +138,8 @@ static uint64_t look_step(const struct governor_input *in, uint64_t usage)
                     : usage < overdraft_line(l) ? overdraft_line(l)
                                                 : l->critical;
     uint64_t least = u64_clamp(l->hard / 512, 128 * KiB, MiB);
-    uint64_t room = u64_less(u64_less(l->hard, usage + in->on_the_way), in->nearer);
+    uint64_t coming = in->on_the_way + in->in_flight;
+    uint64_t room = u64_less(u64_less(l->hard, usage + coming), in->nearer);
     uint64_t step = u64_clamp(room / 8, least, 64 * MiB);
     if (usage < line)
         step = u64_min(step, u64_max(least, line - usage));
@@ -199,10 +200,10 @@ static uint64_t watch_interval(const struct governor *g, const struct governor_i
  * get no CPU for long, and the limit may be lowered in that time. */
 uint64_t governor_meanwhile(const struct governor_input *in)
 {
-    uint64_t promised = u64_less(in->granted, in->committed) + in->request;
+    uint64_t coming = u64_max(in->promised, in->in_flight) + in->request;
     if (in->limits.source == LIMITS_NONE)
         return (uint64_t)INT64_MAX / 2;
-    uint64_t room = u64_less(u64_less(growth_wall(in), in->usage), promised + in->nearer);
+    uint64_t room = u64_less(u64_less(growth_wall(in), in->usage), coming + in->nearer);
     return u64_min(room / 2, grown_by(in, 32));
 }
 
@@ -243,12 +244,12 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .flush_caches = flush_due(g, in),
         .coalesce = governor_coalesces(g, in, level >= PLIM_LOW),
         .decay_ms = decay_for(g, in),
-        /* A request beyond the room may fail, and then commits nothing. */
-        .look_after = step + (after < wall(l) ? possible_request(in) : 0),
+        .look_after = step,
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
-        .wanting = u64_less(needed(in), in->on_the_way) >= l->soft,
+        .wanting = u64_less(needed(in), in->on_the_way + in->in_flight) >= l->soft,
         .callbacks_due = ask > 0 && in->reclaimers > 0 && governor_pass_due(g, in, step),
+        .in_turn = in->reclaimers > 0 || !in->lone,
         .no_room = after >= wall(l) && !may_swap(in),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
@@ -256,6 +257,8 @@ void governor_look(struct governor *g, const struct governor_input *in,
     ret->hold_ns = governor_hold_time(g, in, ret, after);
     if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
         ret->look_after = u64_max(step / (in->held > 0 ? in->held : 1), held_step_min);
+    if (ret->hold_ns == 0 && after < wall(l)) /* else it may fail, and then commits nothing */
+        ret->look_after += possible_request(in);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(g, in, purge, ret->dormant);

@@ -20,12 +20,15 @@ struct governor_input {
     uint64_t swap_room;  /* part of usage that can still go to swap; 0 below critical */
     uint64_t nearer;     /* by how much less is left in another limited cgroup; 0: in none */
     uint64_t committed;
-    uint64_t active;  /* pages in use */
-    uint64_t dirty;   /* free pages, not given back yet */
-    uint64_t absent;  /* of active: given back in the middle of slabs */
-    uint64_t stuck;   /* of dirty: what a purge would not get, see governor_stuck() */
-    uint64_t granted; /* what committed will be once the large requests just granted are served */
-    uint64_t request; /* an allocation about to be made; 0: none */
+    uint64_t active;    /* pages in use */
+    uint64_t dirty;     /* free pages, not given back yet */
+    uint64_t absent;    /* of active: given back in the middle of slabs */
+    uint64_t stuck;     /* of dirty: what a purge would not get, see governor_stuck() */
+    uint64_t taken;     /* committed anew, all since the start */
+    uint64_t in_memory; /* memory of the process, but for that of files; UNLIMITED: not known */
+    uint64_t in_flight; /* committed lately and about to be touched, see governor_in_flight() */
+    uint64_t promised;  /* large requests of other threads that were let through, to be committed */
+    uint64_t request;   /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* how many would be called at this usage */
     bool from_watcher;   /* the watcher looks: perhaps nobody has allocated */
     bool aside;          /* a thread that frees, or calls the library: the heap need not grow */
@@ -33,6 +36,7 @@ struct governor_input {
     bool offered;        /* the program may begin to listen to pressure at any time */
     bool heard;          /* it listens, which counts once the heap matters */
     unsigned held;       /* threads that wait for room, the looking one included */
+    bool lone;           /* for a second at most one thread has made large requests */
     bool in_vain;        /* reclaimers seem to wait for the thread that looks */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
@@ -75,6 +79,7 @@ struct governor_decision {
     bool wanting;       /* purging does not bring usage below the soft limit: others must free */
     bool callbacks_due; /* the watcher should run reclaimers now */
     uint64_t hold_ns;   /* at the limit: how long to wait for others to free; 0: there is room */
+    bool in_turn;       /* a large request waits until it fits: somebody may free as much */
     bool no_room;       /* after the purge above nothing is left between usage and the limit */
 };
 
@@ -142,6 +147,12 @@ struct governor {
     uint64_t slabs_again_ns;
     bool slabs_again; /* the present round is one of the last kind */
 
+    /* Pages about to be touched. What was taken in all when the present spell began and when the
+     * one before did; and the least that was untouched in two (longer) spells. */
+    uint64_t taken, taken_before, taken_ns;
+    int64_t untouched, untouched_before;
+    uint64_t untouched_ns;
+
     uint64_t seen_committed; /* when the watcher last looked */
 
     uint64_t over_since_ns; /* since when it is over the soft limit without success; 0: not over */
@@ -153,6 +164,12 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
 
 void governor_look(struct governor *g, const struct governor_input *in,
                    struct governor_decision *ret);
+
+/* The part of what was committed in the last 150 to 300 ms, or is promised, that is not in memory
+ * yet. It may be touched at any moment, and all at once. */
+uint64_t governor_in_flight(struct governor *g, const struct governor_input *in);
+/* Whether that may matter: in->in_memory should be known then. Call it before. */
+bool governor_may_be_crowded(struct governor *g, const struct governor_input *in);
 
 /* What other threads may commit while a look lasts, which may be long where it purges. */
 uint64_t governor_meanwhile(const struct governor_input *in);

@@ -1,6 +1,7 @@
 /*
  * What the parts of the governor share: governor.c (levels, looks), governor_purge.c (free pages),
- * governor_slabs.c (pages in the middle of slabs) and governor_passes.c (reclaimers, waiting).
+ * governor_slabs.c (pages in the middle of slabs), governor_in_flight.c (pages about to be touched)
+ * and governor_passes.c (reclaimers, waiting).
  * Pure.
  */
 #ifndef PLIM_GOVERNOR_INTERNAL_H
@@ -25,10 +26,11 @@ static inline uint64_t possible_request(const struct governor_input *in)
 }
 
 /* Usage that purging cannot lower, so that reclaimers are asked. Page cache on its way counts:
- * growth must end that much earlier, and what others take meanwhile needs the same room as ever. */
+ * growth must end that much earlier, and what others take meanwhile needs the same room as ever. So
+ * do pages that are about to be touched. */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = governor_in_use(in) + in->on_the_way;
+    uint64_t used = governor_in_use(in) + in->on_the_way + in->in_flight;
     return used + u64_min(possible_request(in), UINT64_MAX - used);
 }
 
@@ -147,8 +149,13 @@ static inline uint64_t projected_usage(const struct governor_input *in)
  * to go before it. */
 static inline uint64_t foreseen(const struct governor_input *in)
 {
-    uint64_t promised = u64_less(in->granted, in->absent);
-    return u64_max(in->usage, u64_max(resident(in), promised)) + possible_request(in);
+    return u64_max(in->usage, resident(in) + in->promised) + possible_request(in);
+}
+
+/* What was freed and taken again lately. */
+static inline uint64_t governor_tide(const struct governor *g)
+{
+    return u64_max(g->came_back, g->came_back_before);
 }
 
 /* Two seconds' worth of the cap. Twice that may be overdrawn, so that any two seconds see four

@@ -112,8 +112,10 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
     /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
     bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
+    /* Other threads are about to touch what they have just taken, and may free some then. */
+    bool crowded = usage + in->in_flight >= growth_wall(in) && !may_swap(in);
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
-    if (!d->no_room && !read && !(critical && reclaimers))
+    if (!d->no_room && !crowded && !(critical && reclaimers))
         return 0;
     if (g->cannot_meet && reclaimers && !in->in_vain)
         return reclaimers_take_ns;
@@ -121,10 +123,14 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return 5 * NS_PER_MS; /* they are asked again soon */
     if (g->cannot_meet || (read && !reclaimers))
         return NS_PER_MS;
-    if (in->reclaimers > 0 && (d->no_room || read))
+    if (in->reclaimers > 0 && crowded)
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
+    if (!in->lone && possible_request(in) > 0 && governor_tide(g) >= possible_request(in))
+        return NS_PER_S; /* blocks of this size are freed and taken again */
+    if (!in->lone && in->in_flight >= purge_worth(in->limits.hard))
+        return 100 * NS_PER_MS;
     return (others_take(in) ? 150 : 5) * NS_PER_MS;
 }
 

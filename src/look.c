@@ -15,9 +15,6 @@
 
 struct look look;
 
-/* Between the grant of a large request and the commit of its pages, at most. */
-static const uint64_t granted_for_ns = 10 * NS_PER_MS;
-
 struct look_turn look_begin(uint64_t within_ns)
 {
     struct look_turn turn = {.was_inside = inside_enter()};
@@ -65,13 +62,6 @@ static void set_level(enum plim_level level)
     }
 }
 
-void look_granted(uint64_t now, uint64_t committed, uint64_t bytes)
-{
-    uint64_t granted = now - look.granted_ns < granted_for_ns ? look.granted : 0;
-    look.granted = u64_max(granted, committed) + bytes;
-    look.granted_ns = now;
-}
-
 /* New arenas are found first: their pages in use would count as free otherwise. */
 static void measure(uint64_t request, bool may_block, struct arenas_pages *pages,
                     struct usage_sample *sample)
@@ -79,6 +69,24 @@ static void measure(uint64_t request, bool may_block, struct arenas_pages *pages
     arenas_find_new();
     arenas_read(pages);
     usage_read(&look.usage, pages->committed, request, may_block, sample);
+}
+
+/* Large requests let through or, for a thread that has not begun to wait, waited for: it must not
+ * take from who came before. */
+static uint64_t promised(void)
+{
+    uint64_t waiting = atomic_load_explicit(&at_limit.waiting, memory_order_relaxed);
+    return admit_promised() + (thread_state.held == 0 ? waiting : 0);
+}
+
+/* Whether large requests have come from no more than one thread lately. */
+static bool is_lone(uint64_t request, uint64_t now)
+{
+    const void *requester = request > 0 ? &thread_state : look.requester;
+    if (look.requester != NULL && look.requester != requester)
+        look.others_ns = now;
+    look.requester = requester;
+    return look.others_ns == 0 || now - look.others_ns >= NS_PER_S;
 }
 
 static void acquire(uint64_t request, enum look_by by, struct governor_input *in)
@@ -92,9 +100,6 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         look.refreshed_ns = now;
     }
     measure(request, by == LOOK_BY_WATCHER, &pages, &sample);
-    uint64_t meanwhile = atomic_exchange_explicit(&admit.meanwhile, 0, memory_order_relaxed);
-    if (meanwhile > 0)
-        look_granted(now, pages.committed, meanwhile);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
@@ -108,18 +113,24 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         .absent = look.governor.slabs_absent,
         .stuck = governor_stuck(&look.governor, pages.dirty),
         .request = request,
-        .granted = now - look.granted_ns < granted_for_ns ? look.granted : 0,
+        .taken = atomic_load_explicit(&account.taken, memory_order_relaxed),
+        .promised = promised(),
+        .in_memory = UNLIMITED,
         .reclaimers = watcher_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = by == LOOK_BY_WATCHER,
         .aside = by == LOOK_ASIDE,
         .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
+        .lone = is_lone(request, now),
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
         .heard = notify_has_reader(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
+    if (governor_may_be_crowded(&look.governor, in))
+        in->in_memory = usage_resident(&look.usage);
+    in->in_flight = governor_in_flight(&look.governor, in);
     look.limits = sample.limits;
     atomic_store_explicit(&look.used, sample.usage, memory_order_relaxed);
     counter_add(PAGE_LOOKS, 1);
@@ -134,8 +145,10 @@ static void log_look(const struct governor_input *in, const struct governor_deci
         const char *name;
         uint64_t bytes;
     } parts[] = {
-        {"look: usage ", in->usage}, {", committed ", in->committed},  {", dirty ", in->dirty},
-        {", request ", in->request}, {", next after ", d->look_after}, {", purge ", d->purge},
+        {"look: usage ", in->usage},     {", committed ", in->committed},
+        {", dirty ", in->dirty},         {", request ", in->request},
+        {", in flight ", in->in_flight}, {", next after ", d->look_after},
+        {", purge ", d->purge},
     };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         fmt_str(&f, parts[i].name);
@@ -148,7 +161,7 @@ static void log_look(const struct governor_input *in, const struct governor_deci
  * that already taken where no count shows them. */
 static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
 {
-    uint64_t stop_at = u64_less(in->committed + governor_meanwhile(in), taken);
+    uint64_t stop_at = u64_less(in->committed + admit_promised() + governor_meanwhile(in), taken);
     atomic_store_explicit(&admit.stop_at, stop_at, memory_order_relaxed);
     return stop_at;
 }
@@ -161,6 +174,14 @@ static void set_low(const struct governor_input *in, uint64_t purged)
     if (in->limits.low != UNLIMITED)
         low_at = committed + u64_less(in->limits.low, used);
     atomic_store_explicit(&admit.low_at, low_at, memory_order_relaxed);
+}
+
+/* By how much more is committed than the decision went by: other threads have taken some meanwhile,
+ * reused what was to be purged, or are still giving it back. */
+static uint64_t beyond(const struct governor_input *in, const struct governor_decision *d)
+{
+    uint64_t purged = u64_min(d->purge, governor_purgeable(in));
+    return u64_less(account_committed(), u64_less(in->committed, purged));
 }
 
 void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
@@ -186,10 +207,13 @@ void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
         set_level(ret->level);
     notify_look(ret->wanting, ret->level, in->now_ns);
     /* Near the limit every request passes by, so that every thread empties its cache when asked. */
-    account_look_after(ret->look_after, ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
+    account_look_after(u64_less(ret->look_after, beyond(in, ret)),
+                       ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* the next allocation tells that the heap lives */
     bool lets = ret->hold_ns == 0 && !ret->no_room && in->request < look.usage.ram;
+    if (lets && in->request < in->limits.hard)
+        admit_promise(in->request);
     stats_publish(in, lets ? in->request : 0);
 }
 

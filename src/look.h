@@ -17,8 +17,8 @@ struct look {
     struct governor governor;
     struct limits limits; /* as of the last look */
     uint64_t refreshed_ns;
-    uint64_t granted;    /* committed bytes once the large requests granted lately are served */
-    uint64_t granted_ns; /* when the last of them was */
+    const void *requester; /* the last thread with a large request, by the address of its state */
+    uint64_t others_ns;    /* when it was last another than before; 0: never */
     uint64_t slabs_counted_ns, slabs_cost_ns; /* counting free blocks: when last, its CPU time */
     /* Written under the lock, read by all. Relaxed: as of the last look. */
     _Atomic uint64_t used;
@@ -54,7 +54,8 @@ struct look_turn look_begin_unless_own(uint64_t within_ns);
 void look_end(struct look_turn turn);
 
 enum look_by { LOOK_BY_GROWTH, LOOK_BY_WATCHER, LOOK_ASIDE }; /* see governor_input */
-/* One look. `request` bytes are about to be allocated. Call with the lock held. */
+/* One look. `request` bytes are about to be allocated; they are promised if there is room. Call
+ * with the lock held. */
 void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
                  struct governor_decision *ret);
 /* One look of an allocating thread, or of a caller's; false: no turn within the time. */
@@ -63,9 +64,6 @@ bool look_once(uint64_t within_ns, uint64_t request, struct governor_input *in,
 /* Whether so many bytes more would leave usage below LOW, had all free pages gone. Reads usage,
  * unless somebody has a moment ago, and decides nothing. */
 bool look_fits_below_low(uint64_t bytes);
-/* A request of so many bytes was let through: no count shows what it will commit before it is
- * served. Call with the lock held. */
-void look_granted(uint64_t now_ns, uint64_t committed, uint64_t bytes);
 /* Logs when, as of that look, the limit cannot be met or can be met again. Call with the lock
  * held. */
 void look_meets(const struct governor_input *in);

@@ -17,9 +17,16 @@ static PLIM_COLD void *refuse(void)
     return NULL;
 }
 
+/* The slow path has had its request served. */
+static void *served(void *p)
+{
+    admit_served();
+    return p;
+}
+
 static PLIM_COLD void *malloc_slow(size_t size)
 {
-    return admit_request(size) ? je_malloc(size) : refuse();
+    return admit_request(size) ? served(je_malloc(size)) : refuse();
 }
 
 PLIM_EXPORT void *malloc(size_t size)
@@ -29,7 +36,7 @@ PLIM_EXPORT void *malloc(size_t size)
 
 static PLIM_COLD void *calloc_slow(size_t count, size_t size, size_t total)
 {
-    return admit_request(total) ? je_calloc(count, size) : refuse();
+    return admit_request(total) ? served(je_calloc(count, size)) : refuse();
 }
 
 PLIM_EXPORT void *calloc(size_t count, size_t size)
@@ -43,7 +50,7 @@ PLIM_EXPORT void *calloc(size_t count, size_t size)
 static PLIM_COLD void *realloc_slow(void *ptr, size_t size)
 {
     bool shrinks = ptr != NULL && size <= je_malloc_usable_size(ptr);
-    return shrinks || admit_request(size) ? je_realloc(ptr, size) : refuse();
+    return shrinks || admit_request(size) ? served(je_realloc(ptr, size)) : refuse();
 }
 
 /* jemalloc does not set errno when it cannot make a block larger. */
@@ -64,14 +71,16 @@ PLIM_EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
 {
     if (gate_stops(size) && !admit_request(size))
         return ENOMEM;
-    return je_posix_memalign(ret, alignment, size);
+    int rc = je_posix_memalign(ret, alignment, size);
+    admit_served();
+    return rc;
 }
 
 PLIM_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     if (gate_stops(size) && !admit_request(size))
         return refuse();
-    return je_aligned_alloc(alignment, size);
+    return served(je_aligned_alloc(alignment, size));
 }
 
 PLIM_EXPORT size_t malloc_usable_size(void *ptr)
@@ -90,21 +99,23 @@ PLIM_EXPORT size_t nallocx(size_t size, int flags);
 
 PLIM_EXPORT void *mallocx(size_t size, int flags)
 {
-    return gate_stops(size) && !admit_request(size) ? NULL : je_mallocx(size, flags);
+    return gate_stops(size) && !admit_request(size) ? NULL : served(je_mallocx(size, flags));
 }
 
 PLIM_EXPORT void *rallocx(void *ptr, size_t size, int flags)
 {
     return gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size)
                ? NULL
-               : je_rallocx(ptr, size, flags);
+               : served(je_rallocx(ptr, size, flags));
 }
 
 PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
 {
-    return gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size)
-               ? je_sallocx(ptr, flags)
-               : je_xallocx(ptr, size, extra, flags);
+    if (gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size))
+        return je_sallocx(ptr, flags);
+    size_t now = je_xallocx(ptr, size, extra, flags);
+    admit_served();
+    return now;
 }
 
 PLIM_EXPORT size_t sallocx(const void *ptr, int flags)

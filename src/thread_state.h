@@ -14,7 +14,9 @@ struct thread_state {
     bool ours;   /* the library's own thread: jemalloc gives it no cache at first */
     uint32_t flush_epoch;      /* admit.flush_epoch as of its last flush */
     uint32_t events_unseen;    /* of jemalloc's, since it last asked what is free: admit_freed() */
+    uint64_t promised;         /* its part of admit.promised */
     bool by_pieces;            /* the block that it resizes moves by pieces, see jemalloc/moves.c */
+    uint64_t waiting;          /* its part of at_limit.waiting */
     unsigned held;             /* its waits for room: 1, or more where signal handlers allocate */
     uint64_t in_vain_until_ns; /* until then it does not wait for reclaimers, see at_limit.c */
     /* From the handler before a fork to the one after it: which locks to release, and which signals

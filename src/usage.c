@@ -123,31 +123,36 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
-void usage_open_alone(struct usage *u)
+static void open_process(struct usage *u)
 {
-    if (u->level_count > 0 || u->alone.source != LIMITS_PROCESS || u->alone_pid == sys_pid())
+    if (u->process_pid == sys_pid())
         return;
-    sys_file_close(&u->alone_file);
-    u->alone_pid = sys_pid();
-    (void)sys_file_open(&u->alone_file, process_file, O_RDONLY | O_NONBLOCK);
+    sys_file_close(&u->process_file);
+    u->process_pid = sys_pid();
+    (void)sys_file_open(&u->process_file, process_file, O_RDONLY | O_NONBLOCK);
 }
 
-/* The process's own resident memory; where it cannot be read, the heap alone. */
-static uint64_t process_usage(struct usage *u, uint64_t committed)
+void usage_open_alone(struct usage *u)
+{
+    if (u->level_count == 0 && u->alone.source == LIMITS_PROCESS)
+        open_process(u);
+}
+
+uint64_t usage_resident(struct usage *u)
 {
     /* size, resident, shared: pages. Shared ones are file-backed or tmpfs. */
     uint64_t resident, shared;
     char text[128];
     const char *at = text;
-    usage_open_alone(u);
-    if (sys_file_read(&u->alone_file, process_file, text, sizeof(text)) < 0)
-        return committed;
+    open_process(u);
+    if (sys_file_read(&u->process_file, process_file, text, sizeof(text)) < 0)
+        return UNLIMITED;
     if (text[0] == '0') /* see sys_first_thread_gone() */
         (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));
     if (fmt_parse_u64(text, &at, &resident) == 0 && fmt_parse_u64(at + 1, &at, &resident) == 0 &&
         fmt_parse_u64(at + 1, NULL, &shared) == 0)
         return u64_less(resident, shared) * sys_page_size();
-    return committed;
+    return UNLIMITED;
 }
 
 /* Leaves *ret alone where neither limits, or nothing can be read of the machine. */
@@ -157,10 +162,11 @@ static void read_alone(struct usage *u, uint64_t committed, struct usage_sample 
     uint64_t kib[ARRAY_LEN(keys)] = {0};
     char text[1024];
     if (u->alone.source == LIMITS_PROCESS) {
-        ret->usage = process_usage(u, committed);
+        uint64_t resident = usage_resident(u);
+        ret->usage = resident != UNLIMITED ? resident : committed;
         ret->limits = u->alone;
     } else if (u->alone.source == LIMITS_MACHINE &&
-               sys_file_read(&u->alone_file, "/proc/meminfo", text, sizeof(text)) >= 0) {
+               sys_file_read(&u->machine_file, "/proc/meminfo", text, sizeof(text)) >= 0) {
         (void)fmt_scan_keys(text, keys, kib, ARRAY_LEN(keys));
         ret->usage = u64_less(kib[0], kib[1]) * KiB;
         ret->limits = u->alone;

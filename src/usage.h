@@ -42,8 +42,8 @@ struct usage {
     unsigned level_count;
     struct usage_level levels[USAGE_LEVELS];
     struct limits alone; /* machine or process, where no cgroup level limits */
-    struct sys_file alone_file;
-    uint32_t alone_pid; /* the process that alone_file tells of */
+    struct sys_file machine_file, process_file;
+    uint32_t process_pid; /* the process that process_file tells of */
     uint64_t refresh_cost_ns;
     uint64_t read_ahead;   /* bytes of page cache that the kernel may not be able to drop */
     bool read_ahead_known; /* read from the machine; false: the default stands in */
@@ -73,6 +73,9 @@ uint64_t usage_soft(const struct usage *u);
  * in between an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);
+/* The process's own resident memory that is not of files, in bytes; UNLIMITED: it cannot be read.
+ */
+uint64_t usage_resident(struct usage *u);
 /* What the levels together allow, and what is left: the smallest of limit less usage. Reads each
  * level's memory.stat, so it must not be called often. */
 void usage_memory(struct usage *u, struct memory_size *ret);

@@ -50,10 +50,7 @@ static void derive_limits(struct usage *u)
         n++;
     }
     u->level_count = n;
-    struct limits alone = limits_alone(u->ram, &u->wish);
-    if (alone.source != u->alone.source)
-        sys_file_close(&u->alone_file); /* each source reads a file of its own */
-    u->alone = alone;
+    u->alone = limits_alone(u->ram, &u->wish);
 }
 
 /* What was known stays where nothing new can be read: no descriptor left, or no /proc (chroot),
@@ -157,5 +154,6 @@ void usage_close_files(struct usage *u)
 {
     for (unsigned i = 0; i < USAGE_LEVELS; i++)
         close_level(&u->levels[i]);
-    sys_file_close(&u->alone_file);
+    sys_file_close(&u->machine_file);
+    sys_file_close(&u->process_file);
 }

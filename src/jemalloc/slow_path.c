@@ -83,13 +83,21 @@ void *malloc_hard(void *tsdn, void *arena, size_t size, unsigned index, bool zer
 
 void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
 {
-    return refused(size) ? no_memory() : je_large_malloc(tsdn, arena, size, zero);
+    if (refused(size))
+        return no_memory();
+    void *p = je_large_malloc(tsdn, arena, size, zero);
+    admit_served();
+    return p;
 }
 
 /* Aligned to more than a cache line, and large; small ones come by malloc's paths. */
 void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, bool zero)
 {
-    return refused(size) ? no_memory() : je_large_palloc(tsdn, arena, size, alignment, zero);
+    if (refused(size))
+        return no_memory();
+    void *p = je_large_palloc(tsdn, arena, size, alignment, zero);
+    admit_served();
+    return p;
 }
 
 /* true: it could not be resized. */
@@ -103,7 +111,9 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
         *ret_size = old_size;
         return true;
     }
-    return je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
+    bool failed = je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
+    admit_served();
+    return failed;
 }
 
 /* What jemalloc allocates for itself also comes by arena.c. Its locks may be held and its caches

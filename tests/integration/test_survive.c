@@ -171,6 +171,28 @@ Test(survive, a_burst_of_64_mib_blocks)
     cr_expect(run_number(&run, "grown") == 1, "%s", run_describe(&run));
 }
 
+/* 16 threads with buffers of 8 MiB, beside 50 MiB: no more than five fit at a time. */
+static struct run run_buffers(const struct box *box, const char *preload)
+{
+    return run_in(
+        (struct run_spec){.box = box, .preload = preload, .argv = ARGV(harness_program("buffers"))},
+        TIMEOUT_S);
+}
+
+Test(survive, threads_with_large_buffers_are_killed_with_plain_jemalloc)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 96 * MIB});
+    struct run run = run_buffers(box, "libjemalloc.so.2");
+    expect_oom_killed(box, &run);
+}
+
+Test(survive, threads_with_large_buffers_take_turns)
+{
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 96 * MIB});
+    struct run run = run_buffers(box, harness_library());
+    expect_survived(box, &run);
+}
+
 Test(survive, without_the_watcher_thread)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 256 * MIB});

@@ -6,8 +6,8 @@
  * The seconds count from the start, or from when the reclaimer was first called: by then the cache
  * is full, however slow the machine. Each thread adds entries to its own queue; one reclaimer drops
  * the oldest until it has freed the target. Once a second prints live_mib=N usage_mib=N level=N
- * calls=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of the live bytes,
- * sampled 100 times a second.
+ * calls=N again=N asked_mib=N freed_mib=N cpus=N; at the end min_mib and mean_mib of the live
+ * bytes, sampled 100 times a second.
  */
 #define PLIM_OPTIONAL
 #include <plimsoll.h>
@@ -32,14 +32,28 @@ static struct {
     double start;      /* when filling began */
     _Atomic size_t live, added;
     _Atomic size_t calls, asked, freed; /* by the reclaimer */
+    _Atomic size_t again;               /* of the calls: for what the one before had left missing */
     _Atomic int level;                  /* of the last call */
     _Atomic bool stop;
 } cache;
+
+/* The last call; there is one at a time. */
+static struct {
+    uint64_t target;
+    size_t freed;
+} last;
+
+/* Less is asked for by what that call freed, which to the library may be more: size classes. */
+static bool is_again(uint64_t target)
+{
+    return target < last.target && last.target - target <= 2 * last.freed;
+}
 
 static size_t evict(const struct plim_pressure *pressure, void *arg)
 {
     (void)arg;
     atomic_fetch_add(&cache.calls, 1);
+    atomic_fetch_add(&cache.again, is_again(pressure->target));
     atomic_fetch_add(&cache.asked, (size_t)pressure->target);
     atomic_store(&cache.level, (int)pressure->level);
     sleep_s(cache.slow_s);
@@ -57,6 +71,8 @@ static size_t evict(const struct plim_pressure *pressure, void *arg)
     }
     atomic_fetch_sub(&cache.live, freed);
     atomic_fetch_add(&cache.freed, freed);
+    last.target = pressure->target;
+    last.freed = freed;
     return freed;
 }
 
@@ -100,11 +116,11 @@ static void print_state(void)
         if (plim_stats(&stats) == 0 && stats.usage != UINT64_MAX)
             usage = mib_of(stats.usage);
     }
-    printf(
-        "live_mib=%.0f usage_mib=%.0f level=%d calls=%zu asked_mib=%.0f freed_mib=%.0f cpus=%u\n",
-        mib_of(atomic_load(&cache.live)), usage, atomic_load(&cache.level),
-        atomic_load(&cache.calls), mib_of(atomic_load(&cache.asked)),
-        mib_of(atomic_load(&cache.freed)), plim_present() ? plim_cpus() : 0);
+    printf("live_mib=%.0f usage_mib=%.0f level=%d calls=%zu again=%zu asked_mib=%.0f "
+           "freed_mib=%.0f cpus=%u\n",
+           mib_of(atomic_load(&cache.live)), usage, atomic_load(&cache.level),
+           atomic_load(&cache.calls), atomic_load(&cache.again), mib_of(atomic_load(&cache.asked)),
+           mib_of(atomic_load(&cache.freed)), plim_present() ? plim_cpus() : 0);
 }
 
 /* Watches until the time, from `start` on, is up. */

@@ -1,0 +1,229 @@
+/* What has been committed and is about to be touched. */
+#include "governor_pressed.h"
+
+#include <criterion/criterion.h>
+
+static const uint64_t tick = 10 * NS_PER_MS;
+
+/* A process of 880 MiB, all of it in memory. */
+static struct governor_input full(struct governor *g)
+{
+    struct governor_input in = input_at(hard, 880 * MiB, 0);
+    in.in_memory = in.committed;
+    in.taken = GiB;
+    (void)governor_may_be_crowded(g, &in);
+    cr_assert_eq(governor_in_flight(g, &in), 0u);
+    return in;
+}
+
+static void commit(struct governor_input *in, uint64_t bytes)
+{
+    in->committed += bytes;
+    in->taken += bytes;
+}
+
+static void touch(struct governor_input *in, uint64_t bytes)
+{
+    in->usage += bytes;
+    in->in_memory += bytes;
+}
+
+static uint64_t later(struct governor *g, struct governor_input *in)
+{
+    in->now_ns += tick;
+    (void)governor_may_be_crowded(g, in);
+    return governor_in_flight(g, in);
+}
+
+Test(governor_in_flight, what_is_committed_counts_until_it_is_touched)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    commit(&in, 100 * MiB);
+    cr_expect_eq(later(&g, &in), 100 * MiB);
+    touch(&in, 60 * MiB);
+    cr_expect_eq(later(&g, &in), 40 * MiB);
+    touch(&in, 40 * MiB);
+    cr_expect_eq(later(&g, &in), 0u);
+}
+
+Test(governor_in_flight, and_no_longer_than_300_ms)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    commit(&in, 100 * MiB);
+    uint64_t ns = 0;
+    while (ns < NS_PER_S && later(&g, &in) > 0)
+        ns += tick;
+    cr_expect(ns >= 130 * NS_PER_MS && ns <= 300 * NS_PER_MS, "%lu", (unsigned long)ns);
+}
+
+Test(governor_in_flight, requests_that_were_let_through_count)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    in.promised = 30 * MiB;
+    cr_expect_eq(later(&g, &in), 30 * MiB);
+    in.promised = 0;
+    commit(&in, 30 * MiB);
+    cr_expect_eq(later(&g, &in), 30 * MiB);
+    in.promised = 20 * MiB;
+    in.in_memory = UNLIMITED;
+    cr_expect_eq(later(&g, &in), 20 * MiB, "where nothing more is known");
+}
+
+Test(governor_in_flight, what_others_and_files_take_and_give_back_does_not)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    in.usage -= 200 * MiB;
+    cr_expect_eq(later(&g, &in), 0u);
+    in.usage += 300 * MiB;
+    cr_expect_eq(later(&g, &in), 0u);
+}
+
+Test(governor_in_flight, nor_do_mappings_that_go)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    touch(&in, 50 * MiB);
+    cr_expect_eq(later(&g, &in), 0u);
+    in.usage -= 50 * MiB;
+    in.in_memory -= 50 * MiB;
+    cr_expect_eq(later(&g, &in), 0u);
+    commit(&in, 10 * MiB);
+    cr_expect_eq(later(&g, &in), 10 * MiB, "no more than was taken");
+}
+
+Test(governor_in_flight, nor_does_purging_or_giving_back_in_slabs)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    commit(&in, 100 * MiB);
+    touch(&in, 100 * MiB);
+    cr_expect_eq(later(&g, &in), 0u);
+    in.in_memory -= 100 * MiB;
+    in.committed -= 100 * MiB;
+    cr_expect_eq(later(&g, &in), 0u);
+    in.in_memory -= 50 * MiB;
+    in.absent = 50 * MiB;
+    cr_expect_eq(later(&g, &in), 0u);
+}
+
+/* At every look some of it has not been touched yet, and some has just been given back. */
+Test(governor_in_flight, what_is_always_in_flight_is_not_taken_for_what_is_never_touched)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    for (uint64_t ns = 0; ns < NS_PER_S; ns += tick) {
+        commit(&in, 20 * MiB);
+        cr_expect_eq(later(&g, &in), 20 * MiB);
+        in.committed -= 20 * MiB;
+    }
+}
+
+Test(governor_in_flight, memory_that_is_never_touched_does_not_count_for_ever)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    commit(&in, 100 * MiB);
+    for (uint64_t ns = 0; ns < 5 * NS_PER_S; ns += tick) {
+        commit(&in, 5 * MiB);
+        touch(&in, 5 * MiB);
+        (void)later(&g, &in);
+    }
+    cr_expect_eq(later(&g, &in), 0u);
+}
+
+/* It takes a system call to know what is in memory. */
+Test(governor_in_flight, far_from_the_limit_it_does_not_matter)
+{
+    struct governor g = new_governor();
+    struct governor_input in = full(&g);
+    in.now_ns += tick;
+    cr_expect_not(governor_may_be_crowded(&g, &in), "nothing has been taken");
+    commit(&in, 100 * MiB);
+    cr_expect(governor_may_be_crowded(&g, &in));
+    in.usage = 400 * MiB;
+    cr_expect_not(governor_may_be_crowded(&g, &in));
+    in.request = 450 * MiB;
+    cr_expect(governor_may_be_crowded(&g, &in));
+}
+
+/* --- what follows --- */
+
+static struct governor_input with_in_flight(uint64_t usage, uint64_t bytes)
+{
+    struct governor_input in = input_at(hard, usage, 0);
+    in.in_flight = bytes;
+    return in;
+}
+
+Test(governor_in_flight, threads_wait_where_it_takes_the_room)
+{
+    struct governor g = new_governor();
+    struct governor_input in = with_in_flight(900 * MiB, 100 * MiB);
+    cr_expect_eq(look_at(&g, &in).hold_ns, 0u);
+    in.in_flight = 124 * MiB;
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect_eq(d.hold_ns, 100 * NS_PER_MS);
+    cr_expect_not(d.no_room, "nothing is refused for it");
+    in.lone = true;
+    cr_expect_eq(look_at(&g, &in).hold_ns, 5 * NS_PER_MS, "it is this thread's own");
+    in.swap_room = hard;
+    cr_expect_eq(look_at(&g, &in).hold_ns, 0u);
+}
+
+Test(governor_in_flight, they_wait_longer_where_such_blocks_are_freed_and_taken_again)
+{
+    struct governor g = new_governor();
+    struct governor_input in = with_in_flight(900 * MiB, 0);
+    in.active = 900 * MiB;
+    (void)look_at(&g, &in);
+    in.active = 860 * MiB;
+    in.now_ns += tick;
+    (void)look_at(&g, &in);
+    in.active = 900 * MiB;
+    in.now_ns += tick;
+    in.in_flight = 124 * MiB;
+    in.request = 30 * MiB;
+    cr_expect_eq(look_at(&g, &in).hold_ns, NS_PER_S);
+    in.lone = true;
+    cr_expect_eq(look_at(&g, &in).hold_ns, 5 * NS_PER_MS, "but not by other threads");
+    in.lone = false;
+    in.request = 50 * MiB;
+    cr_expect_eq(look_at(&g, &in).hold_ns, 100 * NS_PER_MS, "no block of that size was");
+}
+
+Test(governor_in_flight, reclaimers_are_asked_for_it)
+{
+    struct governor g = new_governor();
+    struct governor_input in = pressed(850 * MiB, 0);
+    cr_expect_not(look_at(&g, &in).callbacks_due);
+    in.in_flight = 200 * MiB;
+    struct governor_decision d = look_at(&g, &in);
+    cr_expect(d.callbacks_due);
+    cr_expect_not(d.wanting, "but it may never be touched: the program is told of no shortage");
+    cr_expect_geq(governor_target(&g, &in, 850 * MiB), 1050 * MiB - in.limits.soft);
+}
+
+Test(governor_in_flight, looks_come_sooner_and_others_get_less_meanwhile)
+{
+    struct governor_input in = input_at(hard, 700 * MiB, 0);
+    struct governor g = new_governor();
+    uint64_t step = look_at(&g, &in).look_after, meanwhile = governor_meanwhile(&in);
+    in.in_flight = 290 * MiB;
+    cr_expect_lt(look_at(&g, &in).look_after, step);
+    cr_expect_lt(governor_meanwhile(&in), meanwhile);
+}
+
+/* Whoever comes next must not take for room what this one waits for. */
+Test(governor_in_flight, a_request_that_waits_does_not_put_the_next_look_off)
+{
+    struct governor g = new_governor();
+    struct governor_input in = with_in_flight(900 * MiB, 0);
+    in.request = 30 * MiB;
+    cr_expect_geq(look_at(&g, &in).look_after, in.request);
+    in.in_flight = 100 * MiB;
+    cr_expect_lt(look_at(&g, &in).look_after, in.request);
+}

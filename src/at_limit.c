@@ -25,7 +25,9 @@ static const uint64_t ask_again_ns = 20 * NS_PER_MS;
 /* And one that waits for other threads, whether they have freed. */
 static const uint64_t look_again_ns = 5 * NS_PER_MS;
 
-/* A thread that waited for reclaimers in vain waits for them again after this time. */
+/* A thread that waited in vain, for so long where it waited for other threads, waits for them, or
+ * for reclaimers, again after this time. */
+static const uint64_t in_vain_ns = 100 * NS_PER_MS;
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
 /* Sleeps until there is progress past what was `seen`, at most for that time; returns what is seen
@@ -165,7 +167,8 @@ static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
 static void throttle(uint64_t request, uint32_t seen, struct governor_decision *d)
 {
     struct governor_input in;
-    uint64_t start = sys_now_ns(), passed = 0;
+    uint64_t start = sys_now_ns(), passed = 0, active = 0;
+    bool freed = false;
     held_begin(request);
     record_in_time(d, start);
     bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;
@@ -177,8 +180,12 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
         if (!look_once(look_wait_ns, request, &in, d))
             break;
         ask_for(d);
+        freed = freed || in.active < active;
+        active = in.active;
         passed = sys_now_ns() - start;
     }
+    if (d->hold_ns > 0 && passed >= in_vain_ns && !freed) /* others may need a lock that it holds */
+        thread_state.alone_until_ns = start + passed + in_vain_for_ns;
     if (d->hold_ns > 0 && was_in_vain(passed))
         thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
     held_end(request);

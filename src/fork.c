@@ -99,6 +99,7 @@ static bool reset(void)
     publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
+    look.others_ns = 0;
     thread_state.in_vain_until_ns = 0; /* the reclaimers that it waited for are the parent's */
     thread_state.inside = false;
     return watched;

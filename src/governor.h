@@ -36,7 +36,7 @@ struct governor_input {
     bool offered;        /* the program may begin to listen to pressure at any time */
     bool heard;          /* it listens, which counts once the heap matters */
     unsigned held;       /* threads that wait for room, the looking one included */
-    bool lone;           /* for a second at most one thread has made large requests */
+    bool lone;           /* there seems to be no other thread that could free as much */
     bool in_vain;        /* reclaimers seem to wait for the thread that looks */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };

@@ -152,12 +152,6 @@ static inline uint64_t foreseen(const struct governor_input *in)
     return u64_max(in->usage, resident(in) + in->promised) + possible_request(in);
 }
 
-/* What was freed and taken again lately. */
-static inline uint64_t governor_tide(const struct governor *g)
-{
-    return u64_max(g->came_back, g->came_back_before);
-}
-
 /* Two seconds' worth of the cap. Twice that may be overdrawn, so that any two seconds see four
  * times the cap at most. */
 static inline int64_t governor_budget_most(const struct governor *g)

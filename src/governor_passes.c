@@ -127,9 +127,10 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
-    if (!in->lone && possible_request(in) > 0 && governor_tide(g) >= possible_request(in))
-        return NS_PER_S; /* blocks of this size are freed and taken again */
-    if (!in->lone && in->in_flight >= purge_worth(in->limits.hard))
+    bool threads = !in->lone && !in->in_vain;
+    if (threads && possible_request(in) > 0)
+        return NS_PER_S; /* they take turns */
+    if (threads && in->in_flight >= purge_worth(in->limits.hard))
         return 100 * NS_PER_MS;
     return (others_take(in) ? 150 : 5) * NS_PER_MS;
 }

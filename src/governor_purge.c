@@ -127,7 +127,7 @@ void governor_watch_tide(struct governor *g, const struct governor_input *in)
  * many page faults, provided that a watcher is there to see when it does not. */
 uint64_t governor_kept(const struct governor *g, const struct governor_input *in)
 {
-    uint64_t tide = governor_tide(g);
+    uint64_t tide = u64_max(g->came_back, g->came_back_before);
     if (!in->watched || projected_usage(in) >= u64_less(in->limits.low, in->limits.hard / 16))
         return free_allowance(in);
     return u64_max(free_allowance(in), u64_min(tide, own_share(in, in->limits.low)));

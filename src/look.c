@@ -122,7 +122,7 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         .aside = by == LOOK_ASIDE,
         .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
-        .lone = is_lone(request, now),
+        .lone = is_lone(request, now) || now < thread_state.alone_until_ns,
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
         .heard = notify_has_reader(),

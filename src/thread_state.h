@@ -18,7 +18,8 @@ struct thread_state {
     bool by_pieces;            /* the block that it resizes moves by pieces, see jemalloc/moves.c */
     uint64_t waiting;          /* its part of at_limit.waiting */
     unsigned held;             /* its waits for room: 1, or more where signal handlers allocate */
-    uint64_t in_vain_until_ns; /* until then it does not wait for reclaimers, see at_limit.c */
+    uint64_t alone_until_ns;   /* until then it does not wait for other threads, see at_limit.c */
+    uint64_t in_vain_until_ns; /* likewise for reclaimers */
     /* From the handler before a fork to the one after it: which locks to release, and which signals
      * were blocked. */
     struct fork_state {

@@ -171,12 +171,13 @@ Test(survive, a_burst_of_64_mib_blocks)
     cr_expect(run_number(&run, "grown") == 1, "%s", run_describe(&run));
 }
 
-/* 16 threads with buffers of 8 MiB, beside 50 MiB: no more than five fit at a time. */
+/* 8 threads with buffers of 8 MiB, beside 50 MiB: no more than five fit at a time. */
 static struct run run_buffers(const struct box *box, const char *preload)
 {
-    return run_in(
-        (struct run_spec){.box = box, .preload = preload, .argv = ARGV(harness_program("buffers"))},
-        TIMEOUT_S);
+    return run_in((struct run_spec){.box = box,
+                                    .preload = preload,
+                                    .argv = ARGV(harness_program("buffers"), "--threads", "8")},
+                  TIMEOUT_S);
 }
 
 Test(survive, threads_with_large_buffers_are_killed_with_plain_jemalloc)

@@ -174,25 +174,14 @@ Test(governor_in_flight, threads_wait_where_it_takes_the_room)
     cr_expect_eq(look_at(&g, &in).hold_ns, 0u);
 }
 
-Test(governor_in_flight, they_wait_longer_where_such_blocks_are_freed_and_taken_again)
+Test(governor_in_flight, with_a_large_request_they_wait_for_their_turn)
 {
     struct governor g = new_governor();
-    struct governor_input in = with_in_flight(900 * MiB, 0);
-    in.active = 900 * MiB;
-    (void)look_at(&g, &in);
-    in.active = 860 * MiB;
-    in.now_ns += tick;
-    (void)look_at(&g, &in);
-    in.active = 900 * MiB;
-    in.now_ns += tick;
-    in.in_flight = 124 * MiB;
+    struct governor_input in = with_in_flight(900 * MiB, 100 * MiB);
     in.request = 30 * MiB;
     cr_expect_eq(look_at(&g, &in).hold_ns, NS_PER_S);
     in.lone = true;
-    cr_expect_eq(look_at(&g, &in).hold_ns, 5 * NS_PER_MS, "but not by other threads");
-    in.lone = false;
-    in.request = 50 * MiB;
-    cr_expect_eq(look_at(&g, &in).hold_ns, 100 * NS_PER_MS, "no block of that size was");
+    cr_expect_eq(look_at(&g, &in).hold_ns, 5 * NS_PER_MS, "no other thread has such blocks");
 }
 
 Test(governor_in_flight, reclaimers_are_asked_for_it)

@@ -85,8 +85,8 @@ void arenas_refresh(void)
 }
 
 /* Free runs of this size are given back at once; the next ones are page faults. jemalloc's 8 MiB is
- * just what it maps at first for a thread that frees all it has. Its arena for requests of 8 MiB
- * and more gives all back at once. */
+ * just what it maps at first for a thread that frees all it has. Where the program sets an
+ * oversize_threshold, the arena for such requests still gives all back at once. */
 static void purge_eagerly_from(unsigned arena, size_t bytes)
 {
     (void)arena_control("arena.", arena, ".oversize_threshold", NULL, sizeof(bytes), &bytes);
@@ -158,7 +158,7 @@ void arenas_find_new(void)
                                                       ask_active_pages(i), memory_order_relaxed,
                                                       memory_order_relaxed);
         if (i < arenas.automatic)
-            purge_eagerly_from(i, (size_t)(32 * MiB));
+            purge_eagerly_from(i, (size_t)(32 * MiB)); /* glibc's mmap threshold ends there, too */
         decay_begin(i);
         arenas.settled = false;
     }

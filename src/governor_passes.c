@@ -110,10 +110,13 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
+    bool threads = !in->lone && !in->in_vain;
+    bool full = usage >= growth_wall(in) && !may_swap(in);
     /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
-    bool read = usage >= growth_wall(in) && !d->no_room && !may_swap(in);
-    /* Other threads are about to touch what they have just taken, and may free some then. */
-    bool crowded = usage + in->in_flight >= growth_wall(in) && !may_swap(in);
+    bool read = full && !d->no_room;
+    /* Threads are about to touch what they have just taken, and may free some then. */
+    bool crowded = full || (usage + in->in_flight >= growth_wall(in) && !may_swap(in) &&
+                            (threads || reclaimers));
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !crowded && !(critical && reclaimers))
         return 0;
@@ -127,7 +130,6 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
-    bool threads = !in->lone && !in->in_vain;
     if (threads && possible_request(in) > 0)
         return NS_PER_S; /* they take turns */
     if (threads && in->in_flight >= purge_worth(in->limits.hard))

@@ -69,6 +69,10 @@ bool look_fits_below_low(uint64_t bytes);
 void look_meets(const struct governor_input *in);
 /* "usage ..., soft limit ..., hard limit ...": usage as of the last look. */
 void look_fmt_standing(struct fmt *f, const struct limits *limits);
+/* A block has moved as it grew, and what it asks for next is larger than what it left. Gives as
+ * much back, unless there are no more free pages than its new size, as these may serve that next
+ * time; nothing where another thread looks just now. Keeps errno. */
+void look_block_moved(uint64_t old_size, uint64_t size);
 /* Gives back free pages now, at least `bytes` or all there are; returns the bytes that went. */
 uint64_t look_purge(uint64_t bytes);
 

@@ -7,6 +7,8 @@
 #include "pages.h"
 #include "stats.h"
 
+#include <errno.h>
+
 static void account_purge(uint64_t bytes, uint64_t cpu_ns)
 {
     governor_spend(&look.governor, cpu_ns);
@@ -76,6 +78,20 @@ static uint64_t purge_all_slabs(uint64_t bytes)
     }
     account_look_now(); /* a look sets how soon refilled slabs are noticed */
     return freed;
+}
+
+void look_block_moved(uint64_t old_size, uint64_t size)
+{
+    int saved_errno = errno;
+    struct arenas_pages pages;
+    struct look_turn turn = look_begin(0);
+    if (turn.had) {
+        arenas_read(&pages);
+        if (pages.dirty > size)
+            (void)arenas_purge(u64_min(pages.dirty - size, old_size));
+    }
+    look_end(turn);
+    errno = saved_errno;
 }
 
 uint64_t look_purge(uint64_t bytes)

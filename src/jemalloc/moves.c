@@ -27,6 +27,9 @@ void *move(void *to, const void *from, size_t size) INSTEAD(memcpy);
 /* While a block moves by pieces, this much of it is there twice. */
 static const size_t piece = 512 * KiB;
 
+/* What smaller blocks leave as they move is not much. */
+static const size_t much_to_leave = 8 * MiB;
+
 /* The kernel did not take pages: no more moves by pieces. Relaxed: it stands alone. */
 static _Atomic bool in_vain;
 
@@ -99,6 +102,9 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
         admit_served();
     }
     count_down(&doubled, way.doubled);
+    if (p != NULL && p != ptr && old_size >= much_to_leave && runtime_ready() &&
+        !thread_state.inside)
+        look_block_moved(old_size, size);
     return p;
 }
 

@@ -23,9 +23,6 @@ static void print_ours(struct fmt *f)
     /* max_active_fit: free runs of up to 512 times a request are split for it, not 64: reused
      * sooner. */
     fmt_str(f, ",muzzy_decay_ms:0,lg_extent_max_active_fit:9");
-    /* By default blocks of 8 MiB and more have an arena that keeps no free page: each is faulted in
-     * anew, at ten times the cost of filling it. */
-    fmt_str(f, ",oversize_threshold:0");
     /* By default a thread may keep 20 free blocks and more of each size up to 32 KiB, 4.4 MiB in
      * all, which only the thread itself can give back. No block at all of a size cost a program ten
      * times the time that one did. */
@@ -35,6 +32,11 @@ static void print_ours(struct fmt *f)
         fmt_u64(f, limit <= 256 * MiB ? 2 : 4);
     } else /* four locks a size for threads that share an arena, at the cost of half-filled slabs */
         fmt_str(f, ",bin_shards:1-1024:4");
+    /* By default blocks of 8 MiB and more have an arena that keeps no free page: each is faulted in
+     * anew, at ten times the cost of filling it. Where room is scarce, and others may be in it,
+     * that is how it should be. And that arena would be made later, and without hooks. */
+    if (limit > GiB || JE_NEEDS_HOOKS)
+        fmt_str(f, ",oversize_threshold:0");
     if (runtime.options.heap_profile > 0) {
         fmt_str(f, ",prof:true,lg_prof_sample:");
         fmt_u64(f, runtime.options.heap_profile);

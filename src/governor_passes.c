@@ -116,7 +116,7 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
     bool read = full && !d->no_room;
     /* Threads are about to touch what they have just taken, and may free some then. */
     bool crowded = full || (usage + in->in_flight >= growth_wall(in) && !may_swap(in) &&
-                            (threads || reclaimers));
+                            (threads || reclaimers || others_take(in)));
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!d->no_room && !crowded && !(critical && reclaimers))
         return 0;

@@ -198,7 +198,7 @@ Test(survive, threads_with_large_buffers_take_turns)
 /* A buffer of 8 MiB has 2048 pages. */
 Test(survive, far_from_the_limit_a_large_buffer_is_not_faulted_in_anew)
 {
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 600 * MIB});
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 2048 * MIB});
     struct run run = run_buffers(box, harness_library(), "1");
     expect_survived(box, &run);
     cr_expect(run_number(&run, "faults") < run_number(&run, "served") * 500, "%s",

@@ -170,6 +170,8 @@ Test(governor_in_flight, threads_wait_where_it_takes_the_room)
     cr_expect_not(d.no_room, "nothing is refused for it");
     in.lone = true;
     cr_expect_eq(look_at(&g, &in).hold_ns, 0u, "it is this thread's own");
+    in.committed = in.usage / 2;
+    cr_expect_eq(look_at(&g, &in).hold_ns, 150 * NS_PER_MS, "other processes may free");
     in.swap_room = hard;
     cr_expect_eq(look_at(&g, &in).hold_ns, 0u);
 }

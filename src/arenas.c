@@ -85,8 +85,8 @@ void arenas_refresh(void)
 }
 
 /* Free runs of this size are given back at once; the next ones are page faults. jemalloc's 8 MiB is
- * just what it maps at first for a thread that frees all it has. Where there is
- * an arena for requests of 8 MiB and more, it gives all back at once. */
+ * just what it maps at first for a thread that frees all it has. Where there is an arena for
+ * requests of 8 MiB and more, it gives all back at once. */
 static void purge_eagerly_from(unsigned arena, size_t bytes)
 {
     (void)arena_control("arena.", arena, ".oversize_threshold", NULL, sizeof(bytes), &bytes);

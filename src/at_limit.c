@@ -152,6 +152,25 @@ static bool was_in_vain(uint64_t waited_ns)
     return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_pass_sleeps();
 }
 
+/* This thread has waited for all its time. Where other threads freed nothing meanwhile, they may
+ * need a lock that it holds. */
+static void note_waited(uint64_t now_ns, uint64_t waited_ns, bool freed)
+{
+    if (waited_ns >= in_vain_ns && !freed)
+        thread_state.alone_until_ns = now_ns + in_vain_for_ns;
+    if (was_in_vain(waited_ns))
+        thread_state.in_vain_until_ns = now_ns + in_vain_for_ns;
+}
+
+/* Until a thread that waits looks again by itself. With reclaimers, each of the watcher's looks
+ * lets it look. */
+static uint64_t pause_ns(bool reclaimers, uint64_t request)
+{
+    if (!reclaimers)
+        return look_again_ns;
+    return request > 0 ? ask_again_ns : UINT64_MAX;
+}
+
 /* Writes the record on this thread, which is about to wait: where many threads want memory at once
  * the watcher may get no CPU before the kill. Not where the watcher's record tells more (what
  * reclaimers gave, a heap profile), nor in a child of vfork. */
@@ -172,11 +191,11 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     held_begin(request);
     record_in_time(d, start);
     bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;
-    uint64_t pause_ns = !reclaimers ? look_again_ns : request > 0 ? ask_again_ns : UINT64_MAX;
+    const uint64_t pause = pause_ns(reclaimers, request);
     if (d->hold_ns > 0 && reclaimers)
-        watcher_wake(); /* once: each of the watcher's looks lets us look again */
+        watcher_wake(); /* once */
     while (passed < d->hold_ns) {
-        seen = hold_back(seen, u64_min(d->hold_ns - passed, pause_ns));
+        seen = hold_back(seen, u64_min(d->hold_ns - passed, pause));
         if (!look_once(look_wait_ns, request, &in, d))
             break;
         ask_for(d);
@@ -184,10 +203,8 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
         active = in.active;
         passed = sys_now_ns() - start;
     }
-    if (d->hold_ns > 0 && passed >= in_vain_ns && !freed) /* others may need a lock that it holds */
-        thread_state.alone_until_ns = start + passed + in_vain_for_ns;
-    if (d->hold_ns > 0 && was_in_vain(passed))
-        thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
+    if (d->hold_ns > 0)
+        note_waited(start + passed, passed, freed);
     held_end(request);
 }
 

@@ -5,6 +5,7 @@
 #ifndef PLIM_BASE_H
 #define PLIM_BASE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +74,16 @@ static inline bool is_zero(const char *p, size_t size)
 static inline uint64_t u64_share(uint64_t v, uint64_t part, uint64_t whole)
 {
     return (uint64_t)((unsigned __int128)v * part / whole);
+}
+
+/* Does not go below 0: a child that was forked meanwhile has reset such counts. */
+static inline void count_down(_Atomic uint64_t *count, uint64_t by)
+{
+    uint64_t counted = atomic_load_explicit(count, memory_order_seq_cst);
+    while (by > 0 && counted > 0 &&
+           !atomic_compare_exchange_weak_explicit(count, &counted, u64_less(counted, by),
+                                                  memory_order_seq_cst, memory_order_seq_cst))
+        ;
 }
 
 #endif

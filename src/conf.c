@@ -34,7 +34,7 @@ static void print_ours(struct fmt *f)
         fmt_str(f, ",bin_shards:1-1024:4");
     /* By default blocks of 8 MiB and more have an arena that keeps no free page: each is faulted in
      * anew, at ten times the cost of filling it. Where room is scarce, and others may be in it,
-     * that is how it should be. And that arena would be made later, and without hooks. */
+     * that is how it should be; but where arenas need hooks, this one, made later, has none. */
     if (limit > GiB || JE_NEEDS_HOOKS)
         fmt_str(f, ",oversize_threshold:0");
     if (runtime.options.heap_profile > 0) {

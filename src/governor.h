@@ -165,11 +165,13 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
 void governor_look(struct governor *g, const struct governor_input *in,
                    struct governor_decision *ret);
 
+/* Remembers how much had been taken; call it at each look. */
+void governor_note_taken(struct governor *g, const struct governor_input *in);
 /* The part of what was committed in the last 150 to 300 ms, or is promised, that is not in memory
  * yet. It may be touched at any moment, and all at once. */
 uint64_t governor_in_flight(struct governor *g, const struct governor_input *in);
-/* Whether that may matter: in->in_memory should be known then. Call it before. */
-bool governor_may_be_crowded(struct governor *g, const struct governor_input *in);
+/* Whether that may matter: in->in_memory should be known then. */
+bool governor_may_be_crowded(const struct governor *g, const struct governor_input *in);
 
 /* What other threads may commit while a look lasts, which may be long where it purges. */
 uint64_t governor_meanwhile(const struct governor_input *in);

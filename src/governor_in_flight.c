@@ -8,19 +8,22 @@ static const uint64_t taken_spell_ns = 150 * NS_PER_MS;
  * for most of what many threads take to have been touched once. */
 static const uint64_t untouched_spell_ns = 2 * NS_PER_S;
 
+void governor_note_taken(struct governor *g, const struct governor_input *in)
+{
+    unsigned passed = governor_spells_passed(&g->taken_ns, in->now_ns, taken_spell_ns);
+    if (passed > 0) {
+        g->taken_before = passed == 1 ? g->taken : in->taken;
+        g->taken = in->taken;
+    }
+}
+
 static uint64_t taken_lately(const struct governor *g, const struct governor_input *in)
 {
     return u64_less(in->taken, g->taken_before) + in->promised;
 }
 
-bool governor_may_be_crowded(struct governor *g, const struct governor_input *in)
+bool governor_may_be_crowded(const struct governor *g, const struct governor_input *in)
 {
-    uint64_t passed = u64_less(in->now_ns, g->taken_ns);
-    if (passed >= taken_spell_ns) {
-        g->taken_before = passed < 2 * taken_spell_ns ? g->taken : in->taken;
-        g->taken = in->taken;
-        g->taken_ns = in->now_ns;
-    }
     uint64_t taken = taken_lately(g, in);
     return taken > 0 && projected_usage(in) + in->on_the_way + taken >= in->limits.soft;
 }
@@ -36,12 +39,11 @@ static int64_t untouched(const struct governor_input *in)
  * all that is untouched may be on its way. */
 static int64_t least_untouched(struct governor *g, int64_t now, uint64_t now_ns)
 {
-    uint64_t passed = u64_less(now_ns, g->untouched_ns);
-    int64_t first = now < 0 ? now : 0;
-    if (passed >= untouched_spell_ns) {
-        g->untouched_before = passed < 2 * untouched_spell_ns ? g->untouched : first;
+    unsigned passed = governor_spells_passed(&g->untouched_ns, now_ns, untouched_spell_ns);
+    if (passed > 0) {
+        int64_t first = now < 0 ? now : 0;
+        g->untouched_before = passed == 1 ? g->untouched : first;
         g->untouched = now;
-        g->untouched_ns = now_ns;
     }
     if (now < g->untouched)
         g->untouched = now;

@@ -152,6 +152,17 @@ static inline uint64_t foreseen(const struct governor_input *in)
     return u64_max(in->usage, resident(in) + in->promised) + possible_request(in);
 }
 
+/* What is remembered of late is remembered by spells of that length. 0: the present one goes on;
+ * else the next begins: 1: the present one is the one before; 2: that was too long ago. */
+static inline unsigned governor_spells_passed(uint64_t *began_ns, uint64_t now_ns,
+                                              uint64_t length_ns)
+{
+    uint64_t passed = u64_less(now_ns, *began_ns) / length_ns;
+    if (passed > 0)
+        *began_ns = now_ns;
+    return (unsigned)u64_min(passed, 2);
+}
+
 /* Two seconds' worth of the cap. Twice that may be overdrawn, so that any two seconds see four
  * times the cap at most. */
 static inline int64_t governor_budget_most(const struct governor *g)

@@ -111,14 +111,15 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
     bool threads = !in->lone && !in->in_vain;
-    bool full = usage >= growth_wall(in) && !may_swap(in);
-    /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
-    bool read = full && !d->no_room;
+    bool full = usage >= growth_wall(in);
     /* Threads are about to touch what they have just taken, and may free some then. */
-    bool crowded = full || (usage + in->in_flight >= growth_wall(in) && !may_swap(in) &&
-                            (threads || reclaimers || others_take(in)));
+    bool soon_full =
+        usage + in->in_flight >= growth_wall(in) && (threads || reclaimers || others_take(in));
+    bool crowded = (full || soon_full) && !may_swap(in);
+    /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
+    bool read = crowded && full && !d->no_room;
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
-    if (!d->no_room && !crowded && !(critical && reclaimers))
+    if (!crowded && !(critical && reclaimers))
         return 0;
     if (g->cannot_meet && reclaimers && !in->in_vain)
         return reclaimers_take_ns;

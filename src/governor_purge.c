@@ -110,12 +110,11 @@ bool governor_coalesces(struct governor *g, const struct governor_input *in, boo
  * crest, or what was freed once, does not. */
 void governor_watch_tide(struct governor *g, const struct governor_input *in)
 {
-    uint64_t passed = u64_less(in->now_ns, g->spell_ns);
-    if (passed >= tide_spell_ns) {
-        g->came_back_before = passed < 2 * tide_spell_ns ? g->came_back : 0;
+    unsigned passed = governor_spells_passed(&g->spell_ns, in->now_ns, tide_spell_ns);
+    if (passed > 0) {
+        g->came_back_before = passed == 1 ? g->came_back : 0;
         g->came_back = 0;
         g->trough = u64_min(in->active, g->crest);
-        g->spell_ns = in->now_ns;
     }
     g->trough = u64_min(g->trough, in->active);
     g->came_back = u64_max(g->came_back, u64_min(in->active, g->crest) - g->trough);

@@ -79,14 +79,19 @@ static uint64_t promised(void)
     return admit_promised() + (thread_state.held == 0 ? waiting : 0);
 }
 
-/* Whether large requests have come from no more than one thread lately. */
-static bool is_lone(uint64_t request, uint64_t now)
+static void note_requester(uint64_t now)
 {
-    const void *requester = request > 0 ? &thread_state : look.requester;
-    if (look.requester != NULL && look.requester != requester)
+    if (look.requester != NULL && look.requester != &thread_state)
         look.others_ns = now;
-    look.requester = requester;
-    return look.others_ns == 0 || now - look.others_ns >= NS_PER_S;
+    look.requester = &thread_state;
+}
+
+/* Large requests have come from no more than one thread lately, or waiting for others was in
+ * vain. */
+static bool is_lone(uint64_t now)
+{
+    return look.others_ns == 0 || now - look.others_ns >= NS_PER_S ||
+           now < thread_state.alone_until_ns;
 }
 
 static void acquire(uint64_t request, enum look_by by, struct governor_input *in)
@@ -100,6 +105,8 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         look.refreshed_ns = now;
     }
     measure(request, by == LOOK_BY_WATCHER, &pages, &sample);
+    if (request > 0)
+        note_requester(now);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
@@ -122,12 +129,13 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         .aside = by == LOOK_ASIDE,
         .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
-        .lone = is_lone(request, now) || now < thread_state.alone_until_ns,
+        .lone = is_lone(now),
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
         .heard = notify_has_reader(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
+    governor_note_taken(&look.governor, in);
     if (governor_may_be_crowded(&look.governor, in))
         in->in_memory = usage_resident(&look.usage);
     in->in_flight = governor_in_flight(&look.governor, in);

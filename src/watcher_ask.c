@@ -54,10 +54,7 @@ void watcher_ask(uint64_t bytes)
 
 void watcher_gave(uint64_t bytes)
 {
-    uint64_t wanted = atomic_load_explicit(&watcher.wanted, memory_order_seq_cst);
-    while (!atomic_compare_exchange_weak_explicit(&watcher.wanted, &wanted, u64_less(wanted, bytes),
-                                                  memory_order_seq_cst, memory_order_seq_cst))
-        ;
+    count_down(&watcher.wanted, bytes);
 }
 
 void watcher_ask_for_call(uint64_t bytes)

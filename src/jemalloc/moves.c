@@ -61,6 +61,12 @@ void moves_fork_child(void)
     atomic_store_explicit(&doubled, 0, memory_order_relaxed);
 }
 
+/* Not inside: jemalloc's locks may be held then. */
+static bool may_look(void)
+{
+    return runtime_ready() && !thread_state.inside;
+}
+
 struct way {
     bool by_pieces;
     size_t doubled; /* what of the block is in the count above; 0 where LOW is far */
@@ -70,8 +76,7 @@ struct way {
  * the while: a handler that allocates must ask nothing of jemalloc, whose locks may be held. */
 static struct way choose(void *block, size_t old_size, size_t size)
 {
-    if (!runtime_ready() || thread_state.inside ||
-        (!admit_may_come_to_low(size) && size < account_until_look()))
+    if (!may_look() || (!admit_may_come_to_low(size) && size < account_until_look()))
         return (struct way){false, 0};
     uint64_t others = atomic_fetch_add_explicit(&doubled, size, memory_order_relaxed);
     bool was_inside = inside_enter();
@@ -102,8 +107,7 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
         admit_served();
     }
     count_down(&doubled, way.doubled);
-    if (p != NULL && p != ptr && old_size >= much_to_leave && runtime_ready() &&
-        !thread_state.inside)
+    if (p != NULL && p != ptr && old_size >= much_to_leave && may_look())
         look_block_moved(old_size, size);
     return p;
 }

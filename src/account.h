@@ -16,11 +16,10 @@ struct account {
     _Atomic int64_t committed;
     /* The most that `committed` has been. Raised wherever pages are taken. */
     _Atomic int64_t peak;
-    /* All that was taken since the start, however often, but for the room of blocks that moved by
-     * pieces: that is no more than they had. */
-    _Atomic uint64_t taken;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
+    /* What the gate is set to where no look is due. Written by looks. */
+    _Atomic size_t gate;
     /* One more than the highest index of an arena ever made. Raised by whoever makes one. */
     _Atomic unsigned arena_count;
 } CACHE_ALIGNED;
@@ -42,8 +41,6 @@ static inline void account_add(int64_t bytes)
 {
     int64_t now =
         atomic_fetch_add_explicit(&account.committed, bytes, memory_order_relaxed) + bytes;
-    if (bytes > 0)
-        atomic_fetch_add_explicit(&account.taken, (uint64_t)bytes, memory_order_relaxed);
     int64_t peak = atomic_load_explicit(&account.peak, memory_order_relaxed);
     while (unlikely(now > peak) &&
            !atomic_compare_exchange_weak_explicit(&account.peak, &peak, now, memory_order_relaxed,
@@ -52,12 +49,6 @@ static inline void account_add(int64_t bytes)
     if (bytes > 0 && now >= atomic_load_explicit(&account.look_at, memory_order_relaxed) &&
         atomic_load_explicit(&gate.smallest, memory_order_relaxed) != GATE_OFF)
         gate_set(0);
-}
-
-/* A block of that size is about to move by pieces. */
-static inline void account_moves(uint64_t bytes)
-{
-    atomic_fetch_sub_explicit(&account.taken, bytes, memory_order_relaxed);
 }
 
 /* An arena whose pages are counted here begins, or its index is used anew. */
@@ -77,10 +68,10 @@ static inline uint64_t account_committed(void)
     return c > 0 ? (uint64_t)c : 0;
 }
 
-/* Sets the gate to `smallest` unless a look is due. */
-static inline void account_open_gate(size_t smallest)
+/* Sets the gate unless a look is due. */
+static inline void account_open_gate(void)
 {
-    gate_set(smallest);
+    gate_set(atomic_load_explicit(&account.gate, memory_order_relaxed));
     /* A thread that committed before that store may have seen an old look_at, or its 0 was
      * overwritten. */
     if (atomic_load_explicit(&account.committed, memory_order_relaxed) >=
@@ -88,14 +79,15 @@ static inline void account_open_gate(size_t smallest)
         gate_set(0);
 }
 
-/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless a
- * look is due already. */
+/* Makes the next look due once `bytes` more are committed; until then the gate is set to
+ * `smallest`. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
 {
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
     int64_t due = now + (int64_t)u64_min(bytes, (uint64_t)INT64_MAX / 2);
     atomic_store_explicit(&account.look_at, due, memory_order_relaxed);
-    account_open_gate(smallest);
+    atomic_store_explicit(&account.gate, smallest, memory_order_relaxed);
+    account_open_gate();
 }
 
 /* Makes a look due at the next allocation. */

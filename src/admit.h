@@ -6,7 +6,7 @@
 #define PLIM_ADMIT_H
 
 #include "account.h"
-#include "thread_state.h"
+#include "requests.h"
 
 /* What looks leave for allocating threads to go by. */
 struct admit {
@@ -15,9 +15,6 @@ struct admit {
     _Atomic uint64_t stop_at;
     /* Committed bytes at which usage may reach LOW. Set by looks. */
     _Atomic uint64_t low_at;
-    /* Bytes of large requests that were let through and are not served yet: no count of pages shows
-     * them. */
-    _Atomic uint64_t promised;
     /* Free pages, in bytes, from which on a freeing thread looks; 0: it does not. */
     _Atomic uint64_t look_freed;
     /* How old the last look may be for a thread that fills slabs, however little is committed, in
@@ -33,30 +30,9 @@ extern struct admit admit PLIM_HIDDEN;
 #define LARGE_REQUEST GATE_OPEN
 
 /* Boots, looks if a look is due, waits at the limit. false: refuse with ENOMEM. Keeps errno. Call
- * with no lock of jemalloc's held, and admit_served() when a large request has its pages, or was
+ * with no lock of jemalloc's held, and requests_served() when a large request has its pages, or was
  * refused them. */
 bool admit_request(size_t size);
-/* A request of so many bytes of the calling thread's is let through; done once for each. */
-static inline void admit_promise(uint64_t bytes)
-{
-    uint64_t more = u64_less(bytes, thread_state.promised);
-    thread_state.promised += more;
-    atomic_fetch_add_explicit(&admit.promised, more, memory_order_relaxed);
-}
-static inline void admit_served(void)
-{
-    uint64_t bytes = thread_state.promised;
-    if (bytes == 0)
-        return;
-    thread_state.promised = 0;
-    atomic_fetch_sub_explicit(&admit.promised, bytes, memory_order_relaxed);
-}
-/* Promised to other threads. */
-static inline uint64_t admit_promised(void)
-{
-    return u64_less(atomic_load_explicit(&admit.promised, memory_order_relaxed),
-                    thread_state.promised);
-}
 /* With so much more, and all that is committed in use, usage may reach LOW. */
 static inline bool admit_may_come_to_low(uint64_t bytes)
 {

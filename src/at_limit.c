@@ -25,9 +25,11 @@ static const uint64_t ask_again_ns = 20 * NS_PER_MS;
 /* And one that waits for other threads, whether they have freed. */
 static const uint64_t look_again_ns = 5 * NS_PER_MS;
 
-/* A thread that waited in vain, for so long where it waited for other threads, waits for them, or
- * for reclaimers, again after this time. */
-static const uint64_t in_vain_ns = 100 * NS_PER_MS;
+/* That is in vain where for so long they free too little and use next to no CPU time: they may need
+ * a lock that it holds, an interpreter's perhaps. */
+static const uint64_t idle_ns = 150 * NS_PER_MS;
+/* After this time threads wait for each other again, and a thread that waited for reclaimers in
+ * vain waits for them. */
 static const uint64_t in_vain_for_ns = 10 * NS_PER_S;
 
 /* Sleeps until there is progress past what was `seen`, at most for that time; returns what is seen
@@ -71,16 +73,14 @@ static bool purge_finds_no_room(uint64_t request, struct governor_input *in)
 static void held_begin(uint64_t request)
 {
     thread_state.held++;
-    thread_state.waiting += request;
     atomic_fetch_add_explicit(&at_limit.held, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&at_limit.waiting, request, memory_order_relaxed);
+    requests_wait_begin(request);
 }
 
 static void held_end(uint64_t request)
 {
-    atomic_fetch_sub_explicit(&at_limit.waiting, request, memory_order_relaxed);
+    requests_wait_end(request);
     atomic_fetch_sub_explicit(&at_limit.held, 1, memory_order_relaxed);
-    thread_state.waiting -= request;
     thread_state.held--;
 }
 
@@ -145,21 +145,43 @@ static void tell_of_refusal(uint64_t request)
     record_refused(&runtime.options, now);
 }
 
+bool at_limit_is_alone(uint64_t now_ns)
+{
+    return runtime.options.on_limit == ON_LIMIT_FAIL || /* it is to fail soon */
+           now_ns < atomic_load_explicit(&at_limit.alone_until_ns, memory_order_relaxed);
+}
+
+/* A wait for other threads: how much they must free, the most that was in use, for how long they
+ * have not freed it, and the CPU time of the process when that began. */
+struct patience {
+    uint64_t bytes, active, looked_ns, waited_ns, cpu_ns;
+};
+
+static struct patience patience_begin(uint64_t bytes, uint64_t now_ns)
+{
+    return (struct patience){bytes, 0, now_ns, 0, sys_process_cpu_ns()};
+}
+
+/* Whether the wait is in vain, as far as that look shows; `last`: no other one follows. Only the
+ * time between two looks close to each other counts: the kernel may have stopped all threads. */
+static bool is_in_vain(struct patience *p, const struct governor_input *in, bool last)
+{
+    p->active = u64_max(p->active, in->active);
+    p->waited_ns += u64_min(u64_less(in->now_ns, p->looked_ns), 2 * ask_again_ns);
+    p->looked_ns = in->now_ns;
+    if (p->active - in->active >= p->bytes) {
+        *p = patience_begin(p->bytes, in->now_ns);
+        return false;
+    }
+    bool idle = sys_process_cpu_ns() - p->cpu_ns < p->waited_ns / 4;
+    return p->waited_ns >= idle_ns && (last || idle);
+}
+
 /* Whether a reclaimer slept for as long as this thread waited for it: it may need a lock that this
  * thread holds, an interpreter's perhaps, and gets on only when this thread does. */
 static bool was_in_vain(uint64_t waited_ns)
 {
     return waited_ns > 0 && watcher_pass_for() >= waited_ns && watcher_pass_sleeps();
-}
-
-/* This thread has waited for all its time. Where other threads freed nothing meanwhile, they may
- * need a lock that it holds. */
-static void note_waited(uint64_t now_ns, uint64_t waited_ns, bool freed)
-{
-    if (waited_ns >= in_vain_ns && !freed)
-        thread_state.alone_until_ns = now_ns + in_vain_for_ns;
-    if (was_in_vain(waited_ns))
-        thread_state.in_vain_until_ns = now_ns + in_vain_for_ns;
 }
 
 /* Until a thread that waits looks again by itself. With reclaimers, each of the watcher's looks
@@ -182,13 +204,25 @@ static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
         record_now(o, now_ns);
 }
 
+/* After a look of a thread that waits: whether it waits for other threads in vain, as no thread is
+ * to from then on. */
+static bool gives_up(struct patience *p, const struct governor_input *in,
+                     const struct governor_decision *d, uint64_t passed_ns)
+{
+    if (d->hold_ns == 0 || !d->for_threads || !is_in_vain(p, in, passed_ns >= d->hold_ns))
+        return false;
+    atomic_store_explicit(&at_limit.alone_until_ns, in->now_ns + in_vain_for_ns,
+                          memory_order_relaxed);
+    return true;
+}
+
 /* Holds the calling thread back until there is room again or its time is up. */
 static void throttle(uint64_t request, uint32_t seen, struct governor_decision *d)
 {
     struct governor_input in;
-    uint64_t start = sys_now_ns(), passed = 0, active = 0;
-    bool freed = false;
-    held_begin(request);
+    uint64_t start = sys_now_ns(), passed = 0, waited_for = d->in_turn ? request : 0;
+    struct patience patience = patience_begin(u64_max(request, LARGE_REQUEST), start);
+    held_begin(waited_for);
     record_in_time(d, start);
     bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;
     const uint64_t pause = pause_ns(reclaimers, request);
@@ -199,13 +233,13 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
         if (!look_once(look_wait_ns, request, &in, d))
             break;
         ask_for(d);
-        freed = freed || in.active < active;
-        active = in.active;
         passed = sys_now_ns() - start;
+        if (gives_up(&patience, &in, d, passed))
+            break;
     }
-    if (d->hold_ns > 0)
-        note_waited(start + passed, passed, freed);
-    held_end(request);
+    if (d->hold_ns > 0 && was_in_vain(passed))
+        thread_state.in_vain_until_ns = start + passed + in_vain_for_ns;
+    held_end(waited_for);
 }
 
 /* A reclaimer that allocates passes: it would wait for itself, and may be about to free some. */

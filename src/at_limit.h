@@ -11,8 +11,9 @@
 
 struct at_limit {
     _Atomic uint32_t progress; /* counts what may have made room: waiting threads sleep on it */
-    _Atomic unsigned held;     /* threads that wait for room, */
-    _Atomic uint64_t waiting;  /* and the bytes of large requests for which they wait */
+    _Atomic unsigned held;     /* threads that wait for room */
+    /* Until then no thread waits for others: one did in vain. Relaxed: it stands alone. */
+    _Atomic uint64_t alone_until_ns;
 };
 
 extern struct at_limit at_limit PLIM_HIDDEN;
@@ -22,6 +23,8 @@ static inline uint32_t at_limit_progress_seen(void)
     return atomic_load_explicit(&at_limit.progress, memory_order_relaxed);
 }
 
+/* Whether threads are not to wait for each other. */
+bool at_limit_is_alone(uint64_t now_ns);
 /* Waits or ends the program as PLIMSOLL_ON_LIMIT says, after a look that found no room for a
  * request of that size, or nearly none. `progress`: at_limit_progress_seen() before that look.
  * false: refuse it. */

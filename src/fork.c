@@ -13,6 +13,7 @@
 #include "publish.h"
 #include "reclaimers.h"
 #include "record.h"
+#include "requests.h"
 #include "stats.h"
 #include "thread_state.h"
 #include "watcher.h"
@@ -83,8 +84,7 @@ static bool reset(void)
 {
     /* Other threads that waited are not in the child. */
     atomic_store_explicit(&at_limit.held, thread_state.held, memory_order_relaxed);
-    atomic_store_explicit(&at_limit.waiting, thread_state.waiting, memory_order_relaxed);
-    atomic_store_explicit(&admit.promised, thread_state.promised, memory_order_relaxed);
+    requests_fork_child();
     stats_fork_child();
     reclaimers_fork_child();
     lock_reset(&look.lock);
@@ -99,7 +99,6 @@ static bool reset(void)
     publish_fork_child(account_committed());
     atomic_store_explicit(&account.peak, (int64_t)account_committed(), memory_order_relaxed);
     record_fork_child();
-    look.others_ns = 0;
     thread_state.in_vain_until_ns = 0; /* the reclaimers that it waited for are the parent's */
     thread_state.inside = false;
     return watched;

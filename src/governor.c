@@ -221,6 +221,26 @@ static void look_unlimited(struct governor *g, struct governor_decision *ret)
     g->over_since_ns = 0;
 }
 
+/* What depends on how much is left in use: `usage`, once the request is made. */
+static void settle(const struct governor *g, const struct governor_input *in, uint64_t usage,
+                   struct governor_decision *ret)
+{
+    uint64_t step = look_step(in, usage);
+    governor_hold(g, in, usage, ret);
+    ret->look_after = step;
+    if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
+        ret->look_after = u64_max(step / (in->held > 0 ? in->held : 1), held_step_min);
+    if (ret->hold_ns == 0 && usage < wall(&in->limits)) /* else it may fail: it commits nothing */
+        ret->look_after += possible_request(in);
+}
+
+void governor_gave(const struct governor *g, const struct governor_input *in, uint64_t given,
+                   struct governor_decision *d)
+{
+    if (given < u64_min(d->purge, governor_purgeable(in)))
+        settle(g, in, u64_less(projected_usage(in), given), d);
+}
+
 void governor_look(struct governor *g, const struct governor_input *in,
                    struct governor_decision *ret)
 {
@@ -244,21 +264,15 @@ void governor_look(struct governor *g, const struct governor_input *in,
         .flush_caches = flush_due(g, in),
         .coalesce = governor_coalesces(g, in, level >= PLIM_LOW),
         .decay_ms = decay_for(g, in),
-        .look_after = step,
         .heap_matters = matters(in) || in->listeners,
         .watch_after_ns = watch_interval(g, in, idle_ns),
-        .wanting = u64_less(needed(in), in->on_the_way + in->in_flight) >= l->soft,
+        .wanting = settled(in) >= l->soft,
         .callbacks_due = ask > 0 && in->reclaimers > 0 && governor_pass_due(g, in, step),
-        .in_turn = in->reclaimers > 0 || !in->lone,
         .no_room = after >= wall(l) && !may_swap(in),
     };
     if (ret->callbacks_due && possible_request(in) > 0)
         ret->ask = ask;
-    ret->hold_ns = governor_hold_time(g, in, ret, after);
-    if (ret->hold_ns > 0 && in->reclaimers > 0 && !g->cannot_meet)
-        ret->look_after = u64_max(step / (in->held > 0 ? in->held : 1), held_step_min);
-    if (ret->hold_ns == 0 && after < wall(l)) /* else it may fail, and then commits nothing */
-        ret->look_after += possible_request(in);
+    settle(g, in, after, ret);
     ret->no_room = ret->no_room || possible_request(in) != in->request;
     ret->dormant = ret->watch_after_ns == UINT64_MAX && in->from_watcher && ret->heap_matters;
     ret->look_freed = look_freed(g, in, purge, ret->dormant);

@@ -20,15 +20,15 @@ struct governor_input {
     uint64_t swap_room;  /* part of usage that can still go to swap; 0 below critical */
     uint64_t nearer;     /* by how much less is left in another limited cgroup; 0: in none */
     uint64_t committed;
-    uint64_t active;    /* pages in use */
-    uint64_t dirty;     /* free pages, not given back yet */
-    uint64_t absent;    /* of active: given back in the middle of slabs */
-    uint64_t stuck;     /* of dirty: what a purge would not get, see governor_stuck() */
-    uint64_t taken;     /* committed anew, all since the start */
-    uint64_t in_memory; /* memory of the process, but for that of files; UNLIMITED: not known */
-    uint64_t in_flight; /* committed lately and about to be touched, see governor_in_flight() */
-    uint64_t promised;  /* large requests of other threads that were let through, to be committed */
-    uint64_t request;   /* an allocation about to be made; 0: none */
+    uint64_t active;     /* pages in use */
+    uint64_t dirty;      /* free pages, not given back yet */
+    uint64_t absent;     /* of active: given back in the middle of slabs */
+    uint64_t stuck;      /* of dirty: what a purge would not get, see governor_stuck() */
+    uint64_t in_memory;  /* memory of the process, but for that of files; UNLIMITED: not known */
+    uint64_t promised;   /* large requests of other threads that are about to be committed */
+    uint64_t lately;     /* these, and what other threads got for their last ones, lately */
+    uint64_t in_flight;  /* of that, about to be touched, see governor_in_flight() */
+    uint64_t request;    /* an allocation about to be made; 0: none */
     unsigned reclaimers; /* how many would be called at this usage */
     bool from_watcher;   /* the watcher looks: perhaps nobody has allocated */
     bool aside;          /* a thread that frees, or calls the library: the heap need not grow */
@@ -36,7 +36,7 @@ struct governor_input {
     bool offered;        /* the program may begin to listen to pressure at any time */
     bool heard;          /* it listens, which counts once the heap matters */
     unsigned held;       /* threads that wait for room, the looking one included */
-    bool lone;           /* there seems to be no other thread that could free as much */
+    bool alone;          /* other threads are not to be waited for: that was in vain */
     bool in_vain;        /* reclaimers seem to wait for the thread that looks */
     bool listeners;      /* somebody waits for level changes or registered a reclaimer */
 };
@@ -79,6 +79,7 @@ struct governor_decision {
     bool wanting;       /* purging does not bring usage below the soft limit: others must free */
     bool callbacks_due; /* the watcher should run reclaimers now */
     uint64_t hold_ns;   /* at the limit: how long to wait for others to free; 0: there is room */
+    bool for_threads;   /* that is, for other threads: in vain where they do nothing */
     bool in_turn;       /* a large request waits until it fits: somebody may free as much */
     bool no_room;       /* after the purge above nothing is left between usage and the limit */
 };
@@ -147,11 +148,14 @@ struct governor {
     uint64_t slabs_again_ns;
     bool slabs_again; /* the present round is one of the last kind */
 
-    /* Pages about to be touched. What was taken in all when the present spell began and when the
-     * one before did; and the least that was untouched in two (longer) spells. */
-    uint64_t taken, taken_before, taken_ns;
+    /* Pages about to be touched. The least that was untouched in the present spell and the one
+     * before. */
     int64_t untouched, untouched_before;
     uint64_t untouched_ns;
+    /* When a look last found some in flight, for how long none of it has been touched, and from how
+     * much on memory has not risen; until when none is taken to be in flight. */
+    uint64_t flight_ns, flight_idle_ns, flight_from;
+    uint64_t flight_none_until_ns;
 
     uint64_t seen_committed; /* when the watcher last looked */
 
@@ -165,13 +169,16 @@ void governor_init(struct governor *g, const struct options *options, uint64_t n
 void governor_look(struct governor *g, const struct governor_input *in,
                    struct governor_decision *ret);
 
-/* Remembers how much had been taken; call it at each look. */
-void governor_note_taken(struct governor *g, const struct governor_input *in);
-/* The part of what was committed in the last 150 to 300 ms, or is promised, that is not in memory
- * yet. It may be touched at any moment, and all at once. */
+/* The purge that was decided gave so many bytes. Where that is less than was free, other threads
+ * are just giving the rest back, or have taken it: it is no room yet. */
+void governor_gave(const struct governor *g, const struct governor_input *in, uint64_t given,
+                   struct governor_decision *d);
+
+/* The part of in->lately that is not in memory yet. It may be touched at any moment, and all at
+ * once. */
 uint64_t governor_in_flight(struct governor *g, const struct governor_input *in);
 /* Whether that may matter: in->in_memory should be known then. */
-bool governor_may_be_crowded(const struct governor *g, const struct governor_input *in);
+bool governor_may_be_crowded(const struct governor_input *in);
 
 /* What other threads may commit while a look lasts, which may be long where it purges. */
 uint64_t governor_meanwhile(const struct governor_input *in);

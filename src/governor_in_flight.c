@@ -1,31 +1,20 @@
 /* Pages that are committed and about to be touched, see governor.h. */
 #include "governor_internal.h"
 
-/* What has not been touched for twice as long may never be. With that, threads that get their turn
- * late have up to three periods of a CPU quota. */
-static const uint64_t taken_spell_ns = 150 * NS_PER_MS;
 /* How long what is never touched may be taken for what is about to be, or twice that. Long enough
  * for most of what many threads take to have been touched once. */
 static const uint64_t untouched_spell_ns = 2 * NS_PER_S;
+/* Where, for so long, next to nothing of what is in flight is touched, nothing is taken to be in
+ * flight for a time. Longer than a thread that runs into the limit may sleep in the kernel, and
+ * than a period of a CPU quota: 100 ms. Only what passes between two looks close to each other
+ * counts. */
+static const uint64_t idle_for_ns = 150 * NS_PER_MS;
+static const uint64_t looks_apart_ns = 25 * NS_PER_MS;
+static const uint64_t idle_until_ns = 10 * NS_PER_S;
 
-void governor_note_taken(struct governor *g, const struct governor_input *in)
+bool governor_may_be_crowded(const struct governor_input *in)
 {
-    unsigned passed = governor_spells_passed(&g->taken_ns, in->now_ns, taken_spell_ns);
-    if (passed > 0) {
-        g->taken_before = passed == 1 ? g->taken : in->taken;
-        g->taken = in->taken;
-    }
-}
-
-static uint64_t taken_lately(const struct governor *g, const struct governor_input *in)
-{
-    return u64_less(in->taken, g->taken_before) + in->promised;
-}
-
-bool governor_may_be_crowded(const struct governor *g, const struct governor_input *in)
-{
-    uint64_t taken = taken_lately(g, in);
-    return taken > 0 && projected_usage(in) + in->on_the_way + taken >= in->limits.soft;
+    return in->lately > 0 && projected_usage(in) + in->on_the_way + in->lately >= in->limits.soft;
 }
 
 /* In use or promised, and not in memory. Below 0: more is in memory than the heap, such as stacks.
@@ -50,12 +39,32 @@ static int64_t least_untouched(struct governor *g, int64_t now, uint64_t now_ns)
     return g->untouched < g->untouched_before ? g->untouched : g->untouched_before;
 }
 
-/* By how much more is untouched than at the best of times, of what was taken since. */
+/* Whether memory has not risen by a part of what is in flight. What threads wait for is in flight:
+ * they may hold the lock that the others need to go on. And a program may take large blocks over
+ * and over and never touch them. */
+static bool stays_untouched(struct governor *g, const struct governor_input *in, uint64_t flight)
+{
+    uint64_t passed = u64_min(u64_less(in->now_ns, g->flight_ns), looks_apart_ns);
+    bool rises = in->in_memory >= g->flight_from + flight / 4;
+    bool begins = flight < purge_worth(in->limits.hard) || rises;
+    g->flight_ns = in->now_ns;
+    g->flight_idle_ns = begins ? 0 : g->flight_idle_ns + passed;
+    if (begins || in->in_memory < g->flight_from)
+        g->flight_from = in->in_memory;
+    if (g->flight_idle_ns >= idle_for_ns) {
+        g->flight_none_until_ns = in->now_ns + idle_until_ns;
+        g->flight_idle_ns = 0;
+    }
+    return in->now_ns < g->flight_none_until_ns;
+}
+
+/* By how much more is untouched than at the best of times, of what other threads have taken. */
 uint64_t governor_in_flight(struct governor *g, const struct governor_input *in)
 {
     if (in->in_memory == UNLIMITED)
-        return in->promised;
+        return u64_min(in->promised, in->lately);
     int64_t now = untouched(in);
     int64_t least = least_untouched(g, now, in->now_ns);
-    return u64_min((uint64_t)(now - least), taken_lately(g, in));
+    uint64_t flight = u64_min((uint64_t)(now - least), in->lately);
+    return stays_untouched(g, in, flight) ? 0 : flight;
 }

@@ -25,13 +25,27 @@ static inline uint64_t possible_request(const struct governor_input *in)
     return in->request < in->limits.hard ? in->request : 0;
 }
 
-/* Usage that purging cannot lower, so that reclaimers are asked. Page cache on its way counts:
- * growth must end that much earlier, and what others take meanwhile needs the same room as ever. So
- * do pages that are about to be touched. */
+/* The wall: from here on there is no room. The kernel counts in batches and other threads allocate
+ * meanwhile, so the last stretch cannot be used. */
+static inline uint64_t wall(const struct limits *l)
+{
+    return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
+}
+
+/* Usage that purging cannot lower, once the request is made. */
+static inline uint64_t settled(const struct governor_input *in)
+{
+    uint64_t used = governor_in_use(in);
+    return used + u64_min(possible_request(in), UINT64_MAX - used);
+}
+
+/* Usage on account of which reclaimers are asked. Page cache on its way counts: growth must end
+ * that much earlier, and what others take meanwhile needs the same room as ever. So do pages that
+ * are about to be touched, up to the wall: threads wait there. */
 static inline uint64_t needed(const struct governor_input *in)
 {
-    uint64_t used = governor_in_use(in) + in->on_the_way + in->in_flight;
-    return used + u64_min(possible_request(in), UINT64_MAX - used);
+    uint64_t used = governor_in_use(in) + in->on_the_way;
+    return settled(in) + in->on_the_way + u64_min(in->in_flight, u64_less(wall(&in->limits), used));
 }
 
 /* Committed, and not given back in the middle of slabs. */
@@ -103,13 +117,6 @@ static inline uint64_t free_allowance(const struct governor_input *in)
     return own_share(in, u64_less(in->limits.low, in->usage + possible_request(in)));
 }
 
-/* The wall: from here on there is no room. The kernel counts in batches and other threads allocate
- * meanwhile, so the last stretch cannot be used. */
-static inline uint64_t wall(const struct limits *l)
-{
-    return u64_max(l->critical, u64_less(l->hard, u64_clamp(l->hard / 64, 512 * KiB, 16 * MiB)));
-}
-
 /* Growth ends earlier: page cache on its way from a disk cannot make room for it. */
 static inline uint64_t growth_wall(const struct governor_input *in)
 {
@@ -172,9 +179,10 @@ static inline int64_t governor_budget_most(const struct governor *g)
 
 /* Whether reclaimers may be asked again. `step`: bytes until the next look. */
 bool governor_pass_due(const struct governor *g, const struct governor_input *in, uint64_t step);
-/* How long the thread that looks is to wait; `usage`: what the purge will leave. */
-uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
-                            const struct governor_decision *d, uint64_t usage);
+/* How long the thread that looks is to wait, and whether for other threads; `usage`: what the purge
+ * will leave. */
+void governor_hold(const struct governor *g, const struct governor_input *in, uint64_t usage,
+                   struct governor_decision *d);
 /* Whether free pages should become one run with their neighbours at once. */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near);
 /* Notes how pages in use fall and rise again. */

@@ -104,20 +104,18 @@ bool governor_pass_was_useless(const struct governor *g)
  * same. Somebody may be about to free: reclaimers, other processes of the group, other threads;
  * when ten seconds have shown that nobody does, hardly at all.
  */
-uint64_t governor_hold_time(const struct governor *g, const struct governor_input *in,
-                            const struct governor_decision *d, uint64_t usage)
+static uint64_t hold_time(const struct governor *g, const struct governor_input *in,
+                          const struct governor_decision *d, uint64_t usage)
 {
     if (in->limits.source == LIMITS_MACHINE)
         return 0; /* nobody set that limit, and the machine has swap and other processes */
     bool reclaimers = in->reclaimers > 0 && d->callbacks_due;
-    bool threads = !in->lone && !in->in_vain;
     bool full = usage >= growth_wall(in);
     /* Threads are about to touch what they have just taken, and may free some then. */
-    bool soon_full =
-        usage + in->in_flight >= growth_wall(in) && (threads || reclaimers || others_take(in));
+    bool soon_full = usage + in->in_flight >= growth_wall(in) && (d->for_threads || reclaimers);
     bool crowded = (full || soon_full) && !may_swap(in);
     /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
-    bool read = crowded && full && !d->no_room;
+    bool read = crowded && full && usage < wall(&in->limits);
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!crowded && !(critical && reclaimers))
         return 0;
@@ -131,11 +129,19 @@ uint64_t governor_hold_time(const struct governor *g, const struct governor_inpu
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
-    if (threads && possible_request(in) > 0)
-        return NS_PER_S; /* they take turns */
-    if (threads && in->in_flight >= purge_worth(in->limits.hard))
-        return 100 * NS_PER_MS;
+    if (d->for_threads)
+        return possible_request(in) > 0 ? NS_PER_S : 100 * NS_PER_MS; /* they take turns */
     return (others_take(in) ? 150 : 5) * NS_PER_MS;
+}
+
+void governor_hold(const struct governor *g, const struct governor_input *in, uint64_t usage,
+                   struct governor_decision *d)
+{
+    /* Had they freed what they took lately, would there be room? */
+    bool help = u64_less(usage, in->lately) < growth_wall(in);
+    d->for_threads = help && in->lately > 0 && !in->alone && !in->in_vain;
+    d->in_turn = possible_request(in) > 0 && (in->reclaimers > 0 || d->for_threads);
+    d->hold_ns = hold_time(g, in, d, usage);
 }
 
 enum governor_meets governor_meets(struct governor *g, const struct governor_input *in)

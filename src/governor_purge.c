@@ -97,11 +97,12 @@ static bool grows_beside(struct governor *g, const struct governor_input *in)
  * Free pages beside which a heap grows do not fit what it asks for; joined they do, which costs
  * less than fresh pages. Near the limit they are joined in any case, since fresh pages are paid for
  * twice there. Without a watcher they are not: joined runs are not given back at once, however
- * large, and nobody would see that they lie unused.
+ * large, and nobody would see that they lie unused. Nor far from a limit above 1 GiB, under which
+ * large blocks keep their free pages: what a growing vector leaves would stay.
  */
 bool governor_coalesces(struct governor *g, const struct governor_input *in, bool near)
 {
-    bool misfit = grows_beside(g, in);
+    bool misfit = in->limits.hard <= GiB && grows_beside(g, in);
     g->coalesces = in->watched && (near || misfit);
     return g->coalesces;
 }

@@ -71,27 +71,20 @@ static void measure(uint64_t request, bool may_block, struct arenas_pages *pages
     usage_read(&look.usage, pages->committed, request, may_block, sample);
 }
 
-/* Large requests let through or, for a thread that has not begun to wait, waited for: it must not
- * take from who came before. */
-static uint64_t promised(void)
+/* A thread that has not begun to wait must not take from who came before. */
+static uint64_t waited_for(void)
 {
-    uint64_t waiting = atomic_load_explicit(&at_limit.waiting, memory_order_relaxed);
-    return admit_promised() + (thread_state.held == 0 ? waiting : 0);
+    return thread_state.held == 0 ? requests_waiting() : 0;
 }
 
-static void note_requester(uint64_t now)
+/* It takes a system call. A child of vfork, which must open nothing, has its own way to read it. */
+static uint64_t in_memory(const struct governor_input *in)
 {
-    if (look.requester != NULL && look.requester != &thread_state)
-        look.others_ns = now;
-    look.requester = &thread_state;
-}
-
-/* Large requests have come from no more than one thread lately, or waiting for others was in
- * vain. */
-static bool is_lone(uint64_t now)
-{
-    return look.others_ns == 0 || now - look.others_ns >= NS_PER_S ||
-           now < thread_state.alone_until_ns;
+    if (!governor_may_be_crowded(in))
+        return UNLIMITED;
+    if (runtime_is_ours())
+        usage_open_process(&look.usage);
+    return usage_resident(&look.usage);
 }
 
 static void acquire(uint64_t request, enum look_by by, struct governor_input *in)
@@ -105,8 +98,7 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         look.refreshed_ns = now;
     }
     measure(request, by == LOOK_BY_WATCHER, &pages, &sample);
-    if (request > 0)
-        note_requester(now);
+    requests_look(now, sample.limits.hard);
     *in = (struct governor_input){
         .now_ns = now,
         .limits = sample.limits,
@@ -120,24 +112,21 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         .absent = look.governor.slabs_absent,
         .stuck = governor_stuck(&look.governor, pages.dirty),
         .request = request,
-        .taken = atomic_load_explicit(&account.taken, memory_order_relaxed),
-        .promised = promised(),
-        .in_memory = UNLIMITED,
+        .promised = requests_promised() + waited_for(),
+        .lately = requests_lately() + waited_for(),
         .reclaimers = watcher_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = by == LOOK_BY_WATCHER,
         .aside = by == LOOK_ASIDE,
         .watched = watcher_runs(),
         .held = atomic_load_explicit(&at_limit.held, memory_order_relaxed),
-        .lone = is_lone(now),
+        .alone = at_limit_is_alone(now),
         .in_vain = now < thread_state.in_vain_until_ns,
         .offered = notify_is_offered(),
         .heard = notify_has_reader(),
         .listeners = atomic_load_explicit(&runtime.listeners, memory_order_relaxed),
     };
-    governor_note_taken(&look.governor, in);
-    if (governor_may_be_crowded(&look.governor, in))
-        in->in_memory = usage_resident(&look.usage);
+    in->in_memory = in_memory(in);
     in->in_flight = governor_in_flight(&look.governor, in);
     look.limits = sample.limits;
     atomic_store_explicit(&look.used, sample.usage, memory_order_relaxed);
@@ -169,7 +158,8 @@ static void log_look(const struct governor_input *in, const struct governor_deci
  * that already taken where no count shows them. */
 static uint64_t set_stop(const struct governor_input *in, uint64_t taken)
 {
-    uint64_t stop_at = u64_less(in->committed + admit_promised() + governor_meanwhile(in), taken);
+    uint64_t stop_at =
+        u64_less(in->committed + requests_promised() + governor_meanwhile(in), taken);
     atomic_store_explicit(&admit.stop_at, stop_at, memory_order_relaxed);
     return stop_at;
 }
@@ -192,6 +182,14 @@ static uint64_t beyond(const struct governor_input *in, const struct governor_de
     return u64_less(account_committed(), u64_less(in->committed, purged));
 }
 
+/* Near the limit every request passes by, so that every thread empties its cache when asked. */
+static size_t gate_at(const struct governor_input *in, enum plim_level level)
+{
+    if (level >= PLIM_LOW)
+        return 0;
+    return in->usage >= in->limits.hard / 2 ? GATE_HALF_OPEN : GATE_OPEN;
+}
+
 void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
                  struct governor_decision *ret)
 {
@@ -206,7 +204,9 @@ void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
         atomic_fetch_add_explicit(&admit.flush_epoch, 1, memory_order_relaxed);
         arenas_flush_thread_cache();
     }
-    set_low(in, ret->purge > 0 ? look_give_back(ret->purge) : 0);
+    uint64_t given = ret->purge > 0 ? look_give_back(ret->purge) : 0;
+    governor_gave(&look.governor, in, given, ret);
+    set_low(in, given);
     atomic_store_explicit(&admit.look_freed, ret->look_freed, memory_order_relaxed);
     atomic_store_explicit(&admit.look_refilled_ns, ret->look_refilled_ns, memory_order_relaxed);
     arenas_set_decay(ret->decay_ms);
@@ -214,14 +214,12 @@ void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
     if (ret->level_changed)
         set_level(ret->level);
     notify_look(ret->wanting, ret->level, in->now_ns);
-    /* Near the limit every request passes by, so that every thread empties its cache when asked. */
-    account_look_after(u64_less(ret->look_after, beyond(in, ret)),
-                       ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
+    account_look_after(u64_less(ret->look_after, beyond(in, ret)), gate_at(in, ret->level));
     if (ret->dormant)
         account_look_now(); /* the next allocation tells that the heap lives */
     bool lets = ret->hold_ns == 0 && !ret->no_room && in->request < look.usage.ram;
     if (lets && in->request < in->limits.hard)
-        admit_promise(in->request);
+        requests_promise(in->request);
     stats_publish(in, lets ? in->request : 0);
 }
 

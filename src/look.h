@@ -17,8 +17,6 @@ struct look {
     struct governor governor;
     struct limits limits; /* as of the last look */
     uint64_t refreshed_ns;
-    const void *requester; /* the last thread with a large request, by the address of its state */
-    uint64_t others_ns;    /* when it was last another than before; 0: never */
     uint64_t slabs_counted_ns, slabs_cost_ns; /* counting free blocks: when last, its CPU time */
     /* Written under the lock, read by all. Relaxed: as of the last look. */
     _Atomic uint64_t used;

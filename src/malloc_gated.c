@@ -20,7 +20,7 @@ static PLIM_COLD void *refuse(void)
 /* The slow path has had its request served. */
 static void *served(void *p)
 {
-    admit_served();
+    requests_served();
     return p;
 }
 
@@ -72,7 +72,7 @@ PLIM_EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
     if (gate_stops(size) && !admit_request(size))
         return ENOMEM;
     int rc = je_posix_memalign(ret, alignment, size);
-    admit_served();
+    requests_served();
     return rc;
 }
 
@@ -114,7 +114,7 @@ PLIM_EXPORT size_t xallocx(void *ptr, size_t size, size_t extra, int flags)
     if (gate_stops(size) && size > je_sallocx(ptr, 0) && !admit_request(size))
         return je_sallocx(ptr, flags);
     size_t now = je_xallocx(ptr, size, extra, flags);
-    admit_served();
+    requests_served();
     return now;
 }
 

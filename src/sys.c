@@ -114,6 +114,11 @@ uint64_t sys_thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t sys_process_cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 uint64_t sys_thread_cpu_since(uint64_t start_ns)
 {
     return u64_less(sys_thread_cpu_ns(), start_ns);

@@ -181,8 +181,9 @@ int sys_futex_wake(const _Atomic uint32_t *word, int how_many);
 int sys_futex_wait_shared(const _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
 int sys_futex_wake_shared(const _Atomic uint32_t *word, int how_many);
 
-uint64_t sys_now_ns(void);        /* CLOCK_MONOTONIC */
-uint64_t sys_wall_ns(void);       /* CLOCK_REALTIME */
+uint64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
+uint64_t sys_wall_ns(void); /* CLOCK_REALTIME */
+uint64_t sys_process_cpu_ns(void);
 uint64_t sys_thread_cpu_ns(void); /* CPU time of the calling thread */
 /* The same since start_ns; 0 in a child forked since, where it began anew. */
 uint64_t sys_thread_cpu_since(uint64_t start_ns);

@@ -14,12 +14,14 @@ struct thread_state {
     bool ours;   /* the library's own thread: jemalloc gives it no cache at first */
     uint32_t flush_epoch;      /* admit.flush_epoch as of its last flush */
     uint32_t events_unseen;    /* of jemalloc's, since it last asked what is free: admit_freed() */
-    uint64_t promised;         /* its part of admit.promised */
     bool by_pieces;            /* the block that it resizes moves by pieces, see jemalloc/moves.c */
-    uint64_t waiting;          /* its part of at_limit.waiting */
     unsigned held;             /* its waits for room: 1, or more where signal handlers allocate */
-    uint64_t alone_until_ns;   /* until then it does not wait for other threads, see at_limit.c */
-    uint64_t in_vain_until_ns; /* likewise for reclaimers */
+    uint64_t in_vain_until_ns; /* until then it does not wait for reclaimers, see at_limit.c */
+    _Atomic uint64_t promised, waiting; /* its parts of those in requests.h, */
+    struct thread_lately {              /* and of what was let through, in the present spell and */
+        uint32_t spell;                 /* the one before */
+        int64_t bytes;
+    } lately[2];
     /* From the handler before a fork to the one after it: which locks to release, and which signals
      * were blocked. */
     struct fork_state {

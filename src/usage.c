@@ -123,7 +123,7 @@ void usage_memory(struct usage *u, struct memory_size *ret)
         ret->swap_free = u64_less(u->memory.swap, swapped);
 }
 
-static void open_process(struct usage *u)
+void usage_open_process(struct usage *u)
 {
     if (u->process_pid == sys_pid())
         return;
@@ -135,7 +135,7 @@ static void open_process(struct usage *u)
 void usage_open_alone(struct usage *u)
 {
     if (u->level_count == 0 && u->alone.source == LIMITS_PROCESS)
-        open_process(u);
+        usage_open_process(u);
 }
 
 uint64_t usage_resident(struct usage *u)
@@ -144,8 +144,10 @@ uint64_t usage_resident(struct usage *u)
     uint64_t resident, shared;
     char text[128];
     const char *at = text;
-    open_process(u);
-    if (sys_file_read(&u->process_file, process_file, text, sizeof(text)) < 0)
+    long rc = u->process_pid == sys_pid()
+                  ? sys_file_read(&u->process_file, process_file, text, sizeof(text))
+                  : sys_read_file(process_file, text, sizeof(text));
+    if (rc < 0)
         return UNLIMITED;
     if (text[0] == '0') /* see sys_first_thread_gone() */
         (void)sys_read_file("/proc/thread-self/statm", text, sizeof(text));

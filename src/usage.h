@@ -73,9 +73,10 @@ uint64_t usage_soft(const struct usage *u);
  * in between an estimate from `committed` stands in. */
 void usage_read(struct usage *u, uint64_t committed, uint64_t request, bool may_block,
                 struct usage_sample *ret);
-/* The process's own resident memory that is not of files, in bytes; UNLIMITED: it cannot be read.
- */
+/* The process's own memory that is not of files, in bytes; UNLIMITED: it cannot be read. */
 uint64_t usage_resident(struct usage *u);
+/* Makes that cheaper. Not for a child of vfork: the descriptor would be noted for its parent. */
+void usage_open_process(struct usage *u);
 /* What the levels together allow, and what is left: the smallest of limit less usage. Reads each
  * level's memory.stat, so it must not be called often. */
 void usage_memory(struct usage *u, struct memory_size *ret);

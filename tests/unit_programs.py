@@ -4,4 +4,4 @@ PORTABLE = """fmt limits options options_values outer page page_file sys sys_fil
     governor_purge governor_group governor_budget
     governor_looks governor_hold governor_in_flight governor_read_ahead governor_watch governor_odd_limits
     governor_reclaim governor_reclaim_again governor_reclaim_wait governor_cannot_meet
-    log record reclaimers reclaimers_calls reclaimers_threads cgroup_read""".split()
+    log record requests reclaimers reclaimers_calls reclaimers_threads cgroup_read""".split()

@@ -101,10 +101,9 @@ void *resize(void *tsdn, void *arena, void *ptr, size_t size, size_t alignment, 
         errno = ENOMEM;
     } else {
         thread_state.by_pieces = way.by_pieces;
-        account_moves(way.by_pieces ? old_size : 0);
         p = je_large_ralloc(tsdn, arena, ptr, size, alignment, zero, tcache, hook_args);
         thread_state.by_pieces = false;
-        admit_served();
+        requests_served();
     }
     count_down(&doubled, way.doubled);
     if (p != NULL && p != ptr && old_size >= much_to_leave && may_look())
@@ -126,7 +125,7 @@ static void copy_used(char *to, const char *from, size_t size, size_t page)
 void *move(void *to, const void *from, size_t size)
 {
     const size_t page = sys_page_size();
-    admit_served(); /* the copy has its pages */
+    requests_served(); /* the copy has its pages */
     if (!thread_state.by_pieces)
         return memcpy(to, from, size);
     for (size_t at = 0; at < size; at += piece) {

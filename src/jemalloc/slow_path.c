@@ -86,7 +86,7 @@ void *malloc_large(void *tsdn, void *arena, size_t size, bool zero)
     if (refused(size))
         return no_memory();
     void *p = je_large_malloc(tsdn, arena, size, zero);
-    admit_served();
+    requests_served();
     return p;
 }
 
@@ -96,7 +96,7 @@ void *malloc_aligned(void *tsdn, void *arena, size_t size, size_t alignment, boo
     if (refused(size))
         return no_memory();
     void *p = je_large_palloc(tsdn, arena, size, alignment, zero);
-    admit_served();
+    requests_served();
     return p;
 }
 
@@ -112,7 +112,7 @@ bool resize_in_place(void *tsdn, void *ptr, size_t old_size, size_t size, size_t
         return true;
     }
     bool failed = je_arena_ralloc_no_move(tsdn, ptr, old_size, size, extra, zero, ret_size);
-    admit_served();
+    requests_served();
     return failed;
 }
 

@@ -73,6 +73,17 @@ Test(governor_coalesce, not_without_a_watcher)
     cr_expect_not(look_at(&g, &in).coalesce);
 }
 
+/* There free runs of 32 MiB and more are not near any limit: they go at once, if not joined. */
+Test(governor_coalesce, not_far_from_a_limit_above_1_gib)
+{
+    struct governor g = new_governor();
+    struct governor_input in = input_at(GiB + 1, 80 * MiB, 40 * MiB);
+    in.watched = true;
+    cr_expect_not(look_at(&g, &in).coalesce);
+    in.usage = in.committed = in.limits.soft;
+    cr_expect(look_at(&g, &in).coalesce);
+}
+
 Test(governor_coalesce, not_without_a_limit)
 {
     struct governor g = new_governor();

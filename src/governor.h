@@ -152,9 +152,9 @@ struct governor {
      * before. */
     int64_t untouched, untouched_before;
     uint64_t untouched_ns;
-    /* When a look last found some in flight, for how long none of it has been touched, and from how
-     * much on memory has not risen; until when none is taken to be in flight. */
-    uint64_t flight_ns, flight_idle_ns, flight_from;
+    /* What a look last found to be in flight, and when; for how long none of it has been touched,
+     * and the least that was in memory since; until when none is taken to be in flight. */
+    uint64_t flight, flight_ns, flight_idle_ns, flight_from;
     uint64_t flight_none_until_ns;
 
     uint64_t seen_committed; /* when the watcher last looked */

@@ -10,6 +10,7 @@ static const uint64_t untouched_spell_ns = 2 * NS_PER_S;
  * counts. */
 static const uint64_t idle_for_ns = 150 * NS_PER_MS;
 static const uint64_t looks_apart_ns = 25 * NS_PER_MS;
+static const uint64_t idle_gap_ns = 500 * NS_PER_MS; /* of little in flight: begins anew */
 static const uint64_t idle_until_ns = 10 * NS_PER_S;
 
 bool governor_may_be_crowded(const struct governor_input *in)
@@ -39,18 +40,24 @@ static int64_t least_untouched(struct governor *g, int64_t now, uint64_t now_ns)
     return g->untouched < g->untouched_before ? g->untouched : g->untouched_before;
 }
 
-/* Whether memory has not risen by a part of what is in flight. What threads wait for is in flight:
- * they may hold the lock that the others need to go on. And a program may take large blocks over
- * and over and never touch them. */
+/* Whether memory has not risen by a part of what is in flight for so long. What threads wait for is
+ * in flight: they may hold the lock that the others need to go on. And a program may take large
+ * blocks over and over and never touch them. */
 static bool stays_untouched(struct governor *g, const struct governor_input *in, uint64_t flight)
 {
-    uint64_t passed = u64_min(u64_less(in->now_ns, g->flight_ns), looks_apart_ns);
-    bool rises = in->in_memory >= g->flight_from + flight / 4;
-    bool begins = flight < purge_worth(in->limits.hard) || rises;
-    g->flight_ns = in->now_ns;
-    g->flight_idle_ns = begins ? 0 : g->flight_idle_ns + passed;
-    if (begins || in->in_memory < g->flight_from)
+    bool much = flight >= purge_worth(in->limits.hard);
+    uint64_t passed = u64_less(in->now_ns, g->flight_ns);
+    bool touched = in->in_memory >= g->flight_from + u64_max(flight, g->flight) / 4;
+    if (touched || passed >= idle_gap_ns)
+        g->flight_idle_ns = 0;
+    else if (much)
+        g->flight_idle_ns += u64_min(passed, looks_apart_ns);
+    if (touched || in->in_memory < g->flight_from)
         g->flight_from = in->in_memory;
+    if (much) {
+        g->flight = flight;
+        g->flight_ns = in->now_ns;
+    }
     if (g->flight_idle_ns >= idle_for_ns) {
         g->flight_none_until_ns = in->now_ns + idle_until_ns;
         g->flight_idle_ns = 0;

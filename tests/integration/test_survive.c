@@ -171,40 +171,6 @@ Test(survive, a_burst_of_64_mib_blocks)
     cr_expect(run_number(&run, "grown") == 1, "%s", run_describe(&run));
 }
 
-/* Threads with buffers of 8 MiB, beside 50 MiB. */
-static struct run run_buffers(const struct box *box, const char *preload, const char *threads)
-{
-    return run_in((struct run_spec){.box = box,
-                                    .preload = preload,
-                                    .argv = ARGV(harness_program("buffers"), "--threads", threads)},
-                  TIMEOUT_S);
-}
-
-/* No more than five fit at a time. */
-Test(survive, threads_with_large_buffers_are_killed_with_plain_jemalloc)
-{
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 96 * MIB});
-    struct run run = run_buffers(box, "libjemalloc.so.2", "8");
-    expect_oom_killed(box, &run);
-}
-
-Test(survive, threads_with_large_buffers_take_turns)
-{
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 96 * MIB});
-    struct run run = run_buffers(box, harness_library(), "8");
-    expect_survived(box, &run);
-}
-
-/* A buffer of 8 MiB has 2048 pages. */
-Test(survive, far_from_the_limit_a_large_buffer_is_not_faulted_in_anew)
-{
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 2048 * MIB});
-    struct run run = run_buffers(box, harness_library(), "1");
-    expect_survived(box, &run);
-    cr_expect(run_number(&run, "faults") < run_number(&run, "served") * 500, "%s",
-              run_describe(&run));
-}
-
 Test(survive, without_the_watcher_thread)
 {
     struct box *box = box_new(NULL, (struct box_limits){.memory = 256 * MIB});

@@ -1,13 +1,13 @@
 /*
  * Threads that take large blocks over and over and hardly touch them.
  *   sparse [--threads 4] [--mib 4] [--touch-kib 16] [--live-mib 70] [--rounds 200] [--one-lock]
- *          [--cache] [--borrowers 0]
+ *          [--cache] [--keep] [--borrowers 0]
  * Beside them --live-mib stay in use; --cache: as a cache that a reclaimer empties. --one-lock: all
  * threads take and free blocks under the same lock, as in an interpreter that has one. A block is
- * kept for a millisecond. --borrowers: meanwhile so many children of vfork take one as well, each
- * after its parent. Prints served=N refused=N, of the threads' blocks; calls=N, of the reclaimer;
- * waited_ms=N, of all threads, at the limit; opened=N, descriptors; and ok=1 at the end. Needs the
- * library.
+ * kept for a millisecond, or, with --keep, for ever. --borrowers: meanwhile so many children of
+ * vfork take one as well, each after its parent. Prints served=N refused=N, of the threads' blocks;
+ * calls=N, of the reclaimer; waited_ms=N, of all threads, at the limit; opened=N, descriptors; and
+ * ok=1 at the end. Needs the library.
  */
 #include "stats_now.h"
 
@@ -23,7 +23,7 @@ enum { THREADS_MAX = 64, CACHED_BYTES = 16384 };
 
 static size_t block_bytes, touched_bytes;
 static unsigned rounds;
-static bool one_lock;
+static bool one_lock, keep;
 static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
 static struct block_queue cache = BLOCK_QUEUE_INIT;
 static _Atomic unsigned served, refused, calls;
@@ -59,7 +59,8 @@ static void *take_blocks(void *arg)
             memset(block, 1, touched_bytes);
         sleep_s(0.001);
         lock();
-        free(block);
+        if (!keep)
+            free(block);
         unlock();
     }
     return NULL;
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
     unsigned borrowers = (unsigned)option_number(argc, argv, "borrowers", 0);
     rounds = (unsigned)option_number(argc, argv, "rounds", 200);
     one_lock = option_given(argc, argv, "one-lock");
+    keep = option_given(argc, argv, "keep");
     if (threads > THREADS_MAX || touched_bytes > block_bytes)
         die("too many");
     if (option_given(argc, argv, "cache") && plim_reclaimer_add("cache", shrink, NULL, 0) < 0)

@@ -185,12 +185,13 @@ static bool was_in_vain(uint64_t waited_ns)
 }
 
 /* Until a thread that waits looks again by itself. With reclaimers, each of the watcher's looks
- * lets it look. */
-static uint64_t pause_ns(bool reclaimers, uint64_t request)
+ * lets it look; and where all processes of a group looked often, they would all take the first room
+ * that one of them leaves. */
+static uint64_t pause_ns(const struct governor_decision *d, bool reclaimers, uint64_t request)
 {
-    if (!reclaimers)
-        return look_again_ns;
-    return request > 0 ? ask_again_ns : UINT64_MAX;
+    if (reclaimers)
+        return request > 0 ? ask_again_ns : UINT64_MAX;
+    return d->for_threads ? look_again_ns : UINT64_MAX;
 }
 
 /* Writes the record on this thread, which is about to wait: where many threads want memory at once
@@ -225,10 +226,10 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
     held_begin(waited_for);
     record_in_time(d, start);
     bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;
-    const uint64_t pause = pause_ns(reclaimers, request);
     if (d->hold_ns > 0 && reclaimers)
         watcher_wake(); /* once */
     while (passed < d->hold_ns) {
+        uint64_t pause = pause_ns(d, reclaimers, request);
         seen = hold_back(seen, u64_min(d->hold_ns - passed, pause));
         if (!look_once(look_wait_ns, request, &in, d))
             break;

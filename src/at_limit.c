@@ -93,15 +93,16 @@ static bool try_last_resort(uint64_t request, struct governor_input *in)
     if (reclaimers_inside() || watcher_reclaimers(PLIM_CRITICAL) == 0)
         return true;
     uint32_t seen = at_limit_progress_seen();
+    uint64_t waited_for = request < in->limits.hard ? request : 0;
     bool in_vain = true;
-    held_begin(request);
+    held_begin(waited_for);
     watcher_wake();
     while (in_vain && passed < last_resort_ns) {
         seen = hold_back(seen, u64_min(last_resort_ns - passed, ask_again_ns));
         in_vain = purge_finds_no_room(request, in);
         passed = sys_now_ns() - start;
     }
-    held_end(request);
+    held_end(waited_for);
     return in_vain;
 }
 

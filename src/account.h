@@ -18,8 +18,6 @@ struct account {
     _Atomic int64_t peak;
     /* The count at which the next look is due. Written by looks. */
     _Atomic int64_t look_at;
-    /* What the gate is set to where no look is due. Written by looks. */
-    _Atomic size_t gate;
     /* One more than the highest index of an arena ever made. Raised by whoever makes one. */
     _Atomic unsigned arena_count;
 } CACHE_ALIGNED;
@@ -68,10 +66,10 @@ static inline uint64_t account_committed(void)
     return c > 0 ? (uint64_t)c : 0;
 }
 
-/* Sets the gate unless a look is due. */
-static inline void account_open_gate(void)
+/* Sets the gate to `smallest` unless a look is due. */
+static inline void account_open_gate(size_t smallest)
 {
-    gate_set(atomic_load_explicit(&account.gate, memory_order_relaxed));
+    gate_set(smallest);
     /* A thread that committed before that store may have seen an old look_at, or its 0 was
      * overwritten. */
     if (atomic_load_explicit(&account.committed, memory_order_relaxed) >=
@@ -79,15 +77,14 @@ static inline void account_open_gate(void)
         gate_set(0);
 }
 
-/* Makes the next look due once `bytes` more are committed; until then the gate is set to
- * `smallest`. */
+/* Makes the next look due once `bytes` more are committed, and sets the gate to `smallest` unless a
+ * look is due already. */
 static inline void account_look_after(uint64_t bytes, size_t smallest)
 {
     int64_t now = atomic_load_explicit(&account.committed, memory_order_relaxed);
     int64_t due = now + (int64_t)u64_min(bytes, (uint64_t)INT64_MAX / 2);
     atomic_store_explicit(&account.look_at, due, memory_order_relaxed);
-    atomic_store_explicit(&account.gate, smallest, memory_order_relaxed);
-    account_open_gate();
+    account_open_gate(smallest);
 }
 
 /* Makes a look due at the next allocation. */

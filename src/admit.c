@@ -14,17 +14,13 @@
 
 struct admit admit = {.low_at = UINT64_MAX};
 
-static void promise(size_t size)
-{
-    if (size >= GATE_HALF_OPEN)
-        requests_promise(size);
-}
-
-/* Promises this request if, with it and all others that are promised, less than `most` is taken. */
+/* Promises this request if, with it and all others that are promised, less than `most` is taken.
+ * Smaller ones show in the count of pages as soon as they matter. */
 static bool promise_within(size_t size, uint64_t most)
 {
-    return size < most && (size >= GATE_HALF_OPEN ? requests_promise_within(size, most)
-                                                  : requests_promised() < most - size);
+    if (size >= LARGE_REQUEST)
+        return size < most && requests_promise_within(size, most);
+    return size < most && requests_promised() < most - size;
 }
 
 /* Takes this request's share of the room that threads have while a look is under way; false: too
@@ -89,15 +85,12 @@ static bool look_due(size_t size)
     look_locked(size >= LARGE_REQUEST ? size : 0, LOOK_BY_GROWTH, &in, &d);
     if (!in.watched && (d.heap_matters || look.governor.cannot_meet))
         meets(&in, &d);
-    bool waits = d.hold_ns > 0 || d.no_room;
-    if (!waits)
-        promise(size);
     look_end(turn);
     after_look(&in, &d);
-    if (waits && !at_limit_admit(size, progress, &d))
+    if ((d.hold_ns > 0 || d.no_room) && !at_limit_admit(size, progress, &d))
         return false;
     if (in.request < in.limits.hard)
-        promise(size); /* its time was up, else that is done */
+        requests_promise(in.request); /* its time was up, else that is done */
     return true;
 }
 
@@ -123,8 +116,8 @@ static void flush(void)
 /* A look was due and no longer is: pages were given back before any thread came by. */
 static void reopen(void)
 {
-    if (gate_stops(0) && atomic_load_explicit(&account.gate, memory_order_relaxed) > 0)
-        account_open_gate();
+    if (gate_stops(0) && atomic_load_explicit(&look.level, memory_order_relaxed) == PLIM_NORMAL)
+        account_open_gate(GATE_OPEN);
 }
 
 bool admit_request(size_t size)

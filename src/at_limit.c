@@ -152,15 +152,18 @@ bool at_limit_is_alone(uint64_t now_ns)
            now_ns < atomic_load_explicit(&at_limit.alone_until_ns, memory_order_relaxed);
 }
 
-/* A wait for other threads: how much they must free, the most that was in use, for how long they
- * have not freed it, and the CPU time of the process when that began. */
+/* A wait for other threads, if it was one at any time: how much they must free, the most that was
+ * in use, for how long they have not freed it, and the CPU time of the process when that began. */
 struct patience {
+    bool for_threads;
     uint64_t bytes, active, looked_ns, waited_ns, cpu_ns;
 };
 
-static struct patience patience_begin(uint64_t bytes, uint64_t now_ns)
+static void patience_begin(struct patience *p, uint64_t now_ns)
 {
-    return (struct patience){bytes, 0, now_ns, 0, sys_process_cpu_ns()};
+    p->active = p->waited_ns = 0;
+    p->looked_ns = now_ns;
+    p->cpu_ns = sys_process_cpu_ns();
 }
 
 /* Whether the wait is in vain, as far as that look shows; `last`: no other one follows. Only the
@@ -171,7 +174,7 @@ static bool is_in_vain(struct patience *p, const struct governor_input *in, bool
     p->waited_ns += u64_min(u64_less(in->now_ns, p->looked_ns), 2 * ask_again_ns);
     p->looked_ns = in->now_ns;
     if (p->active - in->active >= p->bytes) {
-        *p = patience_begin(p->bytes, in->now_ns);
+        patience_begin(p, in->now_ns);
         return false;
     }
     bool idle = sys_process_cpu_ns() - p->cpu_ns < p->waited_ns / 4;
@@ -211,7 +214,8 @@ static void record_in_time(const struct governor_decision *d, uint64_t now_ns)
 static bool gives_up(struct patience *p, const struct governor_input *in,
                      const struct governor_decision *d, uint64_t passed_ns)
 {
-    if (d->hold_ns == 0 || !d->for_threads || !is_in_vain(p, in, passed_ns >= d->hold_ns))
+    p->for_threads = p->for_threads || d->for_threads;
+    if (d->hold_ns == 0 || !p->for_threads || !is_in_vain(p, in, passed_ns >= d->hold_ns))
         return false;
     atomic_store_explicit(&at_limit.alone_until_ns, in->now_ns + in_vain_for_ns,
                           memory_order_relaxed);
@@ -223,7 +227,9 @@ static void throttle(uint64_t request, uint32_t seen, struct governor_decision *
 {
     struct governor_input in;
     uint64_t start = sys_now_ns(), passed = 0, waited_for = d->in_turn ? request : 0;
-    struct patience patience = patience_begin(u64_max(request, LARGE_REQUEST), start);
+    struct patience patience = {.for_threads = d->for_threads,
+                                .bytes = u64_max(request, LARGE_REQUEST)};
+    patience_begin(&patience, start);
     held_begin(waited_for);
     record_in_time(d, start);
     bool reclaimers = watcher_reclaimers(PLIM_CRITICAL) > 0;

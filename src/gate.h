@@ -22,10 +22,6 @@ extern struct gate gate PLIM_HIDDEN;
 
 /* Requests of this size are checked against the headroom before they are made. */
 #define GATE_OPEN ((size_t)1 << 20)
-/* Likewise where the limit is not far: smaller ones show in the count of pages as soon as they
- * matter. Many threads may stand before one of jemalloc's locks, where no count shows what they are
- * about to take. */
-#define GATE_HALF_OPEN ((size_t)64 << 10)
 /* Nothing is watched. */
 #define GATE_OFF SIZE_MAX
 

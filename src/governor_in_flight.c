@@ -13,9 +13,12 @@ static const uint64_t looks_apart_ns = 25 * NS_PER_MS;
 static const uint64_t idle_gap_ns = 500 * NS_PER_MS; /* of little in flight: begins anew */
 static const uint64_t idle_until_ns = 10 * NS_PER_S;
 
+/* Less than the last stretch before the limit is no matter: that is kept free for such things. */
 bool governor_may_be_crowded(const struct governor_input *in)
 {
-    return in->lately > 0 && projected_usage(in) + in->on_the_way + in->lately >= in->limits.soft;
+    const struct limits *l = &in->limits;
+    return in->lately >= l->hard - wall(l) &&
+           projected_usage(in) + in->on_the_way + in->lately >= in->limits.soft;
 }
 
 /* In use or promised, and not in memory. Below 0: more is in memory than the heap, such as stacks.

@@ -9,6 +9,10 @@ static const uint64_t pass_wait_urgent_ns = 500 * NS_PER_MS; /* at most, for req
 /* How long threads wait for a pass that is due: under a CPU quota the watcher may get its turn only
  * in the next period of 100 ms, or the one after it. */
 static const uint64_t reclaimers_take_ns = 300 * NS_PER_MS;
+/* How long threads with large requests wait for their turn; and where as much is in flight: then a
+ * kill is near, and threads that ran into the limit may sleep in the kernel, 100 ms each time. */
+static const uint64_t turn_ns = 500 * NS_PER_MS;
+static const uint64_t turn_crowded_ns = NS_PER_S;
 static const uint64_t holes_last_ns = 2 * NS_PER_S;
 static const uint64_t cannot_meet_after_ns = 10 * NS_PER_S;
 
@@ -115,7 +119,7 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
     bool soon_full = usage + in->in_flight >= growth_wall(in) && (d->for_threads || reclaimers);
     bool crowded = (full || soon_full) && !may_swap(in);
     /* Only page cache on its way is in the way: in a moment the kernel can drop it. */
-    bool read = crowded && full && usage < wall(&in->limits);
+    bool read = crowded && usage + in->in_flight < wall(&in->limits);
     bool critical = d->level == PLIM_CRITICAL || governor_undroppable(in) >= in->limits.critical;
     if (!crowded && !(critical && reclaimers))
         return 0;
@@ -129,17 +133,20 @@ static uint64_t hold_time(const struct governor *g, const struct governor_input 
         return NS_PER_S;
     if (in->reclaimers > 0 && !in->in_vain)
         return reclaimers_take_ns;
-    if (d->for_threads)
-        return possible_request(in) > 0 ? NS_PER_S : 100 * NS_PER_MS; /* they take turns */
+    if (d->for_threads && possible_request(in) > 0)
+        return in->in_flight >= possible_request(in) ? turn_crowded_ns : turn_ns;
+    if (d->for_threads && in->in_flight >= purge_worth(in->limits.hard))
+        return 100 * NS_PER_MS;
     return (others_take(in) ? 150 : 5) * NS_PER_MS;
 }
 
 void governor_hold(const struct governor *g, const struct governor_input *in, uint64_t usage,
                    struct governor_decision *d)
 {
-    /* Had they freed what they took lately, would there be room? */
-    bool help = u64_less(usage, in->lately) < growth_wall(in);
-    d->for_threads = help && in->lately > 0 && !in->alone && !in->in_vain;
+    /* Had they freed what they took lately, would there be room? Not where they do not touch it. */
+    bool help = in->lately > 0 && u64_less(usage, in->lately) < growth_wall(in) &&
+                in->now_ns >= g->flight_none_until_ns;
+    d->for_threads = help && !in->alone && !in->in_vain;
     d->in_turn = possible_request(in) > 0 && (in->reclaimers > 0 || d->for_threads);
     d->hold_ns = hold_time(g, in, d, usage);
 }

@@ -71,12 +71,6 @@ static void measure(uint64_t request, bool may_block, struct arenas_pages *pages
     usage_read(&look.usage, pages->committed, request, may_block, sample);
 }
 
-/* A thread that has not begun to wait must not take from who came before. */
-static uint64_t waited_for(void)
-{
-    return thread_state.held == 0 ? requests_waiting() : 0;
-}
-
 /* It takes a system call. A child of vfork, which must open nothing, has its own way to read it. */
 static uint64_t in_memory(const struct governor_input *in)
 {
@@ -112,8 +106,8 @@ static void acquire(uint64_t request, enum look_by by, struct governor_input *in
         .absent = look.governor.slabs_absent,
         .stuck = governor_stuck(&look.governor, pages.dirty),
         .request = request,
-        .promised = requests_promised() + waited_for(),
-        .lately = requests_lately() + waited_for(),
+        .promised = requests_promised() + requests_waiting(),
+        .lately = requests_lately() + requests_waiting(),
         .reclaimers = watcher_reclaimers(sample.usage >= sample.limits.critical ? PLIM_CRITICAL
                                                                                 : PLIM_MEDIUM),
         .from_watcher = by == LOOK_BY_WATCHER,
@@ -182,14 +176,6 @@ static uint64_t beyond(const struct governor_input *in, const struct governor_de
     return u64_less(account_committed(), u64_less(in->committed, purged));
 }
 
-/* Near the limit every request passes by, so that every thread empties its cache when asked. */
-static size_t gate_at(const struct governor_input *in, enum plim_level level)
-{
-    if (level >= PLIM_LOW)
-        return 0;
-    return in->usage >= in->limits.hard / 2 ? GATE_HALF_OPEN : GATE_OPEN;
-}
-
 void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
                  struct governor_decision *ret)
 {
@@ -214,7 +200,9 @@ void look_locked(uint64_t request, enum look_by by, struct governor_input *in,
     if (ret->level_changed)
         set_level(ret->level);
     notify_look(ret->wanting, ret->level, in->now_ns);
-    account_look_after(u64_less(ret->look_after, beyond(in, ret)), gate_at(in, ret->level));
+    /* Near the limit every request passes by, so that every thread empties its cache when asked. */
+    account_look_after(u64_less(ret->look_after, beyond(in, ret)),
+                       ret->level >= PLIM_LOW ? 0 : GATE_OPEN);
     if (ret->dormant)
         account_look_now(); /* the next allocation tells that the heap lives */
     bool lets = ret->hold_ns == 0 && !ret->no_room && in->request < look.usage.ram;

@@ -35,12 +35,18 @@ static void note_lately(uint64_t bytes)
         set_lately(spell, (int64_t)bytes);
 }
 
+/* In this order, and the other way round below: a handler that forks may leave its child here,
+ * where only what the thread itself has counts. */
+static void add(_Atomic uint64_t *all, _Atomic uint64_t *own_part, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(all, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(own_part, bytes, memory_order_relaxed);
+}
+
 static void promise(uint64_t bytes)
 {
-    uint64_t more =
-        u64_less(bytes, atomic_load_explicit(&thread_state.promised, memory_order_relaxed));
-    atomic_fetch_add_explicit(&thread_state.promised, more, memory_order_relaxed);
-    atomic_fetch_add_explicit(&requests.promised, more, memory_order_relaxed);
+    uint64_t had = atomic_load_explicit(&thread_state.promised, memory_order_relaxed);
+    add(&requests.promised, &thread_state.promised, u64_less(bytes, had));
 }
 
 void requests_promise(uint64_t bytes)
@@ -62,18 +68,29 @@ bool requests_promise_within(uint64_t bytes, uint64_t most)
     return fits;
 }
 
-/* What it was let have before is not about to be touched, nor freed, while it waits. */
+/* What the calling thread was let have is not about to be touched, nor freed by it. */
+static void forget(void)
+{
+    uint32_t spell = present();
+    set_lately(spell, 0);
+    set_lately(spell - 1, 0);
+}
+
 void requests_wait_begin(uint64_t bytes)
 {
-    set_lately(present(), 0);
-    atomic_fetch_add_explicit(&thread_state.waiting, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&requests.waiting, bytes, memory_order_relaxed);
+    forget();
+    add(&requests.waiting, &thread_state.waiting, bytes);
 }
 
 void requests_wait_end(uint64_t bytes)
 {
-    atomic_fetch_sub_explicit(&requests.waiting, bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(&thread_state.waiting, bytes, memory_order_relaxed);
+    count_down(&requests.waiting, bytes);
+}
+
+void requests_thread_ends(void)
+{
+    forget();
 }
 
 static uint64_t of_others(_Atomic uint64_t *all, _Atomic uint64_t *own_part)
@@ -89,7 +106,7 @@ uint64_t requests_promised(void)
 
 uint64_t requests_waiting(void)
 {
-    return of_others(&requests.waiting, &thread_state.waiting);
+    return thread_state.held == 0 ? of_others(&requests.waiting, &thread_state.waiting) : 0;
 }
 
 static uint64_t lately_in(uint32_t spell)

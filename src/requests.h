@@ -33,16 +33,19 @@ static inline void requests_served(void)
     uint64_t bytes = atomic_load_explicit(&thread_state.promised, memory_order_relaxed);
     if (unlikely(bytes > 0)) {
         bytes = atomic_exchange_explicit(&thread_state.promised, 0, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&requests.promised, bytes, memory_order_relaxed);
+        count_down(&requests.promised, bytes);
     }
 }
 /* The calling thread waits to make a request of so many bytes; 0: a small one. */
 void requests_wait_begin(uint64_t bytes);
 void requests_wait_end(uint64_t bytes);
 
+/* The calling thread ends: it is about to touch nothing, nor to free any. It may allocate again. */
+void requests_thread_ends(void);
+
 /* Promised to other threads. */
 uint64_t requests_promised(void);
-/* Waited for by others. */
+/* Waited for by others, if the calling thread does not wait itself: they come first. */
 uint64_t requests_waiting(void);
 /* Of each other thread the largest one that it was let have within the last one or two seconds. It
  * may not be touched yet, and may be freed soon. Nothing of the limit's size or more is

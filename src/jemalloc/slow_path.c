@@ -31,6 +31,7 @@ bool je_arena_ralloc_no_move(void *tsdn, void *ptr, size_t old_size, size_t size
 void je_te_event_trigger(void *tsd, void *event);
 void je_sc_boot(void *size_classes);
 bool je_tsd_tcache_enabled_data_init(void *tsd);
+void je_tcache_cleanup(void *tsd);
 void je_tsd_slow_update(void *tsd);
 
 void *small_hard(void *tsdn, void *arena, void *tcache, void *bin, unsigned index,
@@ -52,6 +53,7 @@ void event(void *tsd, void *what) INSTEAD(te_event_trigger);
 void *symbol(void *handle, const char *name) INSTEAD(dlsym);
 void size_classes_boot(void *size_classes) INSTEAD(sc_boot);
 bool thread_begins(void *tsd) INSTEAD(tsd_tcache_enabled_data_init);
+void thread_ends(void *tsd) INSTEAD(tcache_cleanup);
 
 static bool refused(size_t size)
 {
@@ -204,6 +206,13 @@ bool thread_begins(void *tsd)
         je_tsd_slow_update(tsd);
     }
     return failed;
+}
+
+/* A thread that has called jemalloc ends. */
+void thread_ends(void *tsd)
+{
+    requests_thread_ends();
+    je_tcache_cleanup(tsd);
 }
 
 /* jemalloc starts: its settings must be known from here on. */

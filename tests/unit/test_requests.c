@@ -27,7 +27,7 @@ static void *do_it(void *what)
     return NULL;
 }
 
-/* On a thread that ends after it. */
+/* On a thread that has ended without telling. */
 static void elsewhere(void (*it)(void))
 {
     pthread_t id;
@@ -141,6 +141,28 @@ Test(requests, not_while_it_waits)
     cr_expect_eq(requests_waiting(), 0u);
     take_8();
     elsewhere(see_8_lately);
+}
+
+Test(requests, what_was_taken_in_the_spell_before_counts_no_more_then_either)
+{
+    limit(GiB);
+    take_8();
+    pass(NS_PER_S);
+    requests_wait_begin(8 * MiB);
+    elsewhere(see_none_lately);
+}
+
+static void take_8_and_end(void)
+{
+    take_8();
+    requests_thread_ends();
+}
+
+Test(requests, nor_do_threads_that_have_ended)
+{
+    limit(GiB);
+    elsewhere(take_8_and_end);
+    see_none_lately();
 }
 
 Test(requests, what_can_never_be_touched_as_a_whole_does_not_count)

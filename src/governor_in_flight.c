@@ -17,6 +17,8 @@ static const uint64_t idle_until_ns = 10 * NS_PER_S;
 bool governor_may_be_crowded(const struct governor_input *in)
 {
     const struct limits *l = &in->limits;
+    if (l->source == LIMITS_NONE)
+        return false;
     return in->lately >= l->hard - wall(l) &&
            projected_usage(in) + in->on_the_way + in->lately >= in->limits.soft;
 }

@@ -48,8 +48,8 @@ uint64_t requests_promised(void);
 /* Waited for by others, if the calling thread does not wait itself: they come first. */
 uint64_t requests_waiting(void);
 /* Of each other thread the largest one that it was let have within the last one or two seconds. It
- * may not be touched yet, and may be freed soon. Nothing of the limit's size or more is
- * counted: it cannot be touched as a whole. */
+ * may not be touched yet, and may be freed soon. Nothing of the limit's size or more is counted: it
+ * cannot be touched as a whole. */
 uint64_t requests_lately(void);
 /* Time has passed, and there is a limit of so many bytes; UNLIMITED: none. Call at each look, with
  * its lock held. */

@@ -17,7 +17,7 @@ PARTS = [
     ("cgroups, limits, events", r"cgroup_\w+|limits|events|outer|read_ahead|usage\w*|capacity"),
     ("variables", r"options\w*"),
     ("governor, watcher, reclaimers",
-     r"governor\w*|decay_curve|watcher\w*|look\w*|reclaimers|at_limit|admit|pressure_fd|namespaces|notify"),
+     r"governor\w*|decay_curve|watcher\w*|look\w*|reclaimers|at_limit|admit|requests|pressure_fd|namespaces|notify"),
     ("accounts, pages, arenas, start", r"hooks\w*|account|arenas\w*|pages|boot|conf|fork|jemalloc_\w+"),
     ("malloc, operator new, API", r"malloc\w*|sysconf|atfork|deepbind|api"),
     ("system calls, text, log", r"sys\w*|fmt|lock|log"),

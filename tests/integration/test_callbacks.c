@@ -67,13 +67,13 @@ Test(callbacks, one_that_gives_an_entry_a_call_keeps_up)
     cr_expect(box_oom_kills(box) == 0);
 }
 
-/* 32 threads that each take 2 MiB, when there is room for five: what they have been given and not
+/* 16 threads that each take 2 MiB, when there is room for seven: what they have been given and not
  * yet written to counts. */
 Test(callbacks, large_entries_of_many_threads_wait_for_them)
 {
-    struct box *box = box_new(NULL, (struct box_limits){.memory = 96 * MIB});
+    struct box *box = box_new(NULL, (struct box_limits){.memory = 128 * MIB});
     struct run run = run_cache(box, harness_library(),
-                               ARGV(harness_program("cache"), "--threads", "32", "--entry-bytes",
+                               ARGV(harness_program("cache"), "--threads", "16", "--entry-bytes",
                                     "2000000", "--seconds", "3", "--from-first-call"));
     cr_expect(run_exited(&run, 0), "%s", run_describe(&run));
     cr_expect(box_oom_kills(box) == 0);

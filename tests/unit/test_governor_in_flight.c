@@ -194,6 +194,8 @@ Test(governor_in_flight, far_from_the_limit_it_does_not_matter)
     cr_expect_not(governor_may_be_crowded(&in));
     in.request = 450 * MiB;
     cr_expect(governor_may_be_crowded(&in));
+    in = (struct governor_input){.limits = limits_none, .usage = UNLIMITED};
+    cr_expect_not(governor_may_be_crowded(&in), "nor without one");
 }
 
 /* --- what follows --- */
